@@ -1,0 +1,48 @@
+# Needs python3 (3.11 to 3.13) and make; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+
+.PHONY: lab test notebooks solve bench report clean lint
+
+lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks/
+
+test: $(VENV)/.test-installed  ## the whole test suite
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m pytest $(ARGS)
+
+notebooks: $(VENV)/.test-installed  ## build check data, student and solved notebooks
+	$(RUN) -m utils.authoring build
+
+solve: $(VENV)/.test-installed  ## execute the solved notebooks and store their outputs
+	$(RUN) -m utils.authoring solve
+
+report: $(VENV)/.test-installed  ## how good the checks are
+	$(RUN) -m utils.checks report
+
+bench: $(VENV)/.test-installed  ## reference models against their peers
+	$(RUN) -m utils.bench
+
+lint: $(VENV)/.test-installed  ## format and fix
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+# torch first, and as pinned: nothing that follows may replace it.
+$(VENV)/.installed: requirements.lock
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(RUN) -m pip install --quiet --requirement requirements.lock
+	touch $@
+
+# Peers that the tests compare with come without their dependencies: they would replace torch.
+$(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
+	$(RUN) -m pip install --quiet --requirement requirements-test.lock --constraint requirements.lock
+	$(RUN) -m pip install --quiet --no-deps $$(sed -n 's/^#no-deps //p' requirements-test.lock)
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache

@@ -1,0 +1,54 @@
+"""The checks themselves, measured: every wrong answer rejected and diagnosed, every right one accepted, for every exercise."""
+
+from __future__ import annotations
+
+import pytest
+
+from utils.authoring import answers, expected
+from utils.checks import fixtures, report
+from utils.checks.engine import examine, stand_in
+from utils.checks.registry import all_exercises
+
+EXERCISES = list(all_exercises().values())
+by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
+
+
+@by_name
+def test_kill_diagnosis_and_false_reject_rates(exercise):
+    rates = report.measure(exercise)
+    assert rates.perfect, "\n".join(rates.complaints)
+
+
+@by_name
+def test_check_data_is_up_to_date_and_small(exercise):
+    assert expected.same(expected.build(exercise), fixtures.load(exercise)), "run make notebooks"
+    assert fixtures.path_of(exercise).stat().st_size < 200_000
+
+
+@by_name
+def test_cases_are_several(exercise):
+    cases = fixtures.load(exercise).cases
+    assert len(cases) >= 4
+    assert len({case.name for case in cases}) == len(cases)
+
+
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if e.stand_in], ids=lambda e: e.name)
+def test_stand_ins_are_right_answers(exercise):
+    result = examine(exercise, stand_in(exercise))
+    assert result.passed, [f for f in result.findings if f]
+
+
+def test_prerequisites_exist_and_have_stand_ins():
+    for exercise in EXERCISES:
+        for name in exercise.uses:
+            assert all_exercises()[name].stand_in, f"{exercise.name} uses {name}, which has no stand-in"
+
+
+def test_sentences_are_sentences():
+    for exercise in EXERCISES:
+        bank = answers.bank(exercise)
+        said = [wrong.sentence for wrong in bank.wrongs] + [prop.sentence for prop in exercise.properties]
+        for sentence in said:
+            assert sentence[0].isupper() and sentence.rstrip()[-1] in ".?!", (exercise.name, sentence)
+            assert len(sentence.split()) >= 6, (exercise.name, sentence)
+        assert len(set(said)) == len(said), f"{exercise.name}: one sentence for two mistakes"

@@ -1,0 +1,232 @@
+"""Builds a student notebook and a solved notebook from one source in `solutions/source/` (jupytext percent format).
+
+The markers that a source may use are listed in CONTRIBUTING.md. Cell ids and nbgrader metadata are set here, so that they are
+stable from build to build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from utils.authoring import settings
+from utils.authoring.stubs import answer
+from utils.checks.registry import exercises_of
+from utils.checks.spec import Exercise
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES, STUDENT, SOLVED = ROOT / "solutions" / "source", ROOT / "notebooks", ROOT / "solutions"
+MARKERS = ("exercise", "predict", "question", "rubric", "answer")
+PREDICTION = "*Your prediction (before you run the next cell):*\n\n"
+WRITTEN = "*Your answer:*\n\n"
+
+
+def source_names(only: str = "") -> list[str]:
+    """Names of the notebooks that have a source, such as "01_transformer_recap"."""
+    return sorted(path.stem for path in SOURCES.glob("[0-9][0-9]_*.py") if path.stem.startswith(only))
+
+
+def build(name: str) -> tuple[NotebookNode, NotebookNode]:
+    """Student and solved notebook for a source.
+
+    Raises:
+        ValueError: for a marker that is unknown, used twice, or names no exercise of this notebook; for a declared exercise that is not used.
+    """
+    source = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent")
+    exercises = {e.name: e for e in exercises_of(name)}
+    used = [cell.metadata["exercise"] for cell in source.cells if "exercise" in cell.metadata]
+    wrong = [n for n, count in Counter(used).items() if count > 1 or n not in exercises] + [
+        n for n in exercises if n not in used
+    ]
+    if wrong:
+        raise ValueError(
+            f"{name}: these exercises are declared and not used, used twice, or used and not declared: {', '.join(wrong)}"
+        )
+    given = {cell.metadata["answer"]: cell.source for cell in source.cells if "answer" in cell.metadata}
+    maker = _Maker(name, given)
+    for index, cell in enumerate(source.cells):
+        maker.add(cell, [exercises[n] for n in [cell.metadata.get("exercise")] if n], used)
+        if index == 0:
+            maker.setup()
+    return maker.notebook(maker.student), maker.notebook(maker.solved)
+
+
+class _Maker:
+    """Collects the cells of both notebooks."""
+
+    def __init__(self, name: str, given: dict[str, str]) -> None:
+        self.name, self.given = name, given
+        self.student: list[NotebookNode] = []
+        self.solved: list[NotebookNode] = []
+        self.counts: Counter[str] = Counter()
+        self.heading = "start"
+
+    def add(self, cell: NotebookNode, exercise: list[Exercise], order: list[str]) -> None:
+        marker = next((m for m in MARKERS if m in cell.metadata), "")
+        unknown = (
+            set(cell.metadata)
+            - set(MARKERS)
+            - {"points", "tags", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
+        )
+        if unknown:
+            raise ValueError(f"{self.name}: unknown cell marker {', '.join(sorted(unknown))}")
+        if cell.cell_type == "markdown" and (found := re.search(r"^#+ +(.+)$", cell.source, re.M)):
+            self.heading = re.sub(r"[^a-z0-9]+", "-", found[1].lower()).strip("-")[:40] or "section"
+        slug = cell.metadata.get(marker, "")
+        if marker == "exercise":
+            self._exercise(cell.source, exercise[0], order.index(slug) + 1)
+        elif marker == "predict":
+            self._both(new_markdown_cell(f"**Predict.** {cell.source}", id=f"predict-{slug}"))
+            self._free(
+                f"prediction-{slug}", PREDICTION, self.given.get(slug), _written(f"prediction-{slug}", 0)
+            )
+        elif marker == "question":
+            points = int(cell.metadata.get("points", 5))
+            self._both(
+                new_markdown_cell(
+                    f"{cell.source}\n\n*Written answer · {points} points · marked by rubric*",
+                    id=f"question-{slug}",
+                )
+            )
+            self._free(f"answer-{slug}", WRITTEN, self.given.get(slug), _written(slug, points))
+        elif marker == "rubric":
+            self.solved.append(new_markdown_cell(cell.source, id=f"rubric-{slug}"))
+        elif marker != "answer":
+            self._plain(cell)
+
+    def setup(self) -> None:
+        """The Colab badge and the cell that finds or fetches the course."""
+        self._both(new_markdown_cell(settings.badge(self.name), id="badge"))
+        self._both(
+            new_code_cell(settings.SETUP.replace("REPOSITORY_URL", settings.repository()), id="set-up")
+        )
+
+    def notebook(self, cells: list[NotebookNode]) -> NotebookNode:
+        kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        metadata = {
+            "kernelspec": kernel,
+            "language_info": {"name": "python"},
+            "course": {"notebook": self.name},
+        }
+        ids = [cell.id for cell in cells]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"{self.name}: two cells have the id {Counter(ids).most_common(1)[0][0]}")
+        return new_notebook(cells=cells, metadata=metadata)
+
+    def _both(self, cell: NotebookNode) -> None:
+        self.student.append(cell)
+        self.solved.append(nbformat.from_dict(cell))
+
+    def _plain(self, cell: NotebookNode) -> None:
+        kind = "text" if cell.cell_type == "markdown" else "code"
+        stem = f"{self.heading}-{kind}"
+        self.counts[stem] += 1
+        identity = f"{stem}-{self.counts[stem]}"
+        make = new_markdown_cell if kind == "text" else new_code_cell
+        metadata = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
+        self._both(make(cell.source, id=identity, metadata=metadata))
+
+    def _exercise(self, text: str, exercise: Exercise, number: int) -> None:
+        stars = "\u2605" * exercise.stars + "\u2606" * (5 - exercise.stars)
+        points = "1 point" if exercise.points == 1 else f"{exercise.points} points"
+        head = f"### Exercise {int(self.name[:2])}.{number} · `{exercise.name}`\n\n{stars} · about {exercise.minutes} minutes · {points}\n\n"
+        self._both(new_markdown_cell(head + text, id=f"{exercise.name}-task"))
+        found = answer(exercise)
+        grade = {"nbgrader": _nbgrader(exercise.name, solution=True)}
+        self.student.append(new_code_cell(found.stub.rstrip(), id=exercise.name, metadata=grade))
+        self.solved.append(new_code_cell(found.whole.rstrip(), id=exercise.name, metadata=grade))
+        test = {"nbgrader": _nbgrader(f"{exercise.name}-check", points=exercise.points, locked=True)}
+        self._both(new_code_cell(f"check({exercise.name})", id=f"{exercise.name}-check", metadata=test))
+
+    def _free(self, identity: str, empty: str, given: str | None, metadata: dict[str, Any]) -> None:
+        self.student.append(new_markdown_cell(empty.rstrip(), id=identity, metadata=metadata))
+        self.solved.append(new_markdown_cell(given or empty.rstrip(), id=identity, metadata=metadata))
+
+
+def _written(grade_id: str, points: int) -> dict[str, Any]:
+    return {"nbgrader": _nbgrader(grade_id, solution=True, points=points)} if points else {}
+
+
+def _nbgrader(
+    grade_id: str, *, solution: bool = False, points: int = 0, locked: bool = False
+) -> dict[str, Any]:
+    """nbgrader's cell metadata, schema version 3."""
+    grade = {
+        "grade": points > 0,
+        "grade_id": grade_id,
+        "locked": locked,
+        "schema_version": 3,
+        "solution": solution,
+        "task": False,
+    }
+    return {**grade, "points": points} if points else grade
+
+
+def code_hash(notebook: NotebookNode) -> str:
+    """sha256 over the code cells, in order: outputs that belong to another hash are stale."""
+    digest = hashlib.sha256()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            digest.update(cell.source.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def write(name: str) -> list[Path]:
+    """Builds a notebook and writes what changed; stored outputs of solved cells whose code did not change are kept.
+
+    Returns:
+        the files written.
+    """
+    student, solved = build(name)
+    target = SOLVED / f"{name}.ipynb"
+    if target.exists():
+        keep_outputs(solved, nbformat.read(target, as_version=4))
+    written = []
+    for notebook, path in ((student, STUDENT / f"{name}.ipynb"), (solved, target)):
+        text = nbformat.writes(notebook) + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def keep_outputs(new: NotebookNode, old: NotebookNode) -> None:
+    """Carries outputs (and the note of how they were made) from an older build to a newer one, cell by cell."""
+    before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
+    for cell in new.cells:
+        previous = before.get(cell.id)
+        if cell.cell_type == "code" and previous is not None and previous.source == cell.source:
+            cell.outputs = previous.outputs
+            cell.execution_count = previous.execution_count
+    if "executed" in old.metadata.get("course", {}):
+        new.metadata["course"]["executed"] = old.metadata["course"]["executed"]
+
+
+def stale(name: str) -> list[str]:
+    """What is not up to date for a notebook, in words; empty if all is."""
+    student, solved = build(name)
+    said = []
+    for notebook, path in ((student, STUDENT / f"{name}.ipynb"), (solved, SOLVED / f"{name}.ipynb")):
+        where = path.relative_to(ROOT)
+        if not path.exists():
+            said.append(f"{where} is missing: run make notebooks")
+            continue
+        old = nbformat.read(path, as_version=4)
+        if notebook is solved:
+            keep_outputs(notebook, old)
+        if nbformat.writes(notebook) + "\n" != path.read_text(encoding="utf-8"):
+            said.append(f"{where} is stale: run make notebooks")
+        if notebook is solved and old.metadata.get("course", {}).get("executed", {}).get("code") != code_hash(
+            solved
+        ):
+            said.append(f"the outputs in {where} are not of this code: run make solve")
+    return said

@@ -1,0 +1,41 @@
+"""What every notebook begins with: the badge and the set-up cell. The repository's address is one setting in pyproject.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SETUP = """\
+# Set-up: finds the course on this machine, or fetches it (on Colab). Run this cell first.
+import subprocess
+import sys
+from pathlib import Path
+
+places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "course"]
+root = next((place for place in places if (place / "utils" / "checks").is_dir()), None)
+if root is None:
+    root = Path.cwd() / "course"
+    subprocess.run(["git", "clone", "--depth", "1", "REPOSITORY_URL", str(root)], check=True)
+sys.path.insert(0, str(root))
+
+from utils.setup import install_missing
+
+install_missing()"""
+
+
+@cache
+def repository() -> str:
+    """Address of the repository that students clone, from `[tool.course]` in pyproject.toml."""
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        return tomllib.load(file)["tool"]["course"]["repository"]
+
+
+def badge(name: str) -> str:
+    """Markdown for the notebook's Colab badge."""
+    path = repository().removeprefix("https://github.com/").removesuffix(".git")
+    link = f"https://colab.research.google.com/github/{path}/blob/main/notebooks/{name}.ipynb"
+    image = "https://colab.research.google.com/assets/colab-badge.svg"
+    return f"[![Open this notebook in Colab]({image})]({link})"

@@ -1,0 +1,101 @@
+"""Executes solved notebooks and stores their outputs, with a note of how, where and how long."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+from utils.authoring.build import ROOT, SOLVED, code_hash
+
+
+def execute(
+    notebook: NotebookNode, folder: Path, *, budget: str, timeout: int = 1800, allow_errors: bool = False
+) -> float:
+    """Runs all cells of a notebook in place, in `folder`.
+
+    Args:
+        notebook: changed in place.
+        folder: working folder.
+        budget: "smoke", "cpu" or "gpu".
+        timeout: seconds per cell.
+        allow_errors: go on after a cell that raises.
+
+    Returns:
+        seconds taken.
+    """
+    previous = os.environ.get("COURSE_BUDGET")
+    os.environ["COURSE_BUDGET"] = budget
+    began = time.perf_counter()
+    try:
+        client = NotebookClient(
+            notebook,
+            timeout=timeout,
+            kernel_name="python3",
+            allow_errors=allow_errors,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        client.execute()
+    finally:
+        if previous is None:
+            os.environ.pop("COURSE_BUDGET", None)
+        else:
+            os.environ["COURSE_BUDGET"] = previous
+    return time.perf_counter() - began
+
+
+def tidy(notebook: NotebookNode) -> None:
+    """Removes from outputs what says nothing to a reader: progress bars on stderr, widget state, run times of cells, local paths."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        kept = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr":
+                continue
+            if output.output_type == "stream":
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text).replace(str(ROOT), ".")
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                output.data.pop("application/vnd.jupyter.widget-view+json")
+                if not output.data:
+                    continue
+            kept.append(output)
+        cell.outputs = kept
+
+
+def solve(name: str, budget: str) -> float:
+    """Executes `solutions/<name>.ipynb` and stores its outputs.
+
+    Raises:
+        SystemExit: with the failing cell, if a cell raises.
+
+    Returns:
+        seconds taken.
+    """
+    from utils.budget import describe_machine
+
+    path = SOLVED / f"{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    try:
+        seconds = execute(notebook, path.parent, budget=budget)
+    except CellExecutionError as error:
+        raise SystemExit(f"{path.relative_to(ROOT)}: {error}") from error
+    tidy(notebook)
+    notebook.metadata["course"]["executed"] = {
+        "code": code_hash(notebook),
+        "budget": budget,
+        "machine": describe_machine(),
+        "date": datetime.date.today().isoformat(),
+        "seconds": round(seconds),
+    }
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    return seconds

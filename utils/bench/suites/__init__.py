@@ -1,0 +1,1 @@
+"""A module per family of models; each has `contests() -> list[Contest]`."""

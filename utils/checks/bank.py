@@ -1,0 +1,104 @@
+"""The bank of wrong and of alternative right answers. Authors write it in `solutions/mistakes/`; students get only its sentences."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BankAttempt:
+    """A wrong (`sentence` is set) or right answer, as source text.
+
+    Args:
+        exercise: the exercise's name, which the source defines.
+        name: what distinguishes it, for reports.
+        sentence: what a good teacher says to it; empty for right answers.
+        edits: the reference with these texts replaced, each of which must be found exactly once; or
+        source: the whole text.
+    """
+
+    exercise: str
+    name: str
+    sentence: str = ""
+    edits: Mapping[str, str] | None = None
+    source: str = ""
+
+    def text(self, reference: Any) -> str:
+        """The attempt's source text.
+
+        Raises:
+            ValueError: if an edit does not match the reference exactly once.
+        """
+        if self.edits is None:
+            return self.source
+        text = inspect.getsource(reference)
+        for old, new in self.edits.items():
+            if text.count(old) != 1:
+                raise ValueError(
+                    f"{self.exercise}, {self.name!r}: {old!r} is found {text.count(old)} times in the reference, not once"
+                )
+            text = text.replace(old, new)
+        return text
+
+    def build(self, reference: Any, module: ModuleType) -> Any:
+        """The function or class, run in a copy of the reference module's namespace."""
+        text = self.text(reference)
+        filename = f"<{self.exercise}: {self.name}>"
+        linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+        namespace = dict(vars(module))
+        exec(compile(text, filename, "exec"), namespace)
+        return namespace[self.exercise]
+
+
+class Bank:
+    """Collects the attempts of one exercise. Usage: see CONTRIBUTING.md.
+
+    Args:
+        exercise: the exercise's name.
+    """
+
+    def __init__(self, exercise: str) -> None:
+        self.exercise = exercise
+        self.wrongs: list[BankAttempt] = []
+        self.rights: list[BankAttempt] = []
+
+    def wrong(
+        self, name: str, sentence: str, *, edits: Mapping[str, str] | None = None
+    ) -> Callable[[Any], Any]:
+        """Adds a wrong answer: by `edits` of the reference, or as decorator of a whole function or class."""
+        return self._add(self.wrongs, name, sentence, edits)
+
+    def right(self, name: str, *, edits: Mapping[str, str] | None = None) -> Callable[[Any], Any]:
+        """Adds an alternative right answer, in the same two ways."""
+        return self._add(self.rights, name, "", edits)
+
+    def _add(
+        self, to: list[BankAttempt], name: str, sentence: str, edits: Mapping[str, str] | None
+    ) -> Callable[[Any], Any]:
+        if any(attempt.name == name for attempt in self.wrongs + self.rights):
+            raise ValueError(f"{self.exercise}: two attempts are called {name!r}")
+        if edits is not None:
+            to.append(BankAttempt(self.exercise, name, sentence, dict(edits)))
+
+        def decorate(attempt: Any) -> Any:
+            if edits is not None:
+                raise TypeError(f"{self.exercise}, {name!r}: give edits or a definition, not both")
+            if attempt.__name__ != self.exercise:
+                raise ValueError(f"{self.exercise}, {name!r}: the definition is called {attempt.__name__}")
+            lines = textwrap.dedent(inspect.getsource(attempt)).splitlines(keepends=True)
+            start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ")))
+            to.append(BankAttempt(self.exercise, name, sentence, None, "".join(lines[start:])))
+            return attempt
+
+        return decorate
+
+
+def banks_in(module: ModuleType) -> dict[str, Bank]:
+    """The banks that a module of mistakes defines, by exercise name."""
+    return {bank.exercise: bank for bank in vars(module).values() if isinstance(bank, Bank)}

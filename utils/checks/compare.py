@@ -1,0 +1,201 @@
+"""Compares what was seen with what the reference gives, and says the first thing that is wrong, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from utils.checks.spec import Case, Exercise, Seen
+
+PREFIXES = ("after:", "same:", "buffer:", "grad:")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong in one case.
+
+    Args:
+        kind: "missing", "shape", "dtype", "nan", "changed input", "property", "value", "buffer", "gradient", "problem".
+        sentence: what is wrong.
+        details: further lines: shapes, the largest difference and where.
+    """
+
+    kind: str
+    sentence: str
+    details: tuple[str, ...] = field(default=())
+
+
+def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Finding | None:
+    """The first finding, or None if all is right.
+
+    Order: outputs' shape, dtype and finiteness; inputs unchanged; properties; values; buffers; gradients.
+    """
+    outputs = [key for key in expected if not key.startswith(PREFIXES)]
+    for key in outputs:
+        if finding := _form(key, expected[key], seen.get(key)):
+            return finding
+    for key in (key for key in expected if key.startswith(("after:", "same:"))):
+        if finding := _unchanged(key, expected[key], seen.get(key)):
+            return finding
+    for prop in exercise.properties:
+        if not property_holds(prop.holds, case, seen):
+            return Finding("property", prop.sentence)
+    for key in outputs:
+        if finding := _values(exercise, f"`{key}`", "value", expected[key], seen[key]):
+            return finding
+    for key in (key for key in expected if key.startswith("buffer:")):
+        name = key.removeprefix("buffer:")
+        if key not in seen:
+            return Finding("buffer", f"The buffer `{name}` is missing after a call in train mode.")
+        if finding := _values(
+            exercise, f"the buffer `{name}` after a call in train mode", "buffer", expected[key], seen[key]
+        ):
+            return finding
+    return _gradients(exercise, expected, seen)
+
+
+def property_holds(holds, case: Case, seen: Seen) -> bool:  # noqa: ANN001 - a predicate of any kind
+    """Whether a property holds; one that asks for a key that was not seen is not asked.
+
+    A predicate that cannot be evaluated on the attempt's values (wrong shape inside) does not hold.
+    """
+    try:
+        return bool(holds(case, seen))
+    except KeyError:
+        return True
+    except (RuntimeError, IndexError, ValueError, TypeError):
+        return False
+
+
+def _form(key: str, expected: Tensor, got: Tensor | None) -> Finding | None:
+    if got is None:
+        return Finding("missing", f"`{key}` is missing.")
+    if got.shape != expected.shape:
+        return Finding(
+            "shape",
+            f"`{key}` has the wrong shape.",
+            (
+                f"expected shape {tuple(expected.shape)}",
+                f"got shape      {tuple(got.shape)}",
+                *_hint_shape(expected, got),
+            ),
+        )
+    loose = expected.ndim == 0 and expected.is_floating_point() and got.is_floating_point()
+    if got.dtype != expected.dtype and not loose:
+        return Finding(
+            "dtype",
+            f"`{key}` has dtype {_dtype(got)}, expected {_dtype(expected)}.",
+            _hint_dtype(expected, got),
+        )
+    if got.is_floating_point():
+        bad = got.isnan() & ~expected.isnan()
+        if bad.any():
+            where = tuple(bad.nonzero()[0].tolist())
+            return Finding(
+                "nan",
+                f"`{key}` contains NaN ({int(bad.sum())} of {bad.numel()} values).",
+                (f"first at {list(where)}",),
+            )
+    return None
+
+
+def _hint_shape(expected: Tensor, got: Tensor) -> tuple[str, ...]:
+    if got.ndim == expected.ndim and sorted(got.shape) == sorted(expected.shape):
+        return ("the sizes are right and in another order: two axes are swapped",)
+    if got.numel() == expected.numel():
+        return ("the number of values is right: the axes are joined or split differently",)
+    if got.ndim == expected.ndim and all(g in (e, 1) for g, e in zip(got.shape, expected.shape, strict=True)):
+        return ("an axis of size 1 is left where the full size is expected",)
+    return ()
+
+
+def _hint_dtype(expected: Tensor, got: Tensor) -> tuple[str, ...]:
+    if got.is_floating_point() and expected.is_floating_point():
+        return ("the result should have the dtype of the inputs",)
+    return ()
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _unchanged(key: str, expected: Tensor, got: Tensor | None) -> Finding | None:
+    name = key.split(":", 1)[1]
+    if (
+        got is None
+        or got.shape != expected.shape
+        or not torch.equal(torch.nan_to_num(got.double()), torch.nan_to_num(expected.double()))
+    ):
+        return Finding(
+            "changed input",
+            f"Your code changes its input `{name}`. Work on a new tensor (no in-place operation on an argument).",
+        )
+    return None
+
+
+def _values(exercise: Exercise, what: str, kind: str, expected: Tensor, got: Tensor) -> Finding | None:
+    if got.shape != expected.shape:
+        return Finding(kind, f"{what} has shape {tuple(got.shape)}, expected {tuple(expected.shape)}.")
+    if expected.numel() == 0:
+        return None
+    left, right = expected.double(), got.double()
+    scale = 1e-3 if expected.dtype == torch.float64 and expected.ndim > 0 else 1.0
+    exact = not expected.is_floating_point()
+    tolerance = torch.zeros_like(left) if exact else scale * (exercise.atol + exercise.rtol * _size(left))
+    difference = (left - right).abs()
+    difference = torch.where(
+        (left == right) | (left.isnan() & right.isnan()), torch.zeros_like(difference), difference
+    )
+    difference = difference.nan_to_num(nan=float("inf"))
+    wrong = difference > tolerance
+    if not wrong.any():
+        return None
+    where = torch.where(wrong, difference, -torch.ones_like(difference)).argmax()
+    index = [int(i) for i in torch.unravel_index(where, expected.shape)]
+    place = f" at {index}" if index else ""
+    return Finding(
+        kind,
+        f"{what[0].upper()}{what[1:]} has the right shape and wrong values."
+        if kind == "value"
+        else f"{what[0].upper()}{what[1:]} is wrong.",
+        (
+            f"{int(wrong.sum())} of {wrong.numel()} values differ",
+            f"largest difference{place}: expected {_number(left.flatten()[where])}, got {_number(right.flatten()[where])}",
+        ),
+    )
+
+
+def _size(values: Tensor) -> Tensor:
+    """Magnitude to which the relative tolerance applies: the larger of a value's own and the tensor's mean magnitude."""
+    finite = values.abs().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return torch.maximum(finite, finite.mean())
+
+
+def _number(value: Tensor) -> str:
+    number = float(value)
+    return f"{int(number)}" if number.is_integer() and abs(number) < 1e12 else f"{number:.6g}"
+
+
+def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None:
+    keys = [key for key in expected if key.startswith("grad:")]
+    lost = [key for key in keys if key not in seen and bool((expected[key] != 0).any())]
+    if lost:
+        names = ", ".join(f"`{key.removeprefix('grad:')}`" for key in lost[:6]) + (
+            ", ..." if len(lost) > 6 else ""
+        )
+        hint = "the values are right, but cut from the graph: look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)"
+        return Finding("gradient", f"No gradient reaches {names}, so it could not be trained.", (hint,))
+    for key in keys:
+        if key in seen:
+            name = key.removeprefix("grad:")
+            if finding := _values(
+                exercise, f"the gradient for `{name}`", "gradient", expected[key], seen[key]
+            ):
+                return Finding(
+                    finding.kind,
+                    finding.sentence,
+                    ("the forward values are right; the backward pass is not", *finding.details),
+                )
+    return None

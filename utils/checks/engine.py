@@ -1,0 +1,232 @@
+"""`check`, `ready`, `reuse`: what a student's notebook calls."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from utils.checks import fixtures, messages
+from utils.checks.compare import Finding, compare
+from utils.checks.observe import Problem, observe, own_codes
+from utils.checks.registry import find
+from utils.checks.spec import Exercise, Seen
+
+PASSED: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found.
+
+    Args:
+        exercise: the exercise.
+        findings: one per case, None where the case is right.
+        names: the cases' names.
+        diagnosis: the sentence of the known mistake that this attempt looks like, or "".
+        seconds: time taken.
+        substitutes: earlier exercises for which the library's version stood in.
+    """
+
+    exercise: Exercise
+    names: list[str]
+    findings: list[Finding | None]
+    diagnosis: str = ""
+    seconds: float = 0.0
+    substitutes: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return all(finding is None for finding in self.findings)
+
+    @property
+    def right(self) -> int:
+        """Number of cases that are right."""
+        return sum(finding is None for finding in self.findings)
+
+    @property
+    def started(self) -> bool:
+        return not all(f is not None and f.kind == "not started" for f in self.findings)
+
+
+class CheckFailed(AssertionError):
+    """A check did not pass. Shown as its message alone, without a traceback.
+
+    Args:
+        result: what was found.
+        message: overrides the message made from the result.
+    """
+
+    def __init__(self, result: Result | None, message: str = "") -> None:
+        self.result = result
+        super().__init__(message or (messages.text(result) if result else ""))
+
+    def _render_traceback_(self) -> list[str]:  # IPython shows these lines in place of a traceback
+        return [f"{type(self).__name__}: {messages.short(self.result) if self.result else self}"]
+
+
+class NotStarted(CheckFailed):
+    """The exercise still holds its `raise NotImplementedError`."""
+
+
+def examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture | None = None) -> Result:
+    """Observes an attempt on all cases and compares; says nothing, raises nothing for a wrong answer.
+
+    Args:
+        exercise: which one.
+        attempt: the function or class.
+        fixture: prepared cases; default the public ones.
+    """
+    began = time.perf_counter()
+    fixture = fixture or fixtures.load(exercise)
+    findings: list[Finding | None] = []
+    outcomes: list[Seen | Problem] = []
+    for case, expected in zip(fixture.cases, fixture.expected, strict=True):
+        left = exercise.seconds - (time.perf_counter() - began)
+        outcome = observe(attempt, case, seconds=max(left, 0.05))
+        outcomes.append(outcome)
+        if isinstance(outcome, Problem):
+            findings.append(
+                Finding(outcome.kind, outcome.sentence, (outcome.trace,) if outcome.trace else ())
+            )
+            if outcome.kind in ("time", "not started"):
+                break
+        else:
+            findings.append(compare(exercise, case, expected, outcome))
+    findings += [findings[-1]] * (len(fixture.cases) - len(findings))
+    wrong = any(finding is not None for finding in findings)
+    diagnosis = diagnose(fixture, outcomes) if wrong and len(outcomes) == len(fixture.cases) else ""
+    return Result(
+        exercise, [case.name for case in fixture.cases], findings, diagnosis, time.perf_counter() - began
+    )
+
+
+def diagnose(fixture: fixtures.Fixture, outcomes: list[Seen | Problem]) -> str:
+    """The sentence of the one known mistake that looks like these outcomes in every case, else ""."""
+    looks = [fixtures.fingerprint(outcome) for outcome in outcomes]
+    for mistake in fixture.mistakes:
+        if all(fixtures.looks_like(a, b) for a, b in zip(looks, mistake.looks, strict=True)):
+            return mistake.sentence
+    return ""
+
+
+def check(attempt: Any, name: str = "") -> None:
+    """Checks an answer and says at once, in words, what is wrong.
+
+    Args:
+        attempt: your function or class itself (not a call of it).
+        name: the exercise's name, if the attempt is called otherwise.
+
+    Raises:
+        NotStarted: the exercise is untouched.
+        CheckFailed: something is wrong; the message says what.
+    """
+    exercise = _exercise_of(attempt, name)
+    PASSED.pop(exercise.name, None)
+    result = examine(exercise, attempt)
+    if not result.passed and result.started:
+        result = _with_stand_ins(result, attempt)
+    messages.show(result)
+    if not result.started:
+        raise NotStarted(result)
+    if not result.passed:
+        raise CheckFailed(result)
+    PASSED[exercise.name] = attempt
+
+
+def ready(*names: str) -> bool:
+    """Whether these exercises have passed their checks in this session; if not, one calm line says which are missing.
+
+    Args:
+        names: exercises' names.
+    """
+    missing = [name for name in names if name not in PASSED]
+    if missing:
+        print(f"This cell waits for {', '.join(missing)}: once the check above passes, run it again.")
+    return not missing
+
+
+def reuse(name: str) -> Any:
+    """What an earlier notebook's exercise built: your own answer if it passes its check, else one built on the library's modules.
+
+    Args:
+        name: the exercise's name.
+
+    Returns:
+        the function or class.
+    """
+    from utils.checks.earlier import answer_from_notebook
+
+    exercise = find(name)
+    attempt = answer_from_notebook(exercise)
+    if attempt is not None and examine(exercise, attempt).passed:
+        print(f"{name}: your own, from notebook {exercise.notebook[:2]}.")
+        return attempt
+    print(f"{name}: the library's version (yours in notebook {exercise.notebook[:2]} is not solved yet).")
+    return stand_in(exercise)
+
+
+def stand_in(exercise: Exercise) -> Any:
+    """The library-built version of an exercise.
+
+    Raises:
+        LookupError: if the exercise declares none.
+    """
+    if not exercise.stand_in:
+        raise LookupError(f"{exercise.name} has no stand-in")
+    module, attribute = exercise.stand_in.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _with_stand_ins(result: Result, attempt: Any) -> Result:
+    """Repeats a failed check with library versions of those earlier exercises that have not passed.
+
+    So one wrong answer costs one exercise, not all that build on it.
+    """
+    names = tuple(name for name in result.exercise.uses if name not in PASSED and find(name).stand_in)
+    if not names:
+        return result
+    with substituted(attempt, {name: stand_in(find(name)) for name in names}):
+        again = examine(result.exercise, attempt)
+    return replace(again, seconds=result.seconds + again.seconds, substitutes=names)
+
+
+@contextlib.contextmanager
+def substituted(attempt: Any, replacements: dict[str, Any]) -> Iterator[None]:
+    """Within the block, the attempt's global names in `replacements` stand for other objects."""
+    function = attempt
+    if inspect.isclass(attempt):
+        methods = [getattr(value, "__func__", value) for value in vars(attempt).values()]
+        function = next((method for method in methods if hasattr(method, "__globals__")), None)
+    space = getattr(function, "__globals__", {})
+    before = {name: space[name] for name in replacements if name in space}
+    space.update(replacements)
+    try:
+        yield
+    finally:
+        for name in replacements:
+            space.pop(name, None)
+        space.update(before)
+
+
+def _exercise_of(attempt: Any, name: str) -> Exercise:
+    if not name:
+        if not callable(attempt) or not own_codes(attempt) and not inspect.isclass(attempt):
+            kind = type(attempt).__name__
+            article = "an" if kind[:1].lower() in "aeiou" else "a"
+            raise CheckFailed(
+                None,
+                f"check(...) needs your function or class itself and got {article} {kind}. Write check(my_function), without calling it.",
+            )
+        name = attempt.__name__
+    try:
+        return find(name)
+    except KeyError as error:
+        raise CheckFailed(
+            None,
+            f'{error.args[0]}. Keep the name that the exercise gives, or write check(your_function, "name").',
+        ) from None

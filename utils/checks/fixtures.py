@@ -1,0 +1,259 @@
+"""Public check fixtures: inputs, weights, expected observations, and fingerprints of the known mistakes.
+
+One safetensors file per exercise in `data/expected/<notebook>/`, with the structure as JSON in its metadata. Nothing in it is
+code, and no answer can be read off it beyond the values of the public cases.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from utils.checks.compare import PREFIXES
+from utils.checks.observe import Problem, observe
+from utils.checks.spec import Case, Draw, Exercise, Seen
+
+PUBLIC_SEED = 20170612
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "expected"
+Fingerprint = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong answer as the student's machine knows it: its sentence, and what it looks like in each case."""
+
+    name: str
+    sentence: str
+    looks: list[Fingerprint]
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """The prepared cases of one exercise with what the reference gives, and the known mistakes."""
+
+    exercise: Exercise
+    cases: list[Case]
+    expected: list[Seen]
+    mistakes: list[Mistake] = field(default_factory=list)
+
+
+def prepare(exercise: Exercise, reference: Any, seed: int) -> Fixture:
+    """Draws inputs, weights and cotangents, and observes the reference on them. For authors and graders.
+
+    Raises:
+        RuntimeError: if the reference itself cannot be observed.
+    """
+    cases, expected = [], []
+    for index, drawn in enumerate(exercise.cases(Draw(seed))):
+        draw = Draw(seed + 7919 * (index + 1))
+        case = replace(drawn, exercise=exercise)
+        if (
+            exercise.kind == "module"
+            and exercise.observe is None
+            or (exercise.kind == "module" and case.weights is None)
+        ):
+            case = replace(case, weights=case.weights or draw_weights(exercise, reference, case, draw))
+        first = _must_see(exercise, reference, case)
+        if exercise.gradients:
+            floats = [name for name in exercise.outputs if name in first and first[name].is_floating_point()]
+            case = replace(
+                case, cotangents={n: draw.normal(*first[n].shape, dtype=first[n].dtype) for n in floats}
+            )
+        cases.append(case)
+        expected.append(_must_see(exercise, reference, case))
+    return Fixture(exercise, cases, expected)
+
+
+def _must_see(exercise: Exercise, reference: Any, case: Case) -> Seen:
+    seen = observe(reference, case)
+    if isinstance(seen, Problem):
+        raise RuntimeError(
+            f"{exercise.name}: the reference fails on {case.name!r}: {seen.sentence} {seen.trace}"
+        )
+    return seen
+
+
+def draw_weights(exercise: Exercise, reference: Any, case: Case, draw: Draw) -> dict[str, Tensor]:
+    """Weights for the reference's parameters and float buffers, away from every default.
+
+    Vectors called `weight` (norms) lie around 1, other vectors around 0, matrices keep the scale of their input.
+    """
+    module = reference(**case.init)
+    floats = [v for v in case.args.values() if isinstance(v, Tensor) and v.is_floating_point()]
+    dtype = floats[0].dtype if floats else torch.float32
+    trained = {name for name, _ in module.named_parameters()}
+    weights = {}
+    for name, value in module.state_dict().items():
+        if name not in trained and not value.is_floating_point():
+            continue
+        if exercise.weights is not None:
+            weights[name] = exercise.weights(name, value, draw).to(dtype)
+        elif name.endswith("running_var"):
+            weights[name] = draw.uniform(*value.shape, low=0.5, high=1.5, dtype=dtype)
+        elif value.ndim <= 1:
+            shift = 1.0 if name.endswith("weight") else 0.0
+            weights[name] = draw.normal(*value.shape, scale=0.3, shift=shift, dtype=dtype)
+        else:
+            fan_in = max(value[0].numel(), 1)
+            weights[name] = draw.normal(*value.shape, scale=fan_in**-0.5, dtype=dtype)
+    return weights
+
+
+def fingerprint(outcome: Seen | Problem) -> Fingerprint:
+    """A few numbers that tell one observation from another: per group a shape and three projections.
+
+    Outputs stand alone; inputs afterwards, buffers and gradients are each taken together.
+    """
+    if isinstance(outcome, Problem):
+        return {"problem": outcome.signature}
+    groups: dict[str, list[tuple[str, Tensor]]] = {}
+    for key, value in outcome.items():
+        group = key.split(":")[0] if key.startswith(PREFIXES) else key
+        groups.setdefault(group, []).append((key, value))
+    return {group: _project(sorted(members, key=lambda m: m[0])) for group, members in groups.items()}
+
+
+def _project(members: list[tuple[str, Tensor]]) -> dict[str, Any]:
+    flat = torch.cat([value.detach().double().flatten() for _, value in members])
+    special = int(flat.isnan().sum()) + 1_000_003 * int(flat.isinf().sum())
+    flat = flat.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    steps = torch.arange(1, flat.numel() + 1, dtype=torch.float64)
+    waves = [torch.cos(steps * speed + 0.3) for speed in (0.7548776662, 1.3247179572, 2.2360679775)]
+    shapes = [[key, *value.shape] for key, value in members]
+    kinds = "".join(
+        "f" if v.is_floating_point() else "b" if v.dtype == torch.bool else "i" for _, v in members
+    )
+    numbers = [float(f"{float(flat @ wave):.7g}") for wave in waves]
+    return {
+        "shapes": shapes,
+        "kinds": kinds,
+        "special": special,
+        "norm": float(f"{float(flat.norm()):.7g}"),
+        "on": numbers,
+    }
+
+
+def looks_like(left: Fingerprint, right: Fingerprint, tolerance: float = 3e-4) -> bool:
+    """Whether two fingerprints are of the same observation, up to rounding."""
+    if left.keys() != right.keys():
+        return False
+    if "problem" in left:
+        return left["problem"] == right["problem"]
+    for group, a in left.items():
+        b = right[group]
+        if a["shapes"] != b["shapes"] or a["kinds"] != b["kinds"] or a["special"] != b["special"]:
+            return False
+        slack = tolerance * max(a["norm"], b["norm"]) + 1e-6
+        if any(abs(x - y) > slack for x, y in zip(a["on"], b["on"], strict=True)):
+            return False
+    return True
+
+
+def path_of(exercise: Exercise) -> Path:
+    """Where an exercise's public fixture lies."""
+    return FOLDER / exercise.notebook / f"{exercise.name}.safetensors"
+
+
+def notebook_number(name: str) -> str:
+    """ "01" for an exercise of notebook 01 that has a fixture, else ""."""
+    found = next(FOLDER.glob(f"*/{name}.safetensors"), None)
+    return found.parent.name[:2] if found else ""
+
+
+def save(fixture: Fixture, path: Path) -> None:
+    """Writes a fixture to one file."""
+    tensors: dict[str, Tensor] = {}
+    cases = []
+    for index, (case, seen) in enumerate(zip(fixture.cases, fixture.expected, strict=True)):
+        prefix = f"{index}"
+        cases.append(
+            {
+                "name": case.name,
+                "mode": case.mode,
+                "method": case.method,
+                "args": _encode(dict(case.args), f"{prefix}/args", tensors),
+                "kwargs": _encode(dict(case.kwargs), f"{prefix}/kwargs", tensors),
+                "init": _encode(dict(case.init), f"{prefix}/init", tensors),
+                "weights": None
+                if case.weights is None
+                else _encode(dict(case.weights), f"{prefix}/weights", tensors),
+                "cotangents": _encode(dict(case.cotangents), f"{prefix}/cotangents", tensors),
+                "expected": _encode(dict(seen), f"{prefix}/expected", tensors),
+            }
+        )
+    mistakes = [{"name": m.name, "sentence": m.sentence, "looks": m.looks} for m in fixture.mistakes]
+    text = json.dumps({"cases": cases, "mistakes": mistakes}, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={"exercise": text})
+
+
+@cache
+def load(exercise: Exercise) -> Fixture:
+    """Reads an exercise's public fixture.
+
+    Raises:
+        FileNotFoundError: with what to do about it.
+    """
+    path = path_of(exercise)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"the check data of {exercise.name} is missing ({path.relative_to(FOLDER.parents[1])}). Authors: run `make notebooks`."
+        )
+    with safe_open(path, framework="pt") as file:
+        spec = json.loads(file.metadata()["exercise"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    cases, expected = [], []
+    for raw in spec["cases"]:
+        fields = {
+            key: _decode(raw[key], tensors) for key in ("args", "kwargs", "init", "weights", "cotangents")
+        }
+        cases.append(Case(raw["name"], mode=raw["mode"], method=raw["method"], exercise=exercise, **fields))
+        expected.append(_decode(raw["expected"], tensors))
+    return Fixture(exercise, cases, expected, [Mistake(**m) for m in spec["mistakes"]])
+
+
+def _encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
+    """JSON for a tree of plain values; tensors go into `tensors` and leave their key."""
+    if isinstance(value, Tensor):
+        tensors[key] = value.detach().clone().contiguous()
+        return {"$tensor": key}
+    if isinstance(value, Mapping):
+        if not all(isinstance(name, str) for name in value):
+            return {
+                "$items": [
+                    [_encode(k, f"{key}.k{i}", tensors), _encode(v, f"{key}.v{i}", tensors)]
+                    for i, (k, v) in enumerate(value.items())
+                ]
+            }
+        return {name: _encode(item, f"{key}.{name}", tensors) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_encode(item, f"{key}.{i}", tensors) for i, item in enumerate(value)]
+        return {"$tuple": items} if isinstance(value, tuple) else items
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"{key}: a case may hold tensors, numbers, strings, None, lists, tuples and dicts, not {type(value).__name__}"
+    )
+
+
+def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, dict):
+        if "$tensor" in value:
+            return tensors[value["$tensor"]]
+        if "$tuple" in value:
+            return tuple(_decode(item, tensors) for item in value["$tuple"])
+        if "$items" in value:
+            return {_decode(k, tensors): _decode(v, tensors) for k, v in value["$items"]}
+        return {name: _decode(item, tensors) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    return value

@@ -1,0 +1,109 @@
+"""What a student reads after a check: a small accessible panel in Jupyter, plain text elsewhere."""
+
+from __future__ import annotations
+
+import html
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from utils.checks.engine import Result
+
+# A symbol and a word carry the meaning; the colour of the edge only repeats it.
+STYLES = {
+    "passed": ("\u2713", "Passed", "#1a7f37"),
+    "failed": ("\u2717", "Not yet", "#b35900"),
+    "waiting": ("\u25cb", "Not started", "#57606a"),
+}
+
+
+def state(result: Result) -> str:
+    """One of "passed", "failed", "waiting"."""
+    return "passed" if result.passed else "failed" if result.started else "waiting"
+
+
+def headline(result: Result) -> str:
+    """One line: what was checked and how far it is."""
+    name, total = result.exercise.name, len(result.findings)
+    if result.passed:
+        return f"{name}: all {total} cases are right ({result.seconds:.2f} s)."
+    if not result.started:
+        return f"{name} is not started yet."
+    return f"{name} is not right yet: {result.right} of {total} cases are right."
+
+
+def lines(result: Result) -> list[str]:
+    """The message below the headline, a line per thought."""
+    if result.passed:
+        return [_substitutes(result)] if result.substitutes else []
+    if not result.started:
+        return [
+            "Replace the line `raise NotImplementedError(...)` in the cell above by your code, run it, and run this check again."
+        ]
+    index, finding = next((i, f) for i, f in enumerate(result.findings) if f is not None)
+    said = [result.diagnosis] if result.diagnosis else []
+    said.append(f"First wrong case: {result.names[index]}.")
+    if finding.sentence != result.diagnosis:
+        said.append(finding.sentence)
+    said.extend(f"  {detail}" for detail in finding.details)
+    if result.substitutes:
+        said.append(_substitutes(result))
+    return said
+
+
+def _substitutes(result: Result) -> str:
+    names = ", ".join(result.substitutes)
+    return f"(Checked with the library's {names} in place of yours, which has not passed its check.)"
+
+
+def text(result: Result) -> str:
+    """The whole message as plain text."""
+    return "\n".join([headline(result), *lines(result)])
+
+
+def short(result: Result) -> str:
+    """Headline and the most helpful sentence, for the line under the panel and for test reports."""
+    body = lines(result)
+    finding = next((f for f in result.findings if f is not None), None)
+    best = result.diagnosis or (finding.sentence if finding and result.started else "")
+    return " ".join([headline(result), best or (body[0] if body else "")]).strip()
+
+
+def panel(result: Result) -> str:
+    """The whole message as an HTML panel that takes the notebook's own text colour, so it reads in light and dark themes."""
+    symbol, word, colour = STYLES[state(result)]
+    rows = []
+    for line in lines(result):
+        indent = (
+            "margin-left:1.2em;font-family:monospace;white-space:pre-wrap;" if line.startswith("  ") else ""
+        )
+        rows.append(f'<div style="margin-top:0.25em;{indent}">{_marked(line.strip())}</div>')
+    role = "status" if result.passed else "alert"
+    return (
+        f'<div role="{role}" style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
+        f'padding:0.5em 0.8em;margin:0.3em 0;max-width:60em;">'
+        f'<div><strong><span aria-hidden="true">{symbol} </span>{word}.</strong> {_marked(headline(result))}</div>{"".join(rows)}</div>'
+    )
+
+
+def _marked(line: str) -> str:
+    """HTML-escaped, with `code` in code type."""
+    parts = html.escape(line).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def show(result: Result) -> None:
+    """Displays the panel in Jupyter; elsewhere prints the text if the check passed (a failure travels in the exception)."""
+    if in_jupyter():
+        from IPython.display import display
+
+        display({"text/html": panel(result), "text/plain": text(result)}, raw=True)
+    elif result.passed:
+        print(f"{STYLES['passed'][0]} {text(result)}")
+
+
+def in_jupyter() -> bool:
+    """Whether this is a kernel that can show HTML (JupyterLab, Colab, VS Code), not a terminal or a script."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")

@@ -1,0 +1,351 @@
+"""Calls an attempt on a case and writes down what is seen: outputs, inputs afterwards, gradients. No verdict here.
+
+The observation is a flat dict of tensors, so that it can be compared in another process than the one that ran the student's code.
+What cannot be observed (an exception, None, a NumPy array, a missing parameter) becomes a :class:`Problem` with a sentence.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import linecache
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from utils.checks.limits import TimeLimitExceeded, time_limit
+from utils.checks.spec import Case, Exercise, Seen
+
+NOT_STARTED = "not started yet"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an attempt could not be observed.
+
+    Args:
+        kind: "not started", "raised", "time", "signature", "parameters", "type", "needs".
+        sentence: what the student reads.
+        trace: their own line, where there is one.
+    """
+
+    kind: str
+    sentence: str
+    trace: str = ""
+
+    @property
+    def signature(self) -> str:
+        """What makes two problems the same, for the diagnosis."""
+        return f"{self.kind}: {self.sentence}"
+
+
+class ObservationError(Exception):
+    """Carries a :class:`Problem` out of the observation."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.sentence)
+        self.problem = problem
+
+
+def observe(attempt: Any, case: Case, *, seconds: float | None = None) -> Seen | Problem:
+    """Everything seen when `attempt` is called as `case` says.
+
+    Args:
+        attempt: a function or class.
+        case: with `case.exercise` set.
+        seconds: time limit; default the exercise's.
+
+    Returns:
+        the observed tensors (detached), or the problem that prevented it.
+    """
+    exercise = _exercise(case)
+    look = exercise.observe or observe_default
+    try:
+        with time_limit(exercise.seconds if seconds is None else seconds):
+            torch.manual_seed(0)
+            seen = look(attempt, case)
+    except ObservationError as error:
+        return error.problem
+    except TimeLimitExceeded:
+        limit = exercise.seconds if seconds is None else seconds
+        return Problem(
+            "time",
+            f"Your code was still running after {limit:.0f} s and was stopped. Is there a loop that never ends?",
+        )
+    except (Exception, SystemExit) as error:  # the student's own error: it becomes their message
+        return _raised(error, attempt, exercise)
+    return {name: value.detach() for name, value in seen.items()}
+
+
+def observe_default(attempt: Any, case: Case) -> Seen:
+    """The standard observation: outputs, `after:<arg>`, `same:<arg>`, `buffer:<name>`, `grad:<arg or parameter>`.
+
+    Raises:
+        ObservationError: if the attempt cannot be built, called, or returns the wrong kind of thing.
+    """
+    exercise = _exercise(case)
+    leaves: dict[str, Tensor] = {}
+    target = attempt
+    module = None
+    if exercise.kind == "module":
+        module = build_module(attempt, case)
+        target = getattr(module, case.method) if case.method else module
+        leaves.update({name: p for name, p in module.named_parameters() if p.is_floating_point()})
+    args = {name: _argument(name, value, leaves, exercise.gradients) for name, value in case.args.items()}
+    kwargs = {name: _argument(name, value, leaves, exercise.gradients) for name, value in case.kwargs.items()}
+    originals = {**case.args, **case.kwargs}
+    _check_signature(target if module is None or case.method else module.forward, case, exercise.name)
+    outputs = name_outputs(target(*args.values(), **kwargs), exercise)
+    seen = dict(outputs)
+    for name, value in {**args, **kwargs}.items():
+        if isinstance(value, Tensor):
+            seen[f"after:{name}"] = value
+        elif isinstance(value, list | dict | set):
+            seen[f"same:{name}"] = torch.tensor(_same(value, originals[name]))
+    if module is not None and case.mode == "train":
+        seen.update({f"buffer:{name}": b for name, b in module.named_buffers() if b.is_floating_point()})
+    if exercise.gradients:
+        seen.update(gradients(outputs, case, leaves))
+    return seen
+
+
+def build_module(attempt: Any, case: Case) -> nn.Module:
+    """Constructs the attempt, loads the case's weights strictly, sets train or eval mode and the dtype.
+
+    Raises:
+        ObservationError: wrong constructor, not a module, or parameters missing, unexpected or of another shape (all are listed).
+    """
+    name = getattr(attempt, "__name__", "Your class")
+    if not inspect.isclass(attempt):
+        raise ObservationError(
+            Problem(
+                "type",
+                f"The check needs the class itself: check({type(attempt).__name__}), without calling it.",
+            )
+        )
+    try:
+        inspect.signature(attempt).bind(**case.init)
+    except TypeError as error:
+        call = ", ".join(f"{key}={value!r}" for key, value in case.init.items())
+        raise ObservationError(Problem("signature", f"{name}({call}) cannot be called: {error}.")) from None
+    module = attempt(**case.init)
+    if not isinstance(module, nn.Module):
+        raise ObservationError(
+            Problem(
+                "type",
+                f"{name} must be an nn.Module: write `class {name}(nn.Module)` and call `super().__init__()`.",
+            )
+        )
+    if case.weights is not None:
+        load_strictly(module, dict(case.weights), name)
+    return module.train(case.mode == "train")
+
+
+def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Your module") -> None:
+    """Loads `weights`; buffers that hold no trained values (index tables, masks) may differ.
+
+    Raises:
+        ObservationError: listing every parameter that is missing, unexpected or has another shape.
+    """
+    own = dict(module.state_dict())
+    parameters = dict(module.named_parameters())
+    missing = [key for key in weights if key not in own]
+    extra = [key for key in parameters if key not in weights]
+    shapes = [
+        f"{key} is {tuple(own[key].shape)}, expected {tuple(weights[key].shape)}"
+        for key in weights
+        if key in own and own[key].shape != weights[key].shape
+    ]
+    if missing or extra or shapes:
+        lines = []
+        if missing:
+            lines.append(f"missing: {', '.join(missing)}")
+        if extra:
+            lines.append(f"unexpected: {', '.join(extra)}")
+        if shapes:
+            lines.append(f"wrong shape: {'; '.join(shapes)}")
+        raise ObservationError(
+            Problem(
+                "parameters", f"The parameters of {name} are not those of the exercise ({'. '.join(lines)})."
+            )
+        )
+    dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
+    if len(dtypes) == 1:
+        module.to(dtypes.pop())
+    module.load_state_dict({key: value.clone() for key, value in weights.items()}, strict=False)
+
+
+def name_outputs(result: Any, exercise: Exercise) -> dict[str, Tensor]:
+    """The returned values under their names; numbers, strings and lists of numbers become tensors; None is left out of several.
+
+    Raises:
+        ObservationError: None, a NumPy array, the wrong number of values, or something that is no tensor.
+    """
+    names = exercise.outputs
+    if result is None:
+        raise ObservationError(
+            Problem("type", f"{exercise.name} returned None. Is there a `return` missing?")
+        )
+    if len(names) == 1:
+        return {names[0]: _tensor(result, names[0], exercise)}
+    if not isinstance(result, tuple | list) or len(result) != len(names):
+        got = f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
+        raise ObservationError(
+            Problem(
+                "type",
+                f"{exercise.name} must return {len(names)} values, ({', '.join(names)}), and returned {got}.",
+            )
+        )
+    return {
+        name: _tensor(value, name, exercise)
+        for name, value in zip(names, result, strict=True)
+        if value is not None
+    }
+
+
+def gradients(outputs: dict[str, Tensor], case: Case, leaves: dict[str, Tensor]) -> Seen:
+    """Gradients of `sum(output * cotangent)` for the leaves that it reaches, as `grad:<leaf>`.
+
+    Outputs whose shape is not the cotangent's are left out: the comparison says so first.
+    """
+    terms = [
+        (outputs[name] * cotangent.to(outputs[name].dtype)).sum()
+        for name, cotangent in case.cotangents.items()
+        if name in outputs and outputs[name].shape == cotangent.shape and outputs[name].requires_grad
+    ]
+    if not terms or not leaves:
+        return {}
+    found = torch.autograd.grad(torch.stack(terms).sum(), list(leaves.values()), allow_unused=True)
+    return {f"grad:{name}": grad for name, grad in zip(leaves, found, strict=True) if grad is not None}
+
+
+def _exercise(case: Case) -> Exercise:
+    if case.exercise is None:
+        raise ValueError(f"case {case.name!r} is not bound to an exercise")
+    return case.exercise
+
+
+def _argument(name: str, value: Any, leaves: dict[str, Tensor], wants_gradients: bool) -> Any:
+    """A private copy. A float tensor becomes a non-leaf, so that an in-place change is seen rather than refused by autograd."""
+    if isinstance(value, Tensor):
+        if wants_gradients and value.is_floating_point():
+            leaves[name] = value.clone().requires_grad_()
+            return leaves[name].clone()
+        return value.clone()
+    return copy.deepcopy(value)
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return isinstance(left, Tensor) and isinstance(right, Tensor) and torch.equal(left, right)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right, strict=True))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    return bool(left == right)
+
+
+def text_tensor(text: str) -> Tensor:
+    """A string as the tensor of its UTF-8 bytes, so that it travels and compares like every other value."""
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+
+def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
+    if isinstance(value, Tensor):
+        if value.device.type != "cpu":
+            raise ObservationError(
+                Problem(
+                    "type",
+                    f"`{name}` is on {value.device}; the check's inputs are on the CPU. Don't name a device inside the function.",
+                )
+            )
+        return value
+    if isinstance(value, bool | int | float):
+        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
+    if isinstance(value, str):
+        return text_tensor(value)
+    if type(value).__module__ == "numpy":
+        raise ObservationError(
+            Problem(
+                "type",
+                f"`{name}` is a NumPy {type(value).__name__}; return a torch.Tensor (NumPy cuts the gradient).",
+            )
+        )
+    if isinstance(value, list | tuple):
+        try:
+            return torch.tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise ObservationError(
+        Problem(
+            "type", f"`{name}` must be a torch.Tensor, and {exercise.name} returned a {type(value).__name__}."
+        )
+    )
+
+
+def _check_signature(target: Callable[..., Any], case: Case, name: str) -> None:
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # a builtin without a signature: let the call itself tell
+        return
+    try:
+        signature.bind(*case.args.values(), **case.kwargs)
+    except TypeError:
+        wanted = ", ".join([*case.args, *(f"{key}=..." for key in case.kwargs)])
+        raise ObservationError(
+            Problem("signature", f"{name} is called with ({wanted}), and yours takes {signature}.")
+        ) from None
+
+
+def own_codes(attempt: Any) -> set[CodeType]:
+    """Code objects of the attempt itself: the function, or every method of the class, with what is nested in them."""
+    functions = [attempt]
+    if inspect.isclass(attempt):
+        functions = [getattr(value, "__func__", value) for value in vars(attempt).values()]
+    codes = {
+        code for function in functions if isinstance(code := getattr(function, "__code__", None), CodeType)
+    }
+    todo = list(codes)
+    while todo:
+        nested = [const for const in todo.pop().co_consts if isinstance(const, CodeType)]
+        codes.update(nested)
+        todo.extend(nested)
+    return codes
+
+
+def _raised(error: BaseException, attempt: Any, exercise: Exercise) -> Problem:
+    frames: list[tuple[FrameType, int]] = list(traceback.walk_tb(error.__traceback__))
+    codes = own_codes(attempt)
+    deepest = frames[-1][0].f_code if frames else None
+    if isinstance(error, NotImplementedError) and NOT_STARTED in str(error):
+        if deepest is not None and deepest not in codes:
+            owner = next(
+                (name for name in exercise.uses if name in deepest.co_qualname.split(".")),
+                deepest.co_qualname.split(".")[0],
+            )
+            return Problem(
+                "needs", f"{exercise.name} calls {owner}, which is not started yet. Solve {owner} first."
+            )
+        return Problem(
+            "not started",
+            f"{exercise.name} is not started yet: replace the line `raise NotImplementedError(...)` by your code.",
+        )
+    own = [(frame, line) for frame, line in frames if frame.f_code in codes]
+    files = {code.co_filename for code in codes}
+    own = own or [(frame, line) for frame, line in frames if frame.f_code.co_filename in files]
+    trace = ""
+    if own:
+        frame, line = own[-1]
+        text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
+        trace = (
+            f"line {line} of your cell, in {frame.f_code.co_name}:  {text}"
+            if text
+            else f"in {frame.f_code.co_name}, line {line}"
+        )
+    message = str(error).strip().split("\n")[0][:300]
+    return Problem("raised", f"Your code raised {type(error).__name__}: {message}".rstrip(": "), trace)

@@ -293,10 +293,10 @@ def test_fixtures_survive_the_disk(tmp_path, monkeypatch):
 def test_encoding_keeps_structure():
     tensors = {}
     value = {"a": (1, [torch.ones(2), "x"], None), "b": {3: True}}
-    back = fixtures._decode(fixtures._encode(value, "v", tensors), tensors)
+    back = fixtures.decode(fixtures.encode(value, "v", tensors), tensors)
     assert back["a"][0] == 1 and back["a"][1][1] == "x" and back["b"] == {3: True}
     with pytest.raises(TypeError, match="not ndarray"):
-        fixtures._encode(np.ones(2), "v", tensors)
+        fixtures.encode(np.ones(2), "v", tensors)
 
 
 def test_check_wants_the_function_itself():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -116,7 +117,7 @@ def test_unsolved_notebook_fails_only_at_its_exercises(name, class_copy):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_solved_in_class_mode_passes_nbval(name, class_copy):
-    """A student's finished notebook, graded as an instructor does, without solutions/ and with earlier notebooks unsolved."""
+    """A student's finished notebook, graded as an instructor does: no solutions/, no data mirror, no network, earlier notebooks unsolved."""
     student = read(build.STUDENT, name)
     for exercise in exercises_of(name):
         cell = next(cell for cell in student.cells if cell.id == exercise.name)
@@ -124,16 +125,9 @@ def test_solved_in_class_mode_passes_nbval(name, class_copy):
     path = class_copy / "notebooks" / f"solved_{name}.ipynb"
     nbformat.write(student, path)
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-q", "-p", "no:cacheprovider", str(path)]
-    import os
-
-    done = subprocess.run(
-        command,
-        cwd=class_copy,
-        env={**os.environ, "COURSE_BUDGET": "smoke"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    offline = {"COURSE_BUDGET": "smoke", "HF_HUB_OFFLINE": "1"}
+    env = {key: value for key, value in os.environ.items() if key != "COURSE_DATA"} | offline
+    done = subprocess.run(command, cwd=class_copy, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
 
 

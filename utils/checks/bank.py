@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import linecache
-import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -91,12 +91,29 @@ class Bank:
                 raise TypeError(f"{self.exercise}, {name!r}: give edits or a definition, not both")
             if attempt.__name__ != self.exercise:
                 raise ValueError(f"{self.exercise}, {name!r}: the definition is called {attempt.__name__}")
-            lines = textwrap.dedent(inspect.getsource(attempt)).splitlines(keepends=True)
-            start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ")))
-            to.append(BankAttempt(self.exercise, name, sentence, None, "".join(lines[start:])))
+            to.append(BankAttempt(self.exercise, name, sentence, None, source_of(attempt)))
             return attempt
 
         return decorate
+
+
+def source_of(attempt: Any) -> str:
+    """Source text of a function or class, without decorators; the right one where several have the same name.
+
+    `inspect.getsource` finds a class by its name only (before Python 3.13), so a class is found by a line inside it.
+    """
+    functions = [attempt, *vars(attempt).values()] if inspect.isclass(attempt) else [attempt]
+    line = max(f.__code__.co_firstlineno for f in functions if hasattr(f, "__code__"))
+    lines = linecache.getlines(inspect.getsourcefile(attempt))
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    node = next(
+        node
+        for node in ast.parse("".join(lines)).body
+        if isinstance(node, kinds)
+        and node.name == attempt.__name__
+        and min([node.lineno, *(d.lineno for d in node.decorator_list)]) <= line <= node.end_lineno
+    )
+    return "".join(lines[node.lineno - 1 : node.end_lineno])
 
 
 def banks_in(module: ModuleType) -> dict[str, Bank]:

@@ -202,7 +202,7 @@ def substituted(attempt: Any, replacements: dict[str, Any]) -> Iterator[None]:
     if inspect.isclass(attempt):
         methods = [getattr(value, "__func__", value) for value in vars(attempt).values()]
         function = next((method for method in methods if hasattr(method, "__globals__")), None)
-    space = getattr(function, "__globals__", {})
+    space = getattr(inspect.unwrap(function), "__globals__", {})  # unwrap: @torch.no_grad() and the like
     before = {name: space[name] for name in replacements if name in space}
     space.update(replacements)
     try:

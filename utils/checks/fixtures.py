@@ -174,21 +174,9 @@ def save(fixture: Fixture, path: Path) -> None:
     tensors: dict[str, Tensor] = {}
     cases = []
     for index, (case, seen) in enumerate(zip(fixture.cases, fixture.expected, strict=True)):
-        prefix = f"{index}"
         cases.append(
-            {
-                "name": case.name,
-                "mode": case.mode,
-                "method": case.method,
-                "args": _encode(dict(case.args), f"{prefix}/args", tensors),
-                "kwargs": _encode(dict(case.kwargs), f"{prefix}/kwargs", tensors),
-                "init": _encode(dict(case.init), f"{prefix}/init", tensors),
-                "weights": None
-                if case.weights is None
-                else _encode(dict(case.weights), f"{prefix}/weights", tensors),
-                "cotangents": _encode(dict(case.cotangents), f"{prefix}/cotangents", tensors),
-                "expected": _encode(dict(seen), f"{prefix}/expected", tensors),
-            }
+            encode_case(case, f"{index}", tensors)
+            | {"expected": encode(dict(seen), f"{index}/expected", tensors)}
         )
     mistakes = [{"name": m.name, "sentence": m.sentence, "looks": m.looks} for m in fixture.mistakes]
     text = json.dumps({"cases": cases, "mistakes": mistakes}, ensure_ascii=False)
@@ -214,14 +202,31 @@ def load(exercise: Exercise) -> Fixture:
     cases, expected = [], []
     for raw in spec["cases"]:
         fields = {
-            key: _decode(raw[key], tensors) for key in ("args", "kwargs", "init", "weights", "cotangents")
+            key: decode(raw[key], tensors) for key in ("args", "kwargs", "init", "weights", "cotangents")
         }
         cases.append(Case(raw["name"], mode=raw["mode"], method=raw["method"], exercise=exercise, **fields))
-        expected.append(_decode(raw["expected"], tensors))
+        expected.append(decode(raw["expected"], tensors))
     return Fixture(exercise, cases, expected, [Mistake(**m) for m in spec["mistakes"]])
 
 
-def _encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
+CASE_TREES = ("args", "kwargs", "init", "weights", "cotangents")
+
+
+def encode_case(case: Case, key: str, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """JSON for a case; its tensors go into `tensors`, under names that begin with `key`."""
+    trees = {part: getattr(case, part) for part in CASE_TREES}
+    plain = {part: tree if tree is None else dict(tree) for part, tree in trees.items()}
+    encoded = {part: encode(tree, f"{key}/{part}", tensors) for part, tree in plain.items()}
+    return {"name": case.name, "mode": case.mode, "method": case.method, **encoded}
+
+
+def decode_case(raw: Mapping[str, Any], exercise: Exercise, tensors: dict[str, Tensor]) -> Case:
+    """The case that :func:`encode_case` wrote."""
+    trees = {part: decode(raw[part], tensors) for part in CASE_TREES}
+    return Case(raw["name"], mode=raw["mode"], method=raw["method"], exercise=exercise, **trees)
+
+
+def encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
     """JSON for a tree of plain values; tensors go into `tensors` and leave their key."""
     if isinstance(value, Tensor):
         tensors[key] = value.detach().clone().contiguous()
@@ -230,13 +235,13 @@ def _encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
         if not all(isinstance(name, str) for name in value):
             return {
                 "$items": [
-                    [_encode(k, f"{key}.k{i}", tensors), _encode(v, f"{key}.v{i}", tensors)]
+                    [encode(k, f"{key}.k{i}", tensors), encode(v, f"{key}.v{i}", tensors)]
                     for i, (k, v) in enumerate(value.items())
                 ]
             }
-        return {name: _encode(item, f"{key}.{name}", tensors) for name, item in value.items()}
+        return {name: encode(item, f"{key}.{name}", tensors) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        items = [_encode(item, f"{key}.{i}", tensors) for i, item in enumerate(value)]
+        items = [encode(item, f"{key}.{i}", tensors) for i, item in enumerate(value)]
         return {"$tuple": items} if isinstance(value, tuple) else items
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -245,15 +250,16 @@ def _encode(value: Any, key: str, tensors: dict[str, Tensor]) -> Any:
     )
 
 
-def _decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+def decode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The tree that :func:`encode` wrote."""
     if isinstance(value, dict):
         if "$tensor" in value:
             return tensors[value["$tensor"]]
         if "$tuple" in value:
-            return tuple(_decode(item, tensors) for item in value["$tuple"])
+            return tuple(decode(item, tensors) for item in value["$tuple"])
         if "$items" in value:
-            return {_decode(k, tensors): _decode(v, tensors) for k, v in value["$items"]}
-        return {name: _decode(item, tensors) for name, item in value.items()}
+            return {decode(k, tensors): decode(v, tensors) for k, v in value["$items"]}
+        return {name: decode(item, tensors) for name, item in value.items()}
     if isinstance(value, list):
-        return [_decode(item, tensors) for item in value]
+        return [decode(item, tensors) for item in value]
     return value

@@ -308,7 +308,9 @@ def own_codes(attempt: Any) -> set[CodeType]:
     if inspect.isclass(attempt):
         functions = [getattr(value, "__func__", value) for value in vars(attempt).values()]
     codes = {
-        code for function in functions if isinstance(code := getattr(function, "__code__", None), CodeType)
+        code
+        for function in functions
+        if isinstance(code := getattr(inspect.unwrap(function), "__code__", None), CodeType)
     }
     todo = list(codes)
     while todo:

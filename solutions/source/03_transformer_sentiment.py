@@ -1,0 +1,667 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 03 · A Transformer reads film reviews
+#
+# Assignment 2, part 2. In notebook 02 an LSTM read a sentence word by word and decided whether it praises a film. Here a
+# Transformer encoder gets the same sentences, the same vocabulary and the same time. Which of the two is better, by how
+# much, and at what? You build the parts that are missing, and then a comparison that deserves the name.
+#
+# **Goals.** After this notebook you can
+#
+# - tell a network which tokens of a padded batch are real, and show that it listens;
+# - stack your own layers into an encoder and turn it into a classifier, with a class token or a mean;
+# - write the learning-rate schedule that nearly every Transformer is trained with, and show what it is good for;
+# - compare two architectures fairly: same examples, same steps, several seeds, intervals, and a test of *what* was learned.
+#
+# **You need** notebook 01 (attention, encoder layer) and notebook 02 (vocabulary, batches, LSTM). What you have not solved there
+# is replaced by the library's version, and the notebook says so.
+#
+# **Time.** About two hours of reading and coding. The cells that train take a few minutes on a CPU and print how long they took;
+# on a GPU less.
+
+# %%
+import itertools
+import json
+import math
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from utils import plotting
+from utils.budget import current_budget, describe_machine
+from utils.checks import check, ready, reuse
+from utils.data import load_text
+from utils.text import Batches, tokenize
+from utils.training import count_parameters, make_optimizer, seed_everything
+
+budget = current_budget()
+print(f"Budget: {budget}. Machine: {describe_machine()}.")
+
+# %% [markdown]
+# ## 1 · What is already there
+#
+# The layers come from notebook 01, the text and the opponent from notebook 02.
+
+# %%
+EncoderLayer, sinusoidal_positions = reuse("EncoderLayer"), reuse("sinusoidal_positions")
+Vocabulary, collate = reuse("Vocabulary"), reuse("collate")
+LSTMClassifier = reuse("LSTMClassifier")
+train_epoch, evaluate = reuse("train_epoch"), reuse("evaluate")
+
+# %% [markdown]
+# The data is the Stanford Sentiment Treebank with two classes (SST-2): pieces of film reviews, positive or negative. The training
+# set holds whole sentences *and* the phrases inside them, so most of its texts are short; the validation set holds whole sentences
+# only. That difference will matter.
+
+# %%
+data = load_text("sst2")
+limit = budget.pick(smoke=600, cpu=None)
+train_words = [tokenize(text) for text in data["train"].texts[:limit]]
+test_words = [tokenize(text) for text in data["validation"].texts[:limit]]
+vocabulary = Vocabulary.build(train_words, min_frequency=2)
+
+
+def examples_of(words: list[list[str]], labels: list[int]) -> list[tuple[list[int], int]]:
+    """Pairs (indices, label)."""
+    return [(vocabulary.encode(sentence), label) for sentence, label in zip(words, labels)]
+
+
+train = examples_of(train_words, data["train"].labels)
+test = examples_of(test_words, data["validation"].labels)
+for name, part in (("training", train), ("validation", test)):
+    lengths = torch.tensor([len(indices) for indices, _ in part]).float()
+    positive = sum(label for _, label in part) / len(part)
+    print(f"{name:>10}: {len(part):6,} texts, {lengths.mean():4.1f} words on average, {positive:.0%} positive")
+print(f"vocabulary: {len(vocabulary):,} words")
+
+# %% [markdown]
+# ## 2 · Which tokens are real?
+#
+# Sentences of a batch differ in length, so the short ones are padded. The LSTM of notebook 02 dealt with this by stopping at
+# each sentence's own end. Attention has no end to stop at: every token looks at every position, and a padded position is a
+# position like any other. Unless it is told otherwise, the encoder reads `<pad> <pad> <pad>` as words.
+#
+# So a mask is made from the lengths. With `True` for a real token,
+#
+# $$\text{mask}_{b,n} = \big[\, n < \text{length}_b \,\big], \qquad \text{lengths } (B,) \;\to\; \text{mask } (B, N).$$
+
+# %% [markdown] exercise="padding_mask"
+# Make the mask. Positions count from 0.
+#
+# <details><summary>Hint</summary>
+#
+# Comparing a row of N positions with a column of B lengths gives a table of B by N answers: broadcasting does the loop.
+# </details>
+
+# %%
+if ready("padding_mask"):
+    shortest_first = sorted(range(min(40, len(test))), key=lambda i: len(test[i][0]))[::8]
+    tokens, lengths, labels = collate([test[i] for i in shortest_first])
+    fig, ax = plotting.figure(height=1.9)
+    plotting.heatmap(
+        ax,
+        padding_mask(lengths).float(),
+        xlabel="position n in the row",
+        ylabel="sentence b",
+        title="True (dark): a real token",
+        colorbar=False,
+        vmin=0,
+        vmax=1,
+    )
+    alt = f"Mask of {len(lengths)} sentences with {lengths.tolist()} words: each row is dark up to its sentence's length."
+    plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# Attention wants a mask whose last two axes are queries and keys. What has to be hidden is padding *as a key*: nobody may look at
+# it. Padding *as a query* may look at whatever it likes, since its answer is thrown away later. So `(B, N)` becomes `(B, 1, N)`:
+# one row of permissions, the same for every query.
+
+# %% [markdown]
+# ## 3 · The encoder
+#
+# An encoder is a stack of layers of one kind, each with weights of its own. There is one subtlety. In a pre-LN layer
+#
+# $$x \leftarrow x + f(\mathrm{LN}(x))$$
+#
+# the residual stream $x$ itself is never normalised; every layer adds to it, and it grows with depth. So a pre-LN stack
+# ends with one more layer norm. A post-LN layer, $x \leftarrow \mathrm{LN}(x + f(x))$, normalises its own output, and
+# the stack needs nothing more.
+
+# %% [markdown] exercise="TransformerEncoder"
+# Build the stack and run through it. `nn.Identity()` is a module that does nothing, which saves an `if` in `forward`.
+#
+# <details><summary>Hint: why not <code>[layer] * num_layers</code>?</summary>
+#
+# In Python that is a list in which one object stands several times. How many different weight matrices does it have?
+# </details>
+
+# %% [markdown] predict="residual-stream"
+# Sixteen fresh layers, random input with values of size 1. How large are the numbers after each layer: with post-LN, and with
+# pre-LN (before the last norm)? Sketch both curves.
+
+# %%
+if ready("TransformerEncoder"):
+
+    def sizes_per_layer(norm_first: bool, depth: int = 16, dim: int = 64, seed: int = 0) -> list[float]:
+        """Root mean square of the tokens after 0, 1, ..., depth layers."""
+        seed_everything(seed)
+        encoder = TransformerEncoder(depth, dim, 4, 2 * dim, norm_first=norm_first).eval()
+        x = torch.randn(8, 20, dim)
+        seen = [x.square().mean().sqrt().item()]
+        with torch.no_grad():
+            for layer in encoder.layers:
+                x = layer(x)
+                seen.append(x.square().mean().sqrt().item())
+        return seen
+
+    curves = {name: [sizes_per_layer(pre, seed=s) for s in range(5)] for name, pre in (("pre-LN", True), ("post-LN", False))}
+    fig, ax = plotting.figure(width=5.4)
+    plotting.lines(ax, range(17), curves, xlabel="layers passed", ylabel="root mean square of a token")
+    last = {name: sum(run[-1] for run in runs) / len(runs) for name, runs in curves.items()}
+    alt = f"Size of the tokens against depth: with post-LN it stays at {last['post-LN']:.2f}, with pre-LN it grows to {last['pre-LN']:.2f} after 16 layers."
+    plotting.show(fig, alt=alt)
+    print(f"After 16 layers: pre-LN {last['pre-LN']:.2f}, post-LN {last['post-LN']:.2f}.")
+
+# %% [markdown]
+# With post-LN every layer ends with a norm, so the curve is flat at 1. With pre-LN each layer adds something of roughly constant size
+# in a direction of its own, so the stream grows like a random walk. Training makes the steps larger. The last norm is
+# what lets the classifier behind it expect numbers of one size, whatever the depth.
+
+# %% [markdown]
+# ## 4 · The classifier
+#
+# Around the encoder go four things.
+#
+# **Embeddings, scaled.** A word is a row of a table. The rows are drawn with standard deviation $1/\sqrt{D}$ and multiplied by
+# $\sqrt{D}$, as in the paper, so that a word's numbers have size 1.
+#
+# **Positions**, because attention does not see order. Notebook 01's sinusoids lie between -1 and 1: the same size as
+# the scaled words, so neither drowns the other.
+#
+# **A pooling**, because the encoder answers with a vector per token and we want one per sentence. Two ways are common:
+#
+# $$\text{mean:}\quad s_b = \frac{1}{\text{length}_b} \sum_{n < \text{length}_b} y_{b,n}
+# \qquad\qquad \text{class token:}\quad s_b = y_{b,0},\;\; x_{b,0} = \text{a learned vector}$$
+#
+# The class token (Devlin et al. 2019) is a word that no sentence contains. It is put in front of every sentence, can look at all
+# words, and its answer stands for the whole. It is a real token: it has a position and counts in the mask. ViT will use it for images.
+#
+# **A linear layer** that scores the classes.
+
+# %%
+B, N, D = len(test_words[:32]), 24, 128
+steps_of_model = [
+    ("indices", f"({B}, {N})"),
+    ("embedding · √D", f"({B}, {N}, {D})"),
+    ("class token in front", f"({B}, {N + 1}, {D})"),
+    ("+ positions, dropout", f"({B}, {N + 1}, {D})"),
+    ("encoder with mask", f"({B}, {N + 1}, {D})"),
+    ("take token 0", f"({B}, {D})"),
+    ("dropout, linear", f"({B}, 2)"),
+]
+fig = plotting.flow(steps_of_model, title='TransformerClassifier with pooling="cls"')
+plotting.show(fig, alt="Flow from indices to logits: " + ", then ".join(f"{name} {shape}" for name, shape in steps_of_model) + ".")
+
+# %% [markdown] exercise="TransformerClassifier"
+# Two places to fill in. In `embed`: scale the words, put the class token in front (if there is one), add the positions. In `forward`: make
+# the mask, run the encoder, pool. `__init__` is given.
+#
+# <details><summary>Hint: the mask with a class token</summary>
+#
+# How many real tokens has a sentence of 3 words once the class token stands in front of it?
+# </details>
+#
+# <details><summary>Hint: the mean</summary>
+#
+# What stands at padded positions *after* the encoder is not zero. It must not get into the sum, and not into what you divide by.
+# </details>
+
+# %% [markdown]
+# Does the model listen to the mask? A sentence alone, and the same sentence in a batch with a very long one, must get the
+# same logits. A model that looks at padding gives itself away.
+
+# %% [markdown] predict="padding"
+# Below, one sentence is padded with 0, 1, 2, ... positions, once with the right lengths and once with the padding declared to be
+# words (`<pad>` embeds as a zero vector). Zeros carry nothing, so will the second model's answer stay the same as well? Why (not)?
+
+# %%
+if ready("TransformerClassifier"):
+    seed_everything(0)
+    model = TransformerClassifier(len(vocabulary), pooling="mean").eval()
+    sentence = torch.tensor([test[0][0]])
+    honest, fooled = [], []
+    with torch.no_grad():
+        for spare in range(0, 31):
+            padded = F.pad(sentence, (0, spare))
+            honest.append(model(padded, torch.tensor([sentence.shape[1]]))[0, 1].item())
+            fooled.append(model(padded, torch.tensor([padded.shape[1]]))[0, 1].item())
+    fig, ax = plotting.figure(width=5.4)
+    curves = {"true length": honest, "padding taken\nfor words": fooled}
+    plotting.lines(ax, range(31), curves, xlabel="padded positions", ylabel="logit of class 1")
+    spread = {name: max(values) - min(values) for name, values in (("true", honest), ("fooled", fooled))}
+    alt = f"Logit against the number of padded positions: flat with the true length (range {spread['true']:.1e}), drifting by {spread['fooled']:.2f} when padding is taken for words."
+    plotting.show(fig, alt=alt)
+    print(f"The logit's range over all paddings: {spread['true']:.1e} with the true length, {spread['fooled']:.2f} without.")
+
+# %% [markdown]
+# A zero embedding is not nothing. It gets a position added, it takes its share of every softmax, and it is a part of the mean. With
+# the mask the answer does not move, up to rounding.
+
+# %% [markdown]
+# ## 5 · A learning rate that starts small
+#
+# Adam divides each gradient by a running estimate of its size. In the first steps that estimate rests on a handful of
+# batches, and the steps that it gives are large and badly aimed. Transformers suffer from this more than most, so their learning rate climbs from zero over
+# the first part of the training, the *warm-up*; afterwards it goes down to zero, so that the weights settle. With $w$ warm-up steps
+# out of $T$:
+#
+# $$\text{factor}(t) = \begin{cases} t / w & t < w \\[2pt] \tfrac12\Big(1 + \cos\big(\pi\, \tfrac{t - w}{T - w}\big)\Big) & w \le t \le T \\[2pt] 0 & t > T \end{cases}$$
+
+# %% [markdown] exercise="warmup_cosine"
+# Write the factor by which the learning rate is multiplied. PyTorch's `LambdaLR` will call your function with the number of the
+# step.
+
+# %%
+if ready("warmup_cosine"):
+    total, steps_shown = 1000, range(0, 1001, 10)
+    curves = {
+        "no warm-up": [warmup_cosine(s, 0, total) for s in steps_shown],
+        "10%": [warmup_cosine(s, total // 10, total) for s in steps_shown],
+        "40%": [warmup_cosine(s, 4 * total // 10, total) for s in steps_shown],
+    }
+    fig, ax = plotting.figure(width=5.4)
+    plotting.lines(ax, torch.tensor(list(steps_shown)), curves, xlabel="step", ylabel="factor of the learning rate")
+    plotting.show(fig, alt="Three schedules of 1000 steps: straight up for none, 10% and 40% of the steps, then half a cosine down to 0.")
+
+# %% [markdown] predict="warm-up"
+# Below, fresh classifiers take their first twelve steps, at a rather high learning rate: with post-LN and with pre-LN, with a warm-up
+# over those twelve steps and without any. An untrained model that knows nothing has a loss of ln 2 = 0.69. How will the four
+# curves differ, and at which step most?
+
+# %%
+if ready("TransformerClassifier", "warmup_cosine"):
+    first_steps, runs_each = 12, budget.pick(smoke=2, cpu=5)
+    batches = list(itertools.islice(Batches(train, 64, collate, shuffle=True), first_steps))
+
+    def first_losses(norm_first: bool, warmup_steps: int, seed: int) -> list[float]:
+        """The loss of each of the first steps, every batch measured before the step that it causes."""
+        seed_everything(seed)
+        model = TransformerClassifier(len(vocabulary), norm_first=norm_first)
+        optimizer = make_optimizer(model, 2e-3, 0.0)
+        scheduler = LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup_steps, 1000))
+        return [train_epoch(model, [batch], optimizer, scheduler) for batch in batches]
+
+    began = time.perf_counter()
+    first = {
+        f"{order}, {'warm-up' if warm else 'none'}": [first_losses(order == "pre-LN", warm, s) for s in range(runs_each)]
+        for order in ("post-LN", "pre-LN")
+        for warm in (0, first_steps)
+    }
+    fig, ax = plotting.figure(width=6.4)
+    plotting.lines(ax, range(1, first_steps + 1), first, xlabel="step", ylabel="loss of the batch (nats)")
+    highest = {name: max(sum(step) / runs_each for step in zip(*runs)) for name, runs in first.items()}
+    alt = "Loss over the first steps; highest mean loss: " + ", ".join(f"{name} {loss:.2f}" for name, loss in highest.items()) + "."
+    plotting.show(fig, alt=alt)
+    print(f"{alt} {len(first) * runs_each} short runs took {time.perf_counter() - began:.0f} s.")
+
+# %% [markdown]
+# Adam's very first step divides every gradient by its own size, so every weight of the network moves by the full learning rate,
+# whether its gradient was large or next to nothing. Without warm-up that one step makes the model *worse than knowing nothing*:
+# confident and wrong. Here, in a shallow network, it recovers within a few steps; in a deep post-LN stack it may not (Xiong et al.
+# 2020, and Liu et al. 2020 on why). The price of a warm-up is a few steps at the beginning, and nothing else.
+
+# %% [markdown]
+# ## 6 · Training both
+#
+# Same vocabulary, same batches, same loop (`train_epoch` of notebook 02), same number of epochs, both with *your* schedule. The
+# learning rate is each model's own: the best one of a small grid on sentences held out from the *training* set. Choosing it
+# on the validation set, which is our test here, would be a way of training on it.
+
+# %%
+EPOCHS = budget.pick(smoke=1, cpu=4)
+SETTINGS = {"LSTM": {"lr": 3e-3, "weight_decay": 0.02}, "Transformer": {"lr": 1e-3, "weight_decay": 0.02}}
+FACTORIES = {"LSTM": lambda: LSTMClassifier(len(vocabulary))}
+if ready("TransformerClassifier", "warmup_cosine"):
+    FACTORIES["Transformer"] = lambda: TransformerClassifier(len(vocabulary))
+
+    def prepare(name: str, model: nn.Module, examples: list, steps: int, seed: int = 0) -> tuple:
+        """Batches, optimizer and schedule of one training of `steps` steps."""
+        batches = Batches(examples, 128, collate, shuffle=True, word_dropout=0.1, seed=seed)
+        optimizer = make_optimizer(model, **SETTINGS[name])
+        scheduler = LambdaLR(optimizer, lambda step: warmup_cosine(step, steps // 10, steps))
+        return batches, optimizer, scheduler
+
+# %%
+if "Transformer" in FACTORIES:
+    models, epochs_of = {}, {}
+    test_batches = Batches(test, 256, collate)
+    for name, build in FACTORIES.items():
+        seed_everything(0)
+        models[name] = build()
+        batches, optimizer, scheduler = prepare(name, models[name], train, EPOCHS * math.ceil(len(train) / 128))
+        epochs_of[name] = []
+        for epoch in range(EPOCHS):
+            began = time.perf_counter()
+            loss = train_epoch(models[name], batches, optimizer, scheduler)
+            seconds = time.perf_counter() - began
+            test_loss, accuracy = evaluate(models[name], test_batches)
+            epochs_of[name].append({"loss": loss, "test loss": test_loss, "accuracy": accuracy, "seconds": seconds})
+            print(f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy {accuracy:.1%} ({seconds:.0f} s)")
+
+# %%
+if "Transformer" in FACTORIES:
+    fig, axes = plotting.figure(1, 2, height=2.7)
+    x = range(1, EPOCHS + 1)
+    for ax, quantity, label in ((axes[0], "loss", "training loss (nats)"), (axes[1], "accuracy", "validation accuracy")):
+        plotting.lines(ax, x, {name: [e[quantity] for e in epochs] for name, epochs in epochs_of.items()}, xlabel="epoch", ylabel=label)
+    finals = {name: epochs[-1]["accuracy"] for name, epochs in epochs_of.items()}
+    alt = "Training loss and validation accuracy per epoch; at the end " + ", ".join(f"{n} {a:.1%}" for n, a in finals.items()) + "."
+    plotting.show(fig, alt=alt)
+    error = 100 * math.sqrt(finals["Transformer"] * (1 - finals["Transformer"]) / len(test))
+    print(f"{alt}\nWith {len(test)} test sentences, one standard error of an accuracy is {error:.1f} points.")
+
+# %% [markdown]
+# One run each, and a standard error of more than a point: from these two curves nobody can say which model is better. Whoever
+# publishes the better of two single runs reports luck. Two remedies: several seeds, and a comparison that is planned.
+
+# %% [markdown]
+# ## 7 · A comparison that deserves the name
+#
+# "Model A is better than model B" is a claim about models, and there are many ways to make it a claim about something else: A saw
+# other examples, A was trained longer, A had the luckier start, the test set crept into the training. The harness below excludes them by
+# construction. It does not train by itself: it is given `fit` and `score`, so that every model goes through the same ones.
+
+# %% [markdown] exercise="compare_models"
+# Three loops (seeds, sizes, models) and a row per training. The helper `shuffled` gives the order of a seed; everything else is
+# in the docstring.
+#
+# <details><summary>Hint: the random state</summary>
+#
+# Training uses up random numbers (dropout, shuffling). What state does the second model begin in, if nobody sets it?
+# </details>
+
+# %%
+def fit(model: nn.Module, examples: list, steps: int) -> float:
+    """Trains for a number of steps, whatever the number of examples; returns the seconds."""
+    name = "LSTM" if isinstance(model, LSTMClassifier) else "Transformer"
+    batches, optimizer, scheduler = prepare(name, model, examples, steps, seed=torch.initial_seed() % 1000)
+    endless = itertools.chain.from_iterable(itertools.repeat(batches))
+    began = time.perf_counter()
+    train_epoch(model, itertools.islice(endless, steps), optimizer, scheduler)
+    return time.perf_counter() - began
+
+
+def score(model: nn.Module, examples: list) -> float:
+    """Accuracy on (at most 1000 of) the examples."""
+    return evaluate(model, Batches(examples[:1000], 256, collate))[1]
+
+
+if ready("compare_models", "TransformerClassifier", "warmup_cosine"):
+    began = time.perf_counter()
+    sizes, seeds = budget.pick(smoke=[40, 80], cpu=[250, 1000]), budget.pick(smoke=[1], cpu=[1, 2])
+    rows = compare_models(FACTORIES, fit, score, train, test, sizes, seeds, steps=budget.pick(smoke=2, cpu=100))
+    print(f"{len(rows)} trainings in {time.perf_counter() - began:.0f} s")
+    for row in rows:
+        print("  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()))
+
+# %% [markdown]
+# A hundred steps on a few hundred phrases teach little. The same experiment at full size takes longer than a class has patience for, so it
+# was run once and recorded: every line of the files below holds one training with its settings, command, machine and
+# results. The models there are the reference solutions, trained exactly as above.
+
+# %%
+RESULTS = root / "data" / "results"
+
+
+def load_results(name: str) -> list[dict]:
+    """The recorded trainings of one experiment."""
+    return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def by_model(rows: list[dict], quantity: str, **where) -> dict[str, list[float]]:
+    """Model name -> one value per seed, in the order of the seeds."""
+    chosen = sorted((r for r in rows if all(r[k] == v for k, v in where.items())), key=lambda r: r["seed"])
+    return {name: [r[quantity] for r in chosen if r["model"] == name] for name in ("LSTM", "Transformer")}
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Mean and half-width of the 95% t-interval."""
+    from scipy.stats import t
+
+    values = torch.tensor(values, dtype=torch.float64)
+    return values.mean().item(), (t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5).item()
+
+# %% [markdown] predict="who-wins"
+# Write down, before you look: which of the two has the higher mean accuracy on the whole training set, and by how many points? Which
+# one is quicker per epoch? And which one suffers more when only a few hundred examples are there? Why?
+
+# %%
+full = load_results("sentiment_full")
+columns = ("accuracy", "train_accuracy", "parameters", "seconds_per_epoch")
+print(f"SST-2, {full[0]['size']:,} training texts, {full[0]['epochs']} epochs, {len(full) // 2} seeds each. {full[0]['machine']}")
+for name in ("LSTM", "Transformer"):
+    cells = []
+    for column in columns:
+        mean, half = interval(by_model(full, column)[name])
+        percent = "accuracy" in column
+        cells.append(f"{column} {100 * mean:.1f} ± {100 * half:.1f} %" if percent else f"{column} {mean:,.1f}" if mean < 1000 else f"{column} {mean:,.0f}")
+    print(f"{name:>11}: " + " | ".join(cells))
+
+# %% [markdown]
+# The models' validation accuracies over the seeds are paired: for one seed both saw the same batches in the same order. So the
+# difference is taken seed by seed, and the interval is that of the differences.
+
+# %%
+def verdict(rows: list[dict], **where) -> str:
+    """In words: who is ahead, by how much, and whether the interval of the paired differences excludes zero."""
+    both = by_model(rows, "accuracy", **where)
+    mean, half = interval([a - b for a, b in zip(both["Transformer"], both["LSTM"], strict=True)])
+    who = "the Transformer" if mean > 0 else "the LSTM"
+    sure = "clear of zero" if abs(mean) > half else "zero is inside: no decision"
+    return f"{who} is ahead by {100 * abs(mean):.1f} points (95% interval of the difference ± {100 * half:.1f}; {sure})"
+
+
+print(f"Whole training set, {len(full) // 2} seeds: {verdict(full)}.")
+fig, ax = plotting.figure(width=5.6, height=1.7)
+summary = {name: interval([100 * a for a in values]) for name, values in by_model(full, "accuracy").items()}
+plotting.bars(ax, summary, xlabel="validation accuracy (%), mean of seeds and 95% t-interval")
+alt = "Validation accuracy: " + ", ".join(f"{name} {mean:.1f} ± {half:.1f} %" for name, (mean, half) in summary.items()) + "."
+plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# ### How much data does each need?
+#
+# The same again on nested parts of the training set, all trainings with the same number of steps. On a small part that means many
+# passes, and every model learns it by heart; the validation accuracy tells what it learned beyond that.
+
+# %%
+sweep = load_results("sentiment_sizes")
+sizes = sorted({row["size"] for row in sweep})
+seeds = sorted({row["seed"] for row in sweep})
+fig, axes = plotting.figure(1, 2, height=3.0)
+for ax, quantity, label in ((axes[0], "accuracy", "validation accuracy"), (axes[1], "train_accuracy", "training accuracy")):
+    series = {name: [[by_model(sweep, quantity, size=n, seed=s)[name][0] for n in sizes] for s in seeds] for name in ("LSTM", "Transformer")}
+    plotting.lines(ax, sizes, series, xlabel="training texts", ylabel=label, logx=True)
+means = {name: [sum(by_model(sweep, "accuracy", size=n)[name]) / len(seeds) for n in sizes] for name in ("LSTM", "Transformer")}
+alt = f"Accuracy against training-set size from {sizes[0]} to {sizes[-1]:,}: " + "; ".join(
+    f"{name} rises from {values[0]:.2f} to {values[-1]:.2f}" for name, values in means.items()
+)
+plotting.show(fig, alt=alt + ".")
+print(f"{sweep[0]['steps']} steps each, {len(seeds)} seeds.")
+for n in sizes:
+    print(f"{n:6,} texts: {verdict(sweep, size=n)}")
+
+# %% [markdown]
+# ## 8 · What has each model learned?
+#
+# An accuracy says how often a model is right, not why. A minimal pair is two sentences that differ in one place and deserve opposite
+# answers. Whoever only collects cheerful and gloomy words cannot tell the two apart, and gets exactly one of them right. So a
+# pair counts only if *both* are right. The pairs come from the course's own grammar, which knows each sentence's meaning because
+# it built it:
+
+# %%
+PAIRS_HERE
+
+# %% [markdown] predict="pairs"
+# Four phenomena: negation, contrast with "but", intensifiers, and a subject that stands far from its verdict. Attention reaches any word in one
+# step; the LSTM carries everything along word by word. On which of the four do you expect a difference?
+
+# %%
+PAIRS_SCORE_HERE
+
+# %% [markdown]
+# ## 9 · Looking inside: attention over a sentence
+#
+# `MultiHeadAttention` can return its weights. A hook on each layer's attention asks for them, without touching the model.
+
+# %%
+if "Transformer" in FACTORIES:
+
+    def attention_maps(model: nn.Module, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """The attention weights of every layer, (B, H, N, N) each."""
+        maps = []
+
+        def look(attention, args, kwargs):
+            maps.append(attention.forward(*args, **{**kwargs, "need_weights": True})[1])
+
+        attentions = [layer.self_attn for layer in model.encoder.layers]
+        hooks = [attention.register_forward_pre_hook(look, with_kwargs=True) for attention in attentions]
+        with torch.no_grad():
+            model.eval()(tokens, lengths)
+        for hook in hooks:
+            hook.remove()
+        return maps
+
+    words = tokenize("this is n't a bad film , but it never becomes a good one")
+    tokens = torch.tensor([vocabulary.encode(words)])
+    lengths = torch.tensor([len(words)])
+    maps = attention_maps(models["Transformer"], tokens, lengths)
+    print(f"{len(maps)} layers, weights of shape {tuple(maps[-1].shape)}; each row sums to {maps[-1].sum(-1).mean():.3f}")
+
+# %%
+if "Transformer" in FACTORIES:
+    heads = maps[-1][0]  # (H, N, N) of the last layer
+    fig, axes = plotting.figure(1, 2, height=3.6)
+    # the two heads whose rows differ most from a plain average
+    sharpness = -(heads * heads.clamp(min=1e-9).log()).sum(-1).mean(-1)  # (H,), entropy
+    chosen = sharpness.argsort()[:2].tolist()
+    for ax, h in zip(axes, chosen):
+        plotting.heatmap(
+            ax, heads[h], xlabels=words, ylabels=words, xlabel="looks at", ylabel="token" if h == chosen[0] else None,
+            title=f"layer {len(maps)}, head {h + 1}", vmin=0, colorbar=h == chosen[-1], label="weight",
+        )
+    strongest = [words[int(heads[h].mean(0).argmax())] for h in chosen]
+    alt = f"Attention of two heads of the last layer over the sentence; the tokens that get most are {strongest[0]!r} and {strongest[1]!r}."
+    plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# Attention shows where a head looks, not what the model concludes from it. A second, more direct question: by how much does the answer
+# change when a word is taken away? *Occlusion* replaces one word after the other by `<unk>` (both models have met it in training, thanks to
+# word dropout) and watches the logits. It works for any model, the LSTM included.
+
+# %% [markdown] predict="attention-occlusion"
+# Will the words that get most attention be those whose removal changes the answer most?
+
+# %%
+if "Transformer" in FACTORIES:
+
+    @torch.no_grad()
+    def occlusion(model: nn.Module, words: list[str]) -> Tensor:
+        """(N,) how much each word pushes towards "positive": the logit difference with it, less that without it."""
+        original = torch.tensor(vocabulary.encode(words))
+        without = original.repeat(len(words) + 1, 1)
+        without[1:].fill_diagonal_(vocabulary.index["<unk>"])  # row i + 1 lacks word i
+        logits = model.eval()(without, torch.full((len(without),), len(words)))
+        margin = logits[:, 1] - logits[:, 0]
+        return margin[0] - margin[1:]
+
+    received = maps[-1][0].mean(dim=(0, 1))  # (N,), mean over heads and queries
+    strip = plotting.tokens(words, received, title="Attention received in the last layer (mean over heads and tokens)")
+    heaviest = words[int(received.argmax())]
+    plotting.show(strip, alt=f"The sentence with words shaded by attention received; {heaviest!r} gets most.")
+    pushes = {name: occlusion(models[name], words) for name in models}
+    strip = plotting.tokens(words, torch.stack(list(pushes.values())), rows=list(pushes), title="Occlusion: what each word adds to 'positive'")
+    said = {name: (words[int(p.argmax())], words[int(p.argmin())]) for name, p in pushes.items()}
+    alt = "; ".join(f"{name}: most positive {up!r}, most negative {down!r}" for name, (up, down) in said.items())
+    plotting.show(strip, alt=f"The sentence with words shaded by their push on the answer. {alt}.")
+    r = torch.corrcoef(torch.stack([received, pushes["Transformer"].abs()]))[0, 1]
+    print(f"Correlation of attention received with the size of the push, in this sentence: {r:.2f}")
+
+# %% [markdown]
+# Whether attention explains a decision has been argued at length: Jain and Wallace (2019) find that quite different attention
+# weights can give the same answer; Wiegreffe and Pinter (2019) reply that this does not make the learned ones meaningless. The
+# figure above is one sentence. Change it and look again before you believe a pattern.
+
+# %% [markdown] question="assignment-2" points=10
+# ### Assignment 2, part 2: your conclusion
+#
+# A small company wants to sort film comments into positive and negative. It has 2,000 labelled sentences, a laptop without a GPU, and no
+# pretrained model. Which of the two models do you recommend, with which settings, and what would have to be
+# different for you to recommend the other one? Argue from the figures of this notebook: accuracy with its interval, parameters, time per epoch,
+# the curve over the training-set size, the minimal pairs. Name one weakness of the comparison itself. About 250 words.
+
+# %% [markdown] rubric="assignment-2"
+# **Rubric (10 points)**
+#
+# | points | what earns them |
+# | --- | --- |
+# | 3 | the recommendation follows from figures of this notebook, at the right training-set size, not from reputation |
+# | 2 | uncertainty is taken seriously: intervals or paired differences, and no winner where the interval includes zero |
+# | 2 | cost is weighed: parameters (where do they sit?), seconds per epoch, what a GPU would change and why |
+# | 2 | the minimal pairs are used to say what accuracy hides |
+# | 1 | a real weakness of the comparison (one data set, phrases as training texts, one size per model, tuned on a small grid, English, no pretraining) |
+
+# %% [markdown] answer="assignment-2"
+# *A model answer (one of many that would earn full marks).*
+#
+# I look at the curve at 2,000 texts first, not at its right end. The verdict printed for that size names the model that is ahead and
+# whether the interval of the paired differences excludes zero. Where it does not, I would not choose by accuracy at all, but by cost, and say so.
+#
+# Cost: nearly all parameters of both models are the embedding table, so "fewer parameters" is hardly an argument here; the
+# parts that differ are small. Time per epoch is: on a CPU the LSTM's steps wait for each other, while the encoder
+# handles all positions of a sentence at once. The printed seconds per epoch show by how much. With the same time the encoder can be
+# trained longer or tuned more often. On a GPU this gap would widen, since the sequential steps leave most of it idle.
+#
+# The minimal pairs show what one number hides: a model can be right on four of five sentences and still fail most pairs of a
+# phenomenon, because reviews rarely hinge on it. If the company's comments are full of irony and negation, I would test
+# exactly that before trusting either.
+#
+# I would change my mind with a pretrained encoder within reach (both models here start from nothing), or with documents
+# instead of sentences. The comparison's weakness: one data set whose training texts are mostly phrases, one size per model,
+# and learning rates from a small grid; the interval covers the luck of seeds, not the luck of these choices.
+
+# %% [markdown]
+# ## Summary
+#
+# - A mask made from the lengths, `(B, N)`, keeps padding out twice: as a key in every attention, `(B, 1, N)`, and in the pooling.
+# - An encoder is layers in a row, each with its own weights; a pre-LN stack needs one more norm at its end.
+# - Scaled embeddings, positions, a class token or a mean, a linear layer: that is the whole classifier, and in notebook 05 it will read images.
+# - Warm-up keeps Adam's first steps from throwing the fresh network around; the cosine lets it settle.
+# - A fair comparison fixes examples, steps and random states, repeats over seeds, takes differences seed by seed, and still speaks only about
+#   the data and sizes that it saw. Minimal pairs ask what the accuracy cannot answer.
+#
+# **Try next.** `pooling="cls"` instead of the mean; post-LN; one layer or six; `load_text("imdb")` (whole reviews: what happens to the time of
+# attention when N grows tenfold?); `load_text("nsmc")`, Korean, with `tokenize(text, "syllables")`.
+#
+# ## Further reading
+#
+# - A. Vaswani, N. Shazeer, N. Parmar, J. Uszkoreit, L. Jones, A. N. Gomez, Ł. Kaiser, I. Polosukhin (2017). *Attention Is All You Need.* NeurIPS.
+# - J. Devlin, M.-W. Chang, K. Lee, K. Toutanova (2019). *BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding.* NAACL.
+# - R. Socher, A. Perelygin, J. Wu, J. Chuang, C. D. Manning, A. Y. Ng, C. Potts (2013). *Recursive Deep Models for Semantic Compositionality Over a
+#   Sentiment Treebank.* EMNLP. (SST.)
+# - R. Xiong, Y. Yang, D. He, K. Zheng, S. Zheng, C. Xing, H. Zhang, Y. Lan, L. Wang, T.-Y. Liu (2020). *On Layer Normalization in the Transformer
+#   Architecture.* ICML.
+# - L. Liu, X. Liu, J. Gao, W. Chen, J. Han (2020). *Understanding the Difficulty of Training Transformers.* EMNLP.
+# - I. Loshchilov, F. Hutter (2017). *SGDR: Stochastic Gradient Descent with Warm Restarts.* ICLR.
+# - M. Gardner et al. (2020). *Evaluating Models' Local Decision Boundaries via Contrast Sets.* Findings of EMNLP. (Minimal pairs as a test.)
+# - S. Jain, B. C. Wallace (2019). *Attention is not Explanation.* NAACL. S. Wiegreffe, Y. Pinter (2019). *Attention is not not Explanation.* EMNLP.

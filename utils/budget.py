@@ -1,0 +1,112 @@
+"""One budget for the whole course: how much data and how many steps this machine can afford.
+
+A notebook writes its sizes once for every kind of machine,
+
+    budget = current_budget()
+    epochs = budget.pick(smoke=1, cpu=4, gpu=10)
+
+and the same cells then run in seconds under a test, in minutes on a laptop, and longer on a GPU.
+"""
+
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+LEVELS = ("smoke", "cpu", "gpu")
+_NOT_GIVEN = object()
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A level of effort: `smoke` (does it run at all), `cpu` or `gpu`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name not in LEVELS:
+            raise ValueError(f"A budget is one of {', '.join(LEVELS)}; got {self.name!r}.")
+
+    def pick(self, *, smoke=_NOT_GIVEN, cpu=_NOT_GIVEN, gpu=_NOT_GIVEN):
+        """The value for this budget, of any type. `gpu` falls back to the value for `cpu`.
+
+        Raises:
+            ValueError: no value was given for this budget.
+        """
+        values = {"smoke": smoke, "cpu": cpu, "gpu": cpu if gpu is _NOT_GIVEN else gpu}
+        value = values[self.name]
+        if value is _NOT_GIVEN:
+            given = {"smoke": smoke, "cpu": cpu, "gpu": gpu}
+            there = [level for level in LEVELS if given[level] is not _NOT_GIVEN]
+            raise ValueError(
+                f"The budget is {self.name!r}, and this pick() has no value for it (it has: "
+                f"{', '.join(there) or 'none'}). Add {'cpu' if self.name == 'gpu' else self.name}=..."
+            )
+        return value
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def current_budget() -> Budget:
+    """The budget in force: the environment's `COURSE_BUDGET`, else `gpu` where CUDA is there, else `cpu`.
+
+    Raises:
+        ValueError: `COURSE_BUDGET` is none of smoke, cpu, gpu.
+    """
+    name = os.environ.get("COURSE_BUDGET", "").strip().lower()
+    if not name:
+        return Budget("gpu" if torch.cuda.is_available() else "cpu")
+    if name not in LEVELS:
+        raise ValueError(f"COURSE_BUDGET is {name!r}; it should be one of {', '.join(LEVELS)}, or unset.")
+    return Budget(name)
+
+
+def describe_machine() -> str:
+    """One line to print beside a measurement: processor, cores, torch's threads and version, GPU."""
+    cores, threads = _usable_cores(), torch.get_num_threads()
+    parts = [
+        _processor(),
+        f"{cores} core{'s' * (cores != 1)} ({threads} torch thread{'s' * (threads != 1)})",
+        f"torch {torch.__version__}",
+        _accelerator(),
+    ]
+    return ", ".join(parts)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # a container may own fewer cores than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _accelerator() -> str:
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        return torch.cuda.get_device_name(0) + (f" (1 of {count})" if count > 1 else "")
+    if torch.backends.mps.is_available():
+        return "Apple GPU (MPS)"
+    return "no GPU"
+
+
+def _processor() -> str:
+    """The processor's model name, as far as the operating system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip().lower() in ("model name", "hardware", "cpu model") and value.strip():
+                return " ".join(value.split())
+    if platform.system() == "Darwin":
+        try:
+            answer = subprocess.run(
+                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=5
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            answer = None
+        if answer is not None and answer.stdout.strip():
+            return answer.stdout.strip()
+    return platform.processor() or platform.machine() or "unknown processor"

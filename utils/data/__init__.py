@@ -1,0 +1,26 @@
+"""The data door: real data sets from a mirror or the Hub, else data that the course brings along."""
+
+from utils.data.containers import DataError, ImageData, ImageSplit, TextData, TextSplit
+from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
+from utils.data.door import load_images, load_text
+from utils.data.notice import show_notice
+from utils.data.reviews import Review, generate_reviews
+from utils.data.shapes import ProceduralImages
+from utils.data.subsets import subset_indices
+
+__all__ = [
+    "DataError",
+    "DiagnosticPair",
+    "ImageData",
+    "ImageSplit",
+    "ProceduralImages",
+    "Review",
+    "TextData",
+    "TextSplit",
+    "diagnostic_pairs",
+    "generate_reviews",
+    "load_images",
+    "load_text",
+    "show_notice",
+    "subset_indices",
+]

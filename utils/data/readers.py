@@ -1,0 +1,256 @@
+"""Reading rows from a local mirror or from the Hub, and asserting that they are what the catalog says.
+
+A mirror is a folder in the Hub's layout: `<root>/<hub id>/data/<split>-*.parquet` (or any other sub-folder of the
+data set's). It is read with the `datasets` library where that is installed, else with pyarrow; both give the same
+rows. The Hub is asked at the pinned revision, and only when it answers a short probe: offline, `datasets` would
+retry for half a minute.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.data.catalog import Spec
+from utils.data.containers import DataError
+
+PROBE_SECONDS = 3.0
+PROBE_MEMORY_SECONDS = 60.0
+_last_probe: tuple[float, str, str | None] | None = None  # (when, endpoint, reason why not)
+
+
+class Unavailable(Exception):
+    """A source does not have the data set; its text is the end of the sentence "... because"."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source that is ready to be read.
+
+    Attributes:
+        source: "mirror" or "hub".
+        fingerprint: changes when the underlying files change; names the cache of decoded images.
+        read: split of the catalog -> (contents, labels, label names); contents are texts, or encoded images as bytes.
+    """
+
+    source: str
+    fingerprint: str
+    read: Callable[[str], tuple[list, list[int], tuple[str, ...]]]
+
+
+def has_datasets() -> bool:
+    """Whether the `datasets` library can be used (an accelerator machine may lack it)."""
+    return importlib.util.find_spec("datasets") is not None
+
+
+def open_mirror(spec: Spec) -> Rows:
+    """The data set in the mirror that the setting COURSE_DATA names.
+
+    Raises:
+        Unavailable: no mirror is set, or it does not hold this data set.
+        DataError: the setting names no folder, or the data set's folder lacks a split.
+    """
+    setting = os.environ.get("COURSE_DATA", "").strip()
+    if not setting:
+        raise Unavailable("no local mirror is set (COURSE_DATA)")
+    root = Path(setting).expanduser()
+    if not root.is_dir():
+        raise DataError(f"COURSE_DATA is set to {setting!r}, and there is no such folder")
+    folder = root / spec.hub_id
+    if not folder.is_dir():
+        raise Unavailable(f"the mirror {setting} has no folder {spec.hub_id}")
+    files = {name: _files(folder, split.hub_split) for name, split in spec.splits.items()}
+    stats = [
+        (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+        for paths in files.values()
+        for path in paths
+    ]
+    read = _read_parquet_with_datasets if has_datasets() else _read_parquet_with_pyarrow
+    return Rows("mirror", _digest(spec.hub_id, stats), lambda name: read(spec, files[name]))
+
+
+def _files(folder: Path, hub_split: str) -> list[Path]:
+    paths = sorted(folder.rglob(f"{hub_split}-*.parquet"))
+    if not paths:
+        raise DataError(f"the mirror's {folder} holds no file {hub_split}-*.parquet")
+    return paths
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _column_error(spec: Spec, column: str, found: list[str]) -> DataError:
+    return DataError(f"{spec.title} should have a column {column!r}; its columns are {', '.join(found)}")
+
+
+def _read_parquet_with_pyarrow(spec: Spec, paths: list[Path]) -> tuple[list, list[int], tuple[str, ...]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    tables = [pyarrow.parquet.read_table(path) for path in paths]
+    schema = tables[0].schema
+    for column in (spec.content, spec.label):
+        if column not in schema.names:
+            raise _column_error(spec, column, schema.names)
+    table = pyarrow.concat_tables([table.select([spec.content, spec.label]) for table in tables])
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    names = metadata.get("info", {}).get("features", {}).get(spec.label, {}).get("names", ())
+    return _plain(table[spec.content].to_pylist()), table[spec.label].to_pylist(), tuple(names)
+
+
+def _read_parquet_with_datasets(spec: Spec, paths: list[Path]) -> tuple[list, list[int], tuple[str, ...]]:
+    import datasets
+
+    table = datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train")
+    return _read_dataset(spec, table)
+
+
+def _read_dataset(spec: Spec, table) -> tuple[list, list[int], tuple[str, ...]]:
+    """Contents, labels and label names of a `datasets.Dataset`."""
+    import datasets
+
+    for column in (spec.content, spec.label):
+        if column not in table.column_names:
+            raise _column_error(spec, column, table.column_names)
+    feature = table.features[spec.label]
+    names = tuple(getattr(feature, "names", None) or ())
+    if spec.encoding:
+        table = table.cast_column(spec.content, datasets.Image(decode=False))
+    return _plain(table[spec.content][:]), list(table[spec.label][:]), names
+
+
+def _plain(contents: list) -> list:
+    """Encoded images come as {"bytes": ..., "path": ...}; a missing text becomes an empty one."""
+    return [item["bytes"] if isinstance(item, dict) else ("" if item is None else item) for item in contents]
+
+
+def open_hub(spec: Spec) -> Rows:
+    """The data set on the Hub, at the pinned revision, from the library's cache if it was fetched before.
+
+    Raises:
+        Unavailable: the library is missing, the Hub can't be reached and its cache holds nothing, or it refuses.
+    """
+    if not has_datasets():
+        raise Unavailable("the package `datasets`, which reads the Hugging Face Hub, is not installed")
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
+    reason = why_offline()
+    import datasets
+
+    tables = {}
+    with _offline() if reason else contextlib.nullcontext():
+        for name, split in spec.splits.items():
+            try:
+                tables[name] = datasets.load_dataset(
+                    spec.hub_id, revision=spec.revision, split=split.hub_split
+                )
+            except (
+                Exception
+            ) as error:  # many kinds: no route, no such revision, a proxy's refusal, a full disk
+                if reason:
+                    raise Unavailable(f"{reason}, and its local cache does not hold {spec.hub_id}") from error
+                first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+                raise Unavailable(
+                    f"the Hugging Face Hub failed ({type(error).__name__}: {first[:160]})"
+                ) from error
+    fingerprints = [getattr(table, "_fingerprint", "") for table in tables.values()]
+    digest = _digest(spec.hub_id, spec.revision, fingerprints)
+    return Rows("hub", digest, lambda name: _read_dataset(spec, tables[name]))
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Let the libraries use their cache only, at once, without retries."""
+    import datasets.config
+    import huggingface_hub.constants
+
+    modules = (datasets.config, huggingface_hub.constants)
+    before = [module.HF_HUB_OFFLINE for module in modules]
+    for module in modules:
+        module.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        for module, value in zip(modules, before, strict=True):
+            module.HF_HUB_OFFLINE = value
+
+
+def why_offline() -> str | None:
+    """None where the Hub answers, else the reason as part of a sentence; known within three seconds.
+
+    The answer is remembered for a minute, so that a notebook that loads several data sets asks once.
+    """
+    global _last_probe
+    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if os.environ.get(variable, "").upper() in ("1", "ON", "YES", "TRUE"):
+            return f"the Hugging Face Hub is switched off ({variable} is set)"
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    now = time.monotonic()
+    if _last_probe and _last_probe[1] == endpoint and now - _last_probe[0] < PROBE_MEMORY_SECONDS:
+        return _last_probe[2]
+    answer: list[str | None] = [f"the Hugging Face Hub did not answer within {PROBE_SECONDS:g} seconds"]
+    # A thread, because looking up a name has no time limit of its own.
+    thread = threading.Thread(target=lambda: answer.append(_ask(endpoint)), daemon=True)
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    _last_probe = (now, endpoint, answer[-1])
+    return answer[-1]
+
+
+def _ask(endpoint: str) -> str | None:
+    request = urllib.request.Request(endpoint, method="HEAD", headers={"User-Agent": "course-data-door"})
+    try:
+        with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        if error.code in (403, 407) or error.code >= 500:
+            return f"the Hugging Face Hub can't be reached (the network answers {error.code})"
+        return None
+    except (OSError, ValueError) as error:
+        return f"the Hugging Face Hub can't be reached ({getattr(error, 'reason', error)})"
+
+
+def verify(spec: Spec, which: str, labels: list[int], names: tuple[str, ...], where: str) -> None:
+    """Assert row count, class balance, label names and their order.
+
+    Raises:
+        DataError: with the numbers found and expected.
+    """
+    split = spec.splits[which]
+    place = f"{spec.title}, {which} split from the {where}"
+    if names != spec.label_names:
+        raise DataError(f"{place}: {_name_difference(names, spec.label_names)}")
+    if len(labels) != split.rows:
+        raise DataError(f"{place}: {len(labels):,} rows, and there should be {split.rows:,}")
+    classes = len(spec.label_names)
+    counts = Counter(labels)
+    strange = sorted(set(counts) - set(range(classes)), key=str)
+    if strange:
+        raise DataError(f"{place}: labels should lie in 0..{classes - 1}, and {strange[0]!r} occurs")
+    expected = split.counts or (split.rows // classes,) * classes
+    for index, wanted in enumerate(expected):
+        if abs(counts[index] - wanted) > split.tolerance:
+            about = "about " if split.tolerance else ""
+            raise DataError(
+                f"{place}: class {index} ({spec.label_names[index]}) has {counts[index]:,} rows, and there should "
+                f"be {about}{wanted:,}"
+            )
+
+
+def _name_difference(found: tuple[str, ...], expected: tuple[str, ...]) -> str:
+    if not found:
+        return "the files carry no label names, so the meaning of the labels can't be verified"
+    if len(found) != len(expected):
+        return f"{len(found)} label names, and there should be {len(expected)}"
+    index = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
+    return f"label {index} is named {found[index]!r}, and it should be {expected[index]!r}"

@@ -1,0 +1,87 @@
+"""Command line for instructors: `python -m utils.grading grade SUBMISSIONS OUT`, `marks OUT`, `level`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m utils.grading", description="Grades submissions outside the process that runs them."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser(
+        "grade", help="grade a folder (or archive) of submissions; a second run resumes"
+    )
+    command.add_argument("submissions", type=Path)
+    command.add_argument("out", type=Path)
+    command.add_argument(
+        "--seed",
+        type=int,
+        help="secret seed of the hidden cases; default a random one, kept in OUT/seed.json",
+    )
+    command.add_argument("--workers", type=int, default=1, help="processes on this machine")
+    command.add_argument("--scheduler", default="", help="address of a Dask scheduler, tcp://...")
+    command.add_argument(
+        "--allow-weak-isolation",
+        action="store_true",
+        help="grade even where hostile code could not be contained",
+    )
+    marks = commands.add_parser(
+        "marks", help="merge the marks in OUT/written/*.csv and write the reports again"
+    )
+    marks.add_argument("out", type=Path)
+    commands.add_parser("level", help="how well this host can isolate student code")
+    options = parser.parse_args()
+    return {"grade": _grade, "marks": _marks, "level": _level}[options.command](options)
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from utils.grading import reports, run
+    from utils.grading.isolation import probe
+
+    sentence = probe().sentence()
+    print(sentence, flush=True)
+    try:
+        entries = run.run(
+            options.submissions,
+            options.out,
+            seed=options.seed,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            allow_weak=options.allow_weak_isolation,
+        )
+    except (RuntimeError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    (options.out / "entries.json").write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
+    for path in reports.write(entries, options.out, sentence):
+        print(f"wrote {path}")
+    return 0
+
+
+def _marks(options: argparse.Namespace) -> int:
+    from utils.grading import marks, reports
+    from utils.grading.isolation import probe
+
+    entries = marks.latest(options.out)
+    complaints = marks.merge(entries, options.out / "written")
+    for path in reports.write(entries, options.out, probe().sentence()):
+        print(f"wrote {path}")
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    return 1 if complaints else 0
+
+
+def _level(options: argparse.Namespace) -> int:
+    from utils.grading.isolation import probe
+
+    print(probe().sentence())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""What stands between a student's code and everything else: the strongest that this host allows, and its name.
+
+Level 3, "namespaces": own user, pid, mount, network, IPC namespaces; a private tmpfs with a size; Landlock (read-only allow-list of paths);
+a seccomp filter; resource limits. When the namespace's first process dies, the kernel kills every other one in it, whatever
+it called (`setsid`, double forks, ignored signals).
+Level 2, "landlock": no namespaces; Landlock, seccomp and limits. Processes are hunted down by their session, which one that hides well survives.
+Level 1, "limits": resource limits only (macOS, old kernels). It keeps accidents from hurting, and no attacker from anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import site
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from utils.grading import kernel
+
+ROOT = Path(__file__).resolve().parents[2]
+MIB = 2**20
+SCRATCH = "/dev/shm"  # covered by a private tmpfs; not /tmp, where the course itself may lie
+NAMES = {3: "namespaces + Landlock + seccomp + limits", 2: "Landlock + seccomp + limits", 1: "limits only"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds for one submission.
+
+    Args:
+        memory: address space of one process beyond what it starts with, bytes.
+        disk: size of the private temporary folder, bytes.
+        file_size: largest file, bytes.
+        processes: largest number of processes at a time (held by a watchdog).
+        seconds: for running all its cells (each check has a limit of its own).
+        cpu: processor seconds of one process.
+    """
+
+    memory: int = 2048 * MIB
+    disk: int = 64 * MIB
+    file_size: int = 64 * MIB
+    processes: int = 48
+    seconds: float = 60.0
+    cpu: int = 120
+
+
+@dataclass(frozen=True)
+class Level:
+    """How well student code is locked up here.
+
+    Args:
+        number: 3, 2 or 1.
+        missing: what the host lacks, in words.
+    """
+
+    number: int
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return NAMES[self.number]
+
+    @property
+    def safe(self) -> bool:
+        """Whether grades of submissions that may be hostile can be trusted at this level."""
+        return self.number == 3
+
+    def sentence(self) -> str:
+        """One line for every report."""
+        if self.safe:
+            return f"Isolation: {self.name}."
+        return f"Isolation: {self.name}. NOT SAFE against hostile code (missing: {', '.join(self.missing)}). Use it for classes you trust."
+
+
+@cache
+def probe() -> Level:
+    """Tries each mechanism in a child process and says what works on this host."""
+    missing = []
+    if sys.platform != "linux":
+        return Level(1, (f"{sys.platform} has no namespaces, seccomp or Landlock",))
+    checks = {"user namespaces": _try_namespaces, "Landlock": _try_landlock, "seccomp": kernel.load_seccomp}
+    for name, attempt in checks.items():
+        if not _works(attempt):
+            missing.append(name)
+    if not missing:
+        return Level(3)
+    return (
+        Level(2, tuple(missing))
+        if "Landlock" not in missing and "seccomp" not in missing
+        else Level(1, tuple(missing))
+    )
+
+
+def _works(attempt) -> bool:  # noqa: ANN001
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            attempt()
+            status = 0
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _try_namespaces() -> None:
+    enter_namespaces()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(BaseException):
+            private_folders(MIB)
+            kernel.drop_capabilities()
+            status = 0
+        os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        raise OSError("mounts are refused")
+
+
+def _try_landlock() -> None:
+    kernel.load_landlock(["/usr"], [])
+
+
+def enter_namespaces() -> None:
+    """New namespaces for this process's children; its own ids stay."""
+    uid, gid = os.getuid(), os.getgid()
+    kernel.unshare(
+        kernel.CLONE_NEWUSER
+        | kernel.CLONE_NEWPID
+        | kernel.CLONE_NEWNS
+        | kernel.CLONE_NEWNET
+        | kernel.CLONE_NEWIPC
+        | kernel.CLONE_NEWUTS
+    )
+    kernel.map_user(uid, gid)
+
+
+def private_folders(size: int) -> None:
+    """In new namespaces: a scratch folder in memory that nobody else sees, and a `/proc` of its own."""
+    kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    options = f"size={size},mode=1777,nr_inodes=4096"
+    kernel.mount("tmpfs", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
+
+
+def readable_paths() -> list[str]:
+    """What a check needs to read: the system's libraries, this Python and its packages, the course's `utils` without the grader."""
+    system = [
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/bin",
+        "/etc/ld.so.cache",
+        "/etc/ssl",
+        "/etc/fonts",
+        "/etc/localtime",
+        "/proc",
+    ]
+    devices = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
+    python = {sys.prefix, sys.base_prefix, sysconfig.get_paths()["purelib"], *site.getsitepackages()}
+    course = [
+        str(ROOT / "utils" / part)
+        for part in ("__init__.py", "checks", "stand_ins.py", "data", "training", "plotting", "budget.py")
+    ]
+    course += [str(path) for path in (ROOT / "utils").glob("*.py")]
+    return [*system, *devices, *sorted(python), *course]
+
+
+def set_limits(limits: Limits) -> None:
+    """Resource limits of this process and its descendants (each for itself)."""
+    used = _address_space()
+    wanted = {
+        resource.RLIMIT_AS: used + limits.memory,
+        resource.RLIMIT_FSIZE: limits.file_size,
+        resource.RLIMIT_CPU: limits.cpu,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: 256,
+    }
+    for kind, value in wanted.items():
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses some
+            resource.setrlimit(kind, (value, value))
+
+
+def _address_space() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 4096 * MIB
+
+
+def lock_up(level: Level, limits: Limits) -> None:
+    """Called in the process that is about to run a student's code, after :func:`enter_namespaces` at level 3.
+
+    Nothing here can be undone by the process.
+    """
+    if level.number == 3:
+        private_folders(limits.disk)
+        kernel.drop_capabilities()
+    if level.number >= 2:
+        kernel.load_landlock(readable_paths(), [SCRATCH] if level.number == 3 else [])
+    set_limits(limits)
+    if level.number >= 2:
+        kernel.load_seccomp()
+    if level.number == 3:
+        os.chdir(SCRATCH)
+        os.environ.update(HOME=SCRATCH, TMPDIR=SCRATCH, MPLCONFIGDIR=SCRATCH)

@@ -1,0 +1,218 @@
+"""Thin wrappers around the Linux calls that the sandbox stands on: namespaces, mounts, seccomp, Landlock. No policy here.
+
+References:
+1. man 7 namespaces, man 7 user_namespaces, man 7 pid_namespaces
+2. man 2 seccomp; the kernel's Documentation/userspace-api/seccomp_filter.rst
+3. man 7 landlock; the kernel's Documentation/userspace-api/landlock.rst
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import struct
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 16384, 1 << 18
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+SECCOMP_MODE_FILTER = 2
+
+# Landlock: syscall numbers are the same on every architecture.
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+ACCESS_EXECUTE, ACCESS_WRITE, ACCESS_READ_FILE, ACCESS_READ_DIR = 1, 2, 4, 8
+ACCESS_FS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
+SCOPE_ABSTRACT_UNIX_AND_SIGNALS = 3  # from ABI 6 on
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _call(name: str, *args: object) -> int:
+    if _libc is None:
+        raise OSError(f"{name} exists on Linux only")
+    result = getattr(_libc, name)(*args)
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+    return int(result)
+
+
+def unshare(flags: int) -> None:
+    """Gives this process new namespaces (children too, for a new pid namespace)."""
+    _call("unshare", ctypes.c_int(flags))
+
+
+def map_user(uid: int, gid: int) -> None:
+    """In a new user namespace: this process's own ids stay what they are outside, and no other id exists."""
+    with contextlib.suppress(OSError):  # older kernels have no such file
+        Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
+    """man 2 mount."""
+    data = options.encode() if options else None
+    _call("mount", source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data)
+
+
+def prctl(option: int, value: int = 0) -> None:
+    """man 2 prctl, for options with one argument."""
+    zero = ctypes.c_ulong(0)
+    _call("prctl", ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+
+
+def drop_capabilities() -> None:
+    """Gives up every capability of this process, for good."""
+    for capability in range(64):
+        with contextlib.suppress(OSError):
+            prctl(PR_CAPBSET_DROP, capability)
+    header = struct.pack("<II", 0x20080522, 0)  # version 3, this thread
+    _call("syscall", ctypes.c_long(SYSCALLS["capset"]), header, struct.pack("<IIIIII", 0, 0, 0, 0, 0, 0))
+
+
+# --- seccomp -----------------------------------------------------------------------------------------------
+
+_NUMBERS = {  # name: (x86_64, aarch64); None where an architecture lacks it
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "process_madvise": (440, 440),
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97), "setns": (308, 268),
+    "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
+    "mount_setattr": (442, 442), "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "sethostname": (170, 161),
+    "setdomainname": (171, 162), "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
+    "kexec_load": (246, 104), "kexec_file_load": (320, 294), "bpf": (321, 280), "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "acct": (163, 89), "syslog": (103, 116),
+    "quotactl": (179, 60), "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171),
+    "personality": (135, 92), "lookup_dcookie": (212, 18), "vhangup": (153, 58), "kcmp": (312, 272), "pidfd_getfd": (438, 438),
+    "memfd_secret": (447, 447), "setrlimit": (160, 164), "socketpair": (None, None),
+}  # fmt: skip
+_MACHINE = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
+SYSCALLS = {
+    name: pair[_MACHINE]
+    for name, pair in _NUMBERS.items()
+    if _MACHINE is not None and pair[_MACHINE] is not None
+}
+SYSCALLS |= {"capset": (126, 91)[_MACHINE], "socket": (41, 198)[_MACHINE]} if _MACHINE is not None else {}
+_AUDIT_ARCH = (0xC000003E, 0xC00000B7)
+FORBIDDEN = tuple(name for name in SYSCALLS if name not in ("capset", "socket", "setrlimit"))
+_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050001  # refuse: EPERM
+
+
+def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+    return struct.pack("<HBBI", code, yes, no, value)
+
+
+def seccomp_program() -> bytes:
+    """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets only Unix ones are allowed.
+
+    A call by another architecture's numbers, which would go round the list, kills the process.
+    """
+    if _MACHINE is None:
+        raise OSError(f"no system call table for {platform.machine()}")
+    program = [
+        _statement(_LOAD, 4),
+        _statement(_JUMP_EQUAL, _AUDIT_ARCH[_MACHINE], 1, 0),
+        _statement(_RETURN, _KILL),
+        _statement(_LOAD, 0),
+    ]
+    if _MACHINE == 0:  # x32 calls have bit 30 set
+        program += [_statement(_JUMP_ABOVE, 0x40000000, 0, 1), _statement(_RETURN, _REFUSE)]
+    for name in FORBIDDEN:
+        program += [_statement(_JUMP_EQUAL, SYSCALLS[name], 0, 1), _statement(_RETURN, _REFUSE)]
+    program += [
+        _statement(_JUMP_EQUAL, SYSCALLS["socket"], 0, 3),
+        _statement(_LOAD, 16),  # low half of the first argument: the address family
+        _statement(_JUMP_EQUAL, 1, 1, 0),  # AF_UNIX
+        _statement(_RETURN, _REFUSE),
+        _statement(_RETURN, _ALLOW),
+    ]
+    return b"".join(program)
+
+
+def load_seccomp() -> None:
+    """Puts this process and all its descendants under :func:`seccomp_program`, for good."""
+    program = ctypes.create_string_buffer(seccomp_program())
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    holder = Program((len(program) - 1) // 8, ctypes.addressof(program))
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    zero = ctypes.c_ulong(0)
+    _call(
+        "prctl",
+        ctypes.c_int(PR_SET_SECCOMP),
+        ctypes.c_ulong(SECCOMP_MODE_FILTER),
+        ctypes.byref(holder),
+        zero,
+        zero,
+    )
+
+
+# --- Landlock ----------------------------------------------------------------------------------------------
+
+
+def landlock_abi() -> int:
+    """Version of Landlock that the kernel offers; 0 if none."""
+    if _libc is None:
+        return 0
+    version = _libc.syscall(
+        ctypes.c_long(LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(1)
+    )
+    return max(int(version), 0)
+
+
+def load_landlock(readable: Iterable[str], writable: Iterable[str]) -> None:
+    """From here on this process and its descendants can read what lies under `readable`, write under `writable`, and nothing else.
+
+    Paths that do not exist are left out.
+    """
+    abi = landlock_abi()
+    if abi == 0:
+        raise OSError("the kernel has no Landlock")
+    everything = ACCESS_FS[min(abi, 5)]
+    attributes = struct.pack(
+        "<QQQ", everything, 3 if abi >= 4 else 0, SCOPE_ABSTRACT_UNIX_AND_SIGNALS if abi >= 6 else 0
+    )
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    buffer = ctypes.create_string_buffer(attributes[:size], size)
+    ruleset = _call(
+        "syscall", ctypes.c_long(LANDLOCK_CREATE_RULESET), buffer, ctypes.c_size_t(size), ctypes.c_uint32(0)
+    )
+    try:
+        read = ACCESS_EXECUTE | ACCESS_READ_FILE | ACCESS_READ_DIR
+        for paths, access in ((readable, read), (writable, everything)):
+            for path in paths:
+                _allow(ruleset, path, access)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        _call("syscall", ctypes.c_long(LANDLOCK_RESTRICT_SELF), ctypes.c_int(ruleset), ctypes.c_uint32(0))
+    finally:
+        os.close(ruleset)
+
+
+def _allow(ruleset: int, path: str, access: int) -> None:
+    try:
+        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if not Path(path).is_dir():
+            access &= ~ACCESS_READ_DIR & ((1 << 2) | ACCESS_EXECUTE | ACCESS_WRITE | (1 << 14) | (1 << 15))
+        rule = ctypes.create_string_buffer(struct.pack("<Qi", access, parent), 12)
+        _call(
+            "syscall",
+            ctypes.c_long(LANDLOCK_ADD_RULE),
+            ctypes.c_int(ruleset),
+            ctypes.c_int(1),
+            rule,
+            ctypes.c_uint32(0),
+        )
+    finally:
+        os.close(parent)

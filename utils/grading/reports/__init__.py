@@ -1,0 +1,30 @@
+"""What comes out of a grading run: tables for platforms, pages for people. `write(entries, out, level)` writes all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from utils.grading.reports import pages, tables
+
+
+def write(entries: list[dict[str, Any]], out: Path, isolation: str) -> list[Path]:
+    """Writes every report of a run.
+
+    Args:
+        entries: gradebook entries, as `run.run` returns them.
+        out: folder.
+        isolation: the isolation level's sentence, which every report carries.
+
+    Returns:
+        the files written (feedback pages: their folder).
+    """
+    return [
+        tables.grades_csv(entries, out / "grades.csv"),
+        tables.moodle_csv(entries, out / "grades_moodle.csv"),
+        tables.junit(entries, out / "junit.xml", isolation),
+        tables.gradescope(entries, out / "gradescope", isolation),
+        pages.feedback(entries, out / "feedback", isolation),
+        pages.written(entries, out / "written"),
+        pages.summary(entries, out / "summary.html", isolation),
+    ]

@@ -1,0 +1,30 @@
+"""The course's pictures: one palette, axes with units, labels where the eye is, alt text for everybody.
+
+    fig, ax = plotting.figure()
+    plotting.lines(ax, epochs, {"ViT": vit, "ResNet": resnet}, xlabel="epoch", ylabel="accuracy")
+    plotting.show(fig, alt="Test accuracy per epoch: the ResNet is ahead of the ViT throughout.")
+
+`theme` holds colours, fonts and `figure`; `charts` plots of numbers; `sketches` sentences and flow diagrams;
+`display` puts the result on the page.
+"""
+
+from utils.plotting.charts import bars, heatmap, images, lines
+from utils.plotting.display import mimebundle, show
+from utils.plotting.sketches import TokenStrip, flow, tokens
+from utils.plotting.theme import COLORS, figure, palette, readable
+
+__all__ = [
+    "COLORS",
+    "TokenStrip",
+    "bars",
+    "figure",
+    "flow",
+    "heatmap",
+    "images",
+    "lines",
+    "mimebundle",
+    "palette",
+    "readable",
+    "show",
+    "tokens",
+]

@@ -1,0 +1,122 @@
+"""`show`: a figure on the page, with alt text, as a small PNG."""
+
+import base64
+import html
+import io
+import sys
+
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from PIL import Image
+
+DPI = 130
+PHOTO_DPI = 100  # photographs compress badly, and their pixels are drawn large anyway
+SHORTEST_ALT = 15
+_EMPTY_WORDS = {
+    *(
+        "a",
+        "an",
+        "the",
+        "of",
+        "this",
+        "is",
+        "with",
+        "some",
+        "see",
+        "here",
+        "my",
+        "our",
+        "below",
+        "above",
+        "shown",
+    ),
+    *("figure", "plot", "image", "picture", "chart", "graph", "diagram", "heatmap", "results", "result"),
+}
+
+
+def in_jupyter() -> bool:
+    """Whether this process is a Jupyter kernel, so that rich output has somewhere to go."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def check_alt(alt: str) -> str:
+    """The alt text, with single spaces.
+
+    Raises:
+        ValueError: it is too short to say anything, or only says that there is a picture.
+    """
+    text = " ".join(str(alt).split())
+    if len(text) < SHORTEST_ALT:
+        raise ValueError(
+            f"Alt text says what is to be seen, in {SHORTEST_ALT} characters or more; got {text!r}."
+        )
+    words = [word.strip(".,:;!?()0123456789").lower() for word in text.split()]
+    if not [word for word in words if word and word not in _EMPTY_WORDS]:
+        raise ValueError(f"Alt text says what is to be seen, not that there is a picture; got {text!r}.")
+    return text
+
+
+def png(fig: Figure, *, dpi: int | None = None) -> bytes:
+    """The figure as a PNG with a palette of at most 256 colours (about a third of the size of full colour)."""
+    pictures = fig.findobj(AxesImage)
+    photos = any(picture.get_array().ndim == 3 for picture in pictures)
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi or (PHOTO_DPI if photos else DPI))
+    picture = Image.open(buffer).convert("RGB")
+    colors = 256 if pictures else 96
+    small = picture.quantize(colors, Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    small.save(out, format="png", optimize=True)
+    return out.getvalue()
+
+
+def mimebundle(fig, alt: str) -> tuple[dict, dict]:
+    """What Jupyter stores for a figure: `(data, metadata)` with HTML, a PNG (not for tokens), plain text."""
+    alt = check_alt(alt)
+    if hasattr(fig, "to_html"):  # tokens(): text, not a picture
+        return {"text/html": fig.to_html(alt), "text/plain": f"{alt}\n{fig.to_text()}"}, {}
+    data = base64.b64encode(png(fig)).decode("ascii")
+    width = round(fig.get_figwidth() * 100)
+    tag = (
+        f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}" '
+        f'width="{width}" style="max-width:100%;height:auto">'
+    )
+    return {"text/html": tag, "image/png": data, "text/plain": alt}, {
+        "image/png": {"alt": alt, "width": width}
+    }
+
+
+def show(fig, alt: str) -> None:
+    """Shows a figure (or `tokens(...)`) in Jupyter; anywhere else prints its alt text.
+
+    Args:
+        fig: from `figure`, `images`, `flow`, `tokens`, or any matplotlib figure. It is closed afterwards.
+        alt: what is to be seen, for whoever does not see it.
+
+    Raises:
+        ValueError: the alt text is shorter than 15 characters or says no more than "figure".
+    """
+    alt = check_alt(alt)
+    if in_jupyter():
+        from IPython.display import display
+
+        data, metadata = mimebundle(fig, alt)
+        display(data, raw=True, metadata=metadata)
+    elif hasattr(fig, "to_text"):
+        print(f"{alt}\n{fig.to_text()}")
+    else:
+        print(f"[{alt}]")
+    close(fig)
+
+
+def close(fig) -> None:
+    """Frees the figure; one made by pyplot is also taken off pyplot's list, so that it isn't shown twice."""
+    if not isinstance(fig, Figure):
+        return
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close(fig)
+    fig.clear()

@@ -1,0 +1,42 @@
+"""The course's one training loop: read `loop.fit` once, then use it everywhere.
+
+    train = tensor_batches(images, labels, batch_size=128, shuffle=True)
+    history = fit(model, train, epochs=10, lr=1e-3, validation=tensor_batches(test_images, test_labels))
+    history.summary()
+    plotting.show(history.plot(), alt=history.alt())
+
+`loop` holds the loop, the optimizer and the schedule; `measures` loss, accuracy, devices and seeds; `batches` batches from
+tensors in memory; `history` what a run leaves; `progress` and `checkpoints` what they say.
+"""
+
+from utils.training.batches import TensorBatches, normalize, tensor_batches
+from utils.training.history import History
+from utils.training.loop import fit, learning_rate_factor, make_optimizer
+from utils.training.measures import (
+    accuracy,
+    count_parameters,
+    cross_entropy,
+    default_device,
+    evaluate,
+    predict,
+    seed_everything,
+    to_device,
+)
+
+__all__ = [
+    "History",
+    "TensorBatches",
+    "accuracy",
+    "count_parameters",
+    "cross_entropy",
+    "default_device",
+    "evaluate",
+    "fit",
+    "learning_rate_factor",
+    "make_optimizer",
+    "normalize",
+    "predict",
+    "seed_everything",
+    "tensor_batches",
+    "to_device",
+]

@@ -1,0 +1,207 @@
+"""The training loop.
+
+AdamW [1] without weight decay on biases, norms and embeddings; linear warm-up, then a cosine [2]; clipped gradients;
+bfloat16 autocast on GPUs that have it. Seeded, and resumable: a run that was killed after epoch k and started again
+ends with the very bits of a run that was never killed.
+
+[1] I. Loshchilov, F. Hutter, 2019, "Decoupled Weight Decay Regularization", ICLR.
+[2] I. Loshchilov, F. Hutter, 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from utils.training.batches import count_batches, per_epoch
+from utils.training.checkpoints import restore, save
+from utils.training.history import History
+from utils.training.measures import (
+    autocast_for,
+    cross_entropy,
+    default_device,
+    evaluate,
+    predict,
+    right_answers,
+    seed_everything,
+    to_device,
+)
+from utils.training.progress import Progress
+
+
+def fit(
+    model: nn.Module,
+    train_batches,
+    *,
+    epochs: int,
+    lr: float,
+    weight_decay: float = 0.05,
+    warmup: float = 0.1,
+    clip: float | None = 1.0,
+    validation=None,
+    loss_fn: Callable | None = None,
+    label_smoothing: float = 0.0,
+    schedule: str | Callable[[int, int], float] = "cosine",
+    optimizer: torch.optim.Optimizer | None = None,
+    device: str | torch.device | None = None,
+    autocast: bool | None = None,
+    seed: int | None = 0,
+    progress: bool = True,
+    live: bool = False,
+    checkpoint: str | Path | None = None,
+    max_seconds: float | None = None,
+) -> History:
+    """Trains a model in place and leaves it in eval mode.
+
+    Args:
+        model: called as `model(inputs)`, `model(*inputs)` for a tuple or `model(**inputs)` for a dict; gives logits
+            (..., classes), a tuple that starts with them, or an object with `.logits`.
+        train_batches: an iterable of `(inputs, targets)`, or a callable `epoch -> iterable` (epochs count from 0).
+            A resumed run is exact if the batches depend on nothing but the epoch and the global random states.
+        epochs: passes over the training data.
+        lr: the highest learning rate, reached at the end of the warm-up.
+        weight_decay: for the weights of linear, convolutional and recurrent layers only.
+        warmup: fraction of all steps in which the learning rate grows linearly; 1 or more: a number of steps.
+        clip: the gradient's largest norm over all parameters; None leaves gradients as they are.
+        validation: batches (like `train_batches`) on which loss and accuracy are measured after each epoch.
+        loss_fn: `(logits, targets) -> scalar`, a mean; default `cross_entropy`.
+        label_smoothing: for the default loss, in training only.
+        schedule: "cosine" (to zero), "linear" (to zero), "constant", or your own `(step, total_steps) -> factor` of lr;
+            your own replaces the warm-up too.
+        optimizer: one of your own, e.g. with a learning rate per layer; `lr` and `weight_decay` are then not used, and
+            the schedule multiplies each group's own learning rate.
+        device: default `default_device()`.
+        autocast: bfloat16 in the forward pass; default: on CUDA devices that have it.
+        seed: for dropout, shuffling and augmentation; None leaves the random states as they are.
+        progress: a progress bar, or a line per epoch where there is no screen to draw on.
+        live: in Jupyter, one plot that is redrawn after each epoch.
+        checkpoint: a file written after each epoch. If it is there, training goes on from it; if it is complete, the
+            trained weights are loaded and nothing runs.
+        max_seconds: stop when this call has taken this long, in the middle of an epoch if need be (that last part of an
+            epoch is in the history, but not in the checkpoint).
+
+    Returns:
+        The history, an entry per epoch.
+
+    Raises:
+        ValueError: an argument makes no sense, or the checkpoint comes from a run with other settings.
+        FloatingPointError: the loss became NaN or infinite.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; at least one is needed.")
+    if loss_fn is not None and label_smoothing:
+        raise ValueError(
+            "label_smoothing belongs to the default loss; build it into your own loss_fn instead."
+        )
+    started = time.perf_counter()
+    if seed is not None:
+        seed_everything(seed)
+    device = torch.device(device or default_device())
+    model.to(device)
+    forward_precision = autocast_for(device, autocast)
+    train_loss_fn = loss_fn or partial(cross_entropy, label_smoothing=label_smoothing)
+    optimizer = optimizer or make_optimizer(model, lr, weight_decay)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    top_lrs = [group["lr"] for group in optimizer.param_groups]
+    factor = schedule if callable(schedule) else partial(learning_rate_factor, name=schedule, warmup=warmup)
+    batches_of = per_epoch(train_batches, epochs)
+    steps_per_epoch = count_batches(train_batches, batches_of)
+    total_steps = epochs * steps_per_epoch
+
+    history = History(epochs=epochs)
+    settings = {"epochs": epochs, "lr": top_lrs, "weight_decay": weight_decay, "warmup": warmup, "clip": clip}
+    settings |= {"seed": seed, "label_smoothing": label_smoothing, "steps_per_epoch": steps_per_epoch}
+    settings |= {"schedule": schedule if isinstance(schedule, str) else "custom"}
+    if checkpoint is not None and Path(checkpoint).exists():
+        restore(checkpoint, settings, model, optimizer, history)
+    watcher = Progress(history, total_steps, show=progress, live=live)
+
+    for epoch in range(len(history), epochs):
+        model.train()
+        epoch_started = time.perf_counter()
+        sums = torch.zeros(3, device=device)  # of loss times targets, right answers, targets
+        for inputs, targets in batches_of(epoch):
+            inputs, targets = to_device(inputs, device), to_device(targets, device)
+            for group, top_lr in zip(optimizer.param_groups, top_lrs, strict=True):
+                group["lr"] = top_lr * factor(min(history.steps, total_steps - 1), total_steps)
+
+            with forward_precision():
+                logits = predict(model, inputs)
+            loss = train_loss_fn(logits.float(), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(parameters, clip)
+            optimizer.step()
+
+            history.steps += 1
+            right, counted = right_answers(logits, targets)
+            sums += torch.stack([loss.detach() * counted, right, counted])
+            watcher.after_step(epoch, sums)
+            if max_seconds is not None and time.perf_counter() - started > max_seconds:
+                history.stopped = f"stopped in epoch {epoch + 1} of {epochs} by max_seconds={max_seconds:g}"
+                break
+
+        loss_sum, right, counted = sums.tolist()  # waits for the GPU, so the seconds below are all of them
+        if not counted:
+            raise ValueError(f"train_batches gave nothing in epoch {epoch + 1}: no batch, or padding only.")
+        if not math.isfinite(loss_sum):
+            raise FloatingPointError(
+                f"The loss became {loss_sum / counted} in epoch {epoch + 1}. Try a smaller lr (it is {lr:g}) or more "
+                "warm-up, or look for a division by zero or a row without any unmasked key in the model."
+            )
+        history.train_loss.append(loss_sum / counted)
+        history.train_accuracy.append(right / counted)
+        history.seconds.append(time.perf_counter() - epoch_started)
+        if validation is not None:
+            scores = evaluate(model, validation, loss_fn=loss_fn, device=device, autocast=autocast)
+            history.validation_loss.append(scores[0])
+            history.validation_accuracy.append(scores[1])
+        history.total_seconds += time.perf_counter() - epoch_started
+        watcher.after_epoch()
+        if history.stopped:
+            break
+        if checkpoint is not None:
+            save(checkpoint, settings, model, optimizer, history)
+
+    watcher.close()
+    model.eval()
+    return history
+
+
+def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW that decays the weights of linear, convolutional and recurrent layers, and nothing else.
+
+    Not decayed: biases, the weights of norms (one-dimensional), `nn.Embedding`, and parameters that a module holds
+    directly under a name without "weight", such as a class token, a position table, a relative position bias.
+    """
+    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))}
+    decayed, kept = [], []
+    for name, parameter in model.named_parameters():
+        is_weight = parameter.ndim >= 2 and "weight" in name.rsplit(".", 1)[-1]
+        if parameter.requires_grad:
+            (decayed if is_weight and id(parameter) not in embeddings else kept).append(parameter)
+    if not decayed and not kept:
+        raise ValueError("The model has no parameter that requires a gradient.")
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    fused = all(p.device.type in ("cpu", "cuda") for p in decayed + kept)  # one kernel for all parameters
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=fused)
+
+
+def learning_rate_factor(step: int, total: int, *, name: str, warmup: float) -> float:
+    """Factor of the learning rate at a step (from 0): linear warm-up, then the named decay."""
+    warm = min(total - 1, round(warmup * total) if warmup < 1 else int(warmup))
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    done = (step - warm) / (total - warm)
+    if name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    if name == "linear":
+        return 1 - done
+    if name == "constant":
+        return 1.0
+    raise ValueError(f"schedule is 'cosine', 'linear', 'constant' or a function; got {name!r}.")

@@ -297,7 +297,7 @@ class ViT(nn.Module):
         self.reset_parameters()
 
     @classmethod
-    def from_config(cls, name: str, **changes: Any) -> ViT:
+    def from_config(cls, name: str, **changes: Any) -> nn.Module:
         """A published size by its name: "vit_" + "ti", "s", "b" or "l" + "_16" or "_32", at 224 x 224 pixels, 1000 classes.
 
         Args:
@@ -308,15 +308,25 @@ class ViT(nn.Module):
             ValueError: for an unknown name; it lists the known ones.
         """
         known = {
-            f"vit_{size}_{patch}": dict(
-                image_size=224, patch_size=patch, dim=dim, depth=depth, num_heads=heads
-            )
+            f"vit_{size}_{patch}": {
+                "image_size": 224,
+                "patch_size": patch,
+                "dim": dim,
+                "depth": depth,
+                "num_heads": heads,
+            }
             for size, (dim, depth, heads) in cls.WIDTHS.items()
             for patch in (16, 32)
         }
-        known["vit_cifar"] = dict(
-            image_size=32, patch_size=4, dim=192, depth=9, num_heads=6, mlp_ratio=2.0, num_classes=10
-        )
+        known["vit_cifar"] = {
+            "image_size": 32,
+            "patch_size": 4,
+            "dim": 192,
+            "depth": 9,
+            "num_heads": 6,
+            "mlp_ratio": 2.0,
+            "num_classes": 10,
+        }
         if name not in known:
             raise ValueError(f"no ViT is called {name!r}; there are {', '.join(known)}")
         return cls(**(known[name] | changes))

@@ -83,7 +83,10 @@ def load_pretrained(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     for kind in ("weight", "bias"):
         for i in range(len(model.blocks)):
             theirs, ours = f"vit.encoder.layer.{i}", f"blocks.{i}"
-            parts = [checkpoint[f"{theirs}.attention.attention.{part}.{kind}"] for part in ("query", "key", "value")]
+            parts = [
+                checkpoint[f"{theirs}.attention.attention.{part}.{kind}"]
+                for part in ("query", "key", "value")
+            ]
             own[f"{ours}.self_attn.in_proj_{kind}"] = torch.cat(parts)  # 3 x (D, D) -> (3 D, D)
             for name, their_name in names.items():
                 own[f"{ours}.{name}.{kind}"] = checkpoint[f"{theirs}.{their_name}.{kind}"]

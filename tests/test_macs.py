@@ -23,14 +23,14 @@ TIMM = [
     ("resnet50", 224, 25.56, 4.089),
 ]
 OURS = [
-    ("vit_b_16", dict(image_size=384), 86.86, 55.484),
-    ("vit_b_16", dict(image_size=384, pool="mean"), 86.86, 55.378),
-    ("vit_l_16", dict(image_size=384), 304.72, 191.066),
-    ("vit_l_16", dict(image_size=384, pool="mean"), 304.72, 190.708),
-    ("vit_l_32", dict(image_size=384), 306.63, None),
-    ("vit_s_16", dict(), 22.05, 4.599),
-    ("vit_b_16", dict(), 86.57, 17.564),
-    ("vit_cifar", dict(), 2.70, 0.188),
+    ("vit_b_16", {"image_size": 384}, 86.86, 55.484),
+    ("vit_b_16", {"image_size": 384, "pool": "mean"}, 86.86, 55.378),
+    ("vit_l_16", {"image_size": 384}, 304.72, 191.066),
+    ("vit_l_16", {"image_size": 384, "pool": "mean"}, 304.72, 190.708),
+    ("vit_l_32", {"image_size": 384}, 306.63, None),
+    ("vit_s_16", {}, 22.05, 4.599),
+    ("vit_b_16", {}, 86.57, 17.564),
+    ("vit_cifar", {}, 2.70, 0.188),
 ]
 
 
@@ -69,7 +69,9 @@ def test_recurrent_layers_by_formula(bidirectional: bool) -> None:
     class Tagger(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = nn.Sequential(nn.LSTM(10, 20, num_layers=2, bidirectional=bidirectional, batch_first=True))
+            self.inner = nn.Sequential(
+                nn.LSTM(10, 20, num_layers=2, bidirectional=bidirectional, batch_first=True)
+            )
             self.head = nn.Linear(40 if bidirectional else 20, 3)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

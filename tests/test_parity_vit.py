@@ -23,8 +23,24 @@ from tests.peers import import_timm, import_transformers
 from utils.stand_ins_vit import ViT as LibraryViT
 
 SIZES = {
-    "square": dict(image_size=24, patch_size=8, dim=32, depth=3, num_heads=4, mlp_ratio=2.0, num_classes=7),
-    "wide": dict(image_size=(12, 20), patch_size=4, dim=24, depth=2, num_heads=3, mlp_ratio=3.0, num_classes=5),
+    "square": {
+        "image_size": 24,
+        "patch_size": 8,
+        "dim": 32,
+        "depth": 3,
+        "num_heads": 4,
+        "mlp_ratio": 2.0,
+        "num_classes": 7,
+    },
+    "wide": {
+        "image_size": (12, 20),
+        "patch_size": 4,
+        "dim": 24,
+        "depth": 2,
+        "num_heads": 3,
+        "mlp_ratio": 3.0,
+        "num_classes": 5,
+    },
 }
 
 
@@ -44,7 +60,9 @@ def scramble(model: nn.Module, seed: int = 0) -> nn.Module:
 def images_for(size: dict, batch: int = 3) -> torch.Tensor:
     shape = size["image_size"]
     height, width = (shape, shape) if isinstance(shape, int) else shape
-    return torch.randn(batch, size.get("in_channels", 3), height, width, generator=torch.Generator().manual_seed(5))
+    return torch.randn(
+        batch, size.get("in_channels", 3), height, width, generator=torch.Generator().manual_seed(5)
+    )
 
 
 def huggingface(size: dict, **changes):
@@ -83,7 +101,9 @@ def logits_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return getattr(output, "logits", output)
 
 
-def gradients(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+def gradients(
+    model: nn.Module, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
     """Logits, and gradients of a random combination of them: for the images, and for the parameters by name."""
     images = images.clone().requires_grad_()
     logits = logits_of(model, images)
@@ -158,7 +178,9 @@ def test_from_config_b16_loads_the_published_layout(tmp_path) -> None:
     library.save_pretrained(tmp_path)
     file = load_file(tmp_path / "model.safetensors")
     assert "vit.encoder.layer.11.attention.attention.query.weight" in file, "the file has the Hub's names"
-    assert "vit.layers.11.attention.q_proj.weight" in library.state_dict(), "memory has transformers 5's names"
+    assert "vit.layers.11.attention.q_proj.weight" in library.state_dict(), (
+        "memory has transformers 5's names"
+    )
     images = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         theirs = library(images).logits
@@ -168,7 +190,9 @@ def test_from_config_b16_loads_the_published_layout(tmp_path) -> None:
     assert sum(p.numel() for p in ours.parameters()) == 86_567_656
 
 
-@pytest.mark.parametrize("name", ["vit_ti_16", "vit_s_16", "vit_s_32", "vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"])
+@pytest.mark.parametrize(
+    "name", ["vit_ti_16", "vit_s_16", "vit_s_32", "vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"]
+)
 def test_from_config_has_timms_sizes(name: str) -> None:
     timm = import_timm()
     size, patch = name.split("_")[1:]
@@ -184,7 +208,9 @@ def test_from_config_has_timms_sizes(name: str) -> None:
 
 
 def test_block_is_torchs_pre_norm_encoder_layer() -> None:
-    theirs = nn.TransformerEncoderLayer(24, 3, 40, 0.0, "gelu", 1e-6, batch_first=True, norm_first=True).double()
+    theirs = nn.TransformerEncoderLayer(
+        24, 3, 40, 0.0, "gelu", 1e-6, batch_first=True, norm_first=True
+    ).double()
     ours = ViTBlock(24, 3, 40).double()
     ours.load_state_dict(scramble(theirs).state_dict())
     x = torch.randn(2, 5, 24, dtype=torch.float64)
@@ -241,8 +267,12 @@ def test_interpolation_is_transformers_and_not_timms() -> None:
 
     theirs = resample_abs_pos_embed(positions.float(), [6, 6], [3, 3], num_prefix_tokens=1)
     ours = interpolate_positions(positions.float(), (3, 3), (6, 6))
-    assert 1e-3 < (ours - theirs).abs().max() < 0.2, "close to timm's, and another cubic: the docstring says so"
-    antialiased = F.interpolate(positions[:, 1:].mT.unflatten(-1, (3, 3)), (6, 6), mode="bicubic", antialias=True)
+    assert 1e-3 < (ours - theirs).abs().max() < 0.2, (
+        "close to timm's, and another cubic: the docstring says so"
+    )
+    antialiased = F.interpolate(
+        positions[:, 1:].mT.unflatten(-1, (3, 3)), (6, 6), mode="bicubic", antialias=True
+    )
     close(antialiased.flatten(2).mT.float(), theirs[:, 1:], 1e-5)
 
 
@@ -252,7 +282,9 @@ def test_interpolated_b16_reads_384_pixels_as_transformers_does() -> None:
     small = load_pretrained(ViT(**size).double(), library.state_dict())
     large = ViT(**size | {"image_size": 40}).double()
     state = small.state_dict()
-    large.load_state_dict(dict(state, positions=interpolate_positions(state["positions"], small.grid, large.grid)))
+    large.load_state_dict(
+        dict(state, positions=interpolate_positions(state["positions"], small.grid, large.grid))
+    )
     images = torch.randn(2, 3, 40, 40, dtype=torch.float64)
     close(large(images), library(images, interpolate_pos_encoding=True).logits)
 
@@ -264,7 +296,9 @@ def test_rollout_by_hand() -> None:
     for b in range(2):
         expected = torch.eye(5, dtype=torch.float64)
         for layer in range(3):
-            expected = (0.5 * attention[layer, b].mean(0) + 0.5 * torch.eye(5, dtype=torch.float64)) @ expected
+            expected = (
+                0.5 * attention[layer, b].mean(0) + 0.5 * torch.eye(5, dtype=torch.float64)
+            ) @ expected
         close(rollout[b], expected)
     close(rollout.sum(-1) + torch.arange(5), torch.ones(2, 5).double() + torch.arange(5))
 

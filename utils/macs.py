@@ -61,13 +61,24 @@ def profile(model: nn.Module, *inputs: tuple[int, ...] | Tensor, **kwargs: Any) 
     parameters = sum(p.numel() for p in model.parameters())
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     arguments = [_to_meta(value, dtype) for value in inputs]
-    named = {name: _to_meta(value, dtype) if isinstance(value, Tensor) else value for name, value in kwargs.items()}
-    state = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
+    named = {
+        name: _to_meta(value, dtype) if isinstance(value, Tensor) else value for name, value in kwargs.items()
+    }
+    state = dict(model.named_parameters(remove_duplicate=False)) | dict(
+        model.named_buffers(remove_duplicate=False)
+    )
     on_meta = {id(value): torch.empty_like(value, device="meta") for value in state.values()}
     state = {name: on_meta[id(value)] for name, value in state.items()}  # what was shared stays shared
 
     counter = FlopCounterMode(display=False, depth=None)
-    with _eval(model), _no_fast_path(), torch.no_grad(), _recurrent(model) as extra, torch.device("meta"), counter:
+    with (
+        _eval(model),
+        _no_fast_path(),
+        torch.no_grad(),
+        _recurrent(model) as extra,
+        torch.device("meta"),
+        counter,
+    ):
         torch.func.functional_call(model, state, tuple(arguments), named, tie_weights=False)
 
     root = type(model).__name__

@@ -14,6 +14,7 @@ NEEDED = {
     "safetensors": "safetensors",
     "datasets": "datasets",
     "sklearn": "scikit-learn",
+    "scipy": "scipy",
     "IPython": "ipython",
 }
 

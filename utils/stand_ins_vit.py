@@ -18,7 +18,9 @@ from utils.stochastic_depth import StochasticDepth, depth_rates
 def patchify(images: Tensor, patch_size: int) -> Tensor:
     """(B, C, H, W) -> (B, N, C p p)."""
     if images.shape[-2] % patch_size or images.shape[-1] % patch_size:
-        raise ValueError(f"{tuple(images.shape[-2:])} pixels cannot be cut into patches of {patch_size} x {patch_size}")
+        raise ValueError(
+            f"{tuple(images.shape[-2:])} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
     return F.unfold(images, patch_size, stride=patch_size).transpose(1, 2)
 
 
@@ -87,10 +89,19 @@ class ViTBlock(nn.TransformerEncoderLayer):
         norm_eps: float = 1e-6,
     ) -> None:
         super().__init__(
-            dim, num_heads, hidden_dim, dropout, "gelu", layer_norm_eps=norm_eps, batch_first=True, norm_first=True
+            dim,
+            num_heads,
+            hidden_dim,
+            dropout,
+            "gelu",
+            layer_norm_eps=norm_eps,
+            batch_first=True,
+            norm_first=True,
         )
         # parameters in the exercise's order: norm1, self_attn, norm2, linear1, linear2
-        parts = {name: self._modules.pop(name) for name in ("norm1", "self_attn", "norm2", "linear1", "linear2")}
+        parts = {
+            name: self._modules.pop(name) for name in ("norm1", "self_attn", "norm2", "linear1", "linear2")
+        }
         rest = dict(self._modules)
         self._modules.clear()
         self._modules.update(parts | rest)
@@ -128,7 +139,9 @@ class ViT(nn.Module):
         super().__init__()
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         if height % patch_size or width % patch_size:
-            raise ValueError(f"patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels")
+            raise ValueError(
+                f"patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels"
+            )
         if pool not in ("cls", "mean"):
             raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}")
         self.image_size, self.in_channels, self.pool = (height, width), in_channels, pool
@@ -153,15 +166,27 @@ class ViT(nn.Module):
 
     @classmethod
     def from_config(cls, name: str, **changes: Any) -> ViT:
-        """"vit_" + "ti", "s", "b" or "l" + "_16" or "_32", or "vit_cifar"."""
+        """ "vit_" + "ti", "s", "b" or "l" + "_16" or "_32", or "vit_cifar"."""
         known = {
-            f"vit_{size}_{patch}": dict(image_size=224, patch_size=patch, dim=dim, depth=depth, num_heads=heads)
+            f"vit_{size}_{patch}": {
+                "image_size": 224,
+                "patch_size": patch,
+                "dim": dim,
+                "depth": depth,
+                "num_heads": heads,
+            }
             for size, (dim, depth, heads) in cls.WIDTHS.items()
             for patch in (16, 32)
         }
-        known["vit_cifar"] = dict(
-            image_size=32, patch_size=4, dim=192, depth=9, num_heads=6, mlp_ratio=2.0, num_classes=10
-        )
+        known["vit_cifar"] = {
+            "image_size": 32,
+            "patch_size": 4,
+            "dim": 192,
+            "depth": 9,
+            "num_heads": 6,
+            "mlp_ratio": 2.0,
+            "num_classes": 10,
+        }
         if name not in known:
             raise ValueError(f"no ViT is called {name!r}; there are {', '.join(known)}")
         return cls(**(known[name] | changes))
@@ -184,7 +209,9 @@ class ViT(nn.Module):
         """(B, C, H, W) -> (depth, B, H, N, N)."""
         maps: list[Tensor] = []
         hooks = [
-            block.self_attn.register_forward_pre_hook(lambda module, args: maps.append(module.weights(args[0])))
+            block.self_attn.register_forward_pre_hook(
+                lambda module, args: maps.append(module.weights(args[0]))
+            )
             for block in self.blocks
         ]
         try:

@@ -32,7 +32,9 @@ class StochasticDepth(nn.Module):
             return branch
         keep = 1 - self.rate
         shape = (branch.shape[0],) + (1,) * (branch.ndim - 1)  # one draw per sample, broadcast over the rest
-        return branch * torch.empty(shape, dtype=branch.dtype, device=branch.device).bernoulli_(keep).div_(keep)
+        return branch * torch.empty(shape, dtype=branch.dtype, device=branch.device).bernoulli_(keep).div_(
+            keep
+        )
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"

@@ -43,7 +43,7 @@ def tokenize(text: str, unit: str = "words") -> list[str]:
     if unit == "syllables":
         return list(characters)
     if unit == "bigrams":
-        return [a + b for a, b in zip(characters, characters[1:] + " ", strict=True)]
+        return [a + b for a, b in zip(characters, [*characters[1:], " "], strict=False)]
     raise ValueError(f"unit should be one of {', '.join(UNITS)}, not {unit!r}")
 
 

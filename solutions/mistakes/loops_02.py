@@ -74,17 +74,17 @@ train.wrong(
 )
 train.wrong(
     "no clipping",
-    "You do not shorten long gradients: max_norm has no effect.",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
     edits={CLIP: ""},
 )
 train.wrong(
     "clipping after the step",
-    "You clip the gradients after the step, when they have been used already.",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
     edits={CLIP: "", STEP: STEP + CLIP},
 )
 train.wrong(
     "clipping before backward",
-    "You clip before backward() has computed the gradients.",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
     edits={CLIP: "", BACKWARD: CLIP + BACKWARD},
 )
 train.wrong(
@@ -259,7 +259,6 @@ measure.right(
 
 
 @measure.right("all logits first")
-@torch.no_grad()
 def evaluate(model, batches):
     was = torch.is_grad_enabled()
     torch.set_grad_enabled(False)

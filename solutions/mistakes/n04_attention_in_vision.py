@@ -22,6 +22,11 @@ self2d.wrong(
     edits={"scores.softmax(dim=-1)": "scores.softmax(dim=1)"},
 )
 self2d.wrong(
+    "softmax twice",
+    "Your weights go through a softmax twice, which makes them nearly equal. Is there one in `weights` and another where you use them?",
+    edits={"scores.softmax(dim=-1)": "scores.softmax(dim=-1).softmax(dim=-1)"},
+)
+self2d.wrong(
     "scores not scaled",
     "Your scores are not scaled: the non-local block and SAGAN leave them so, this layer divides by sqrt(d) as the Transformer does.",
     edits={" / math.sqrt(query.shape[1])": ""},

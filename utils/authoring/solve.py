@@ -31,8 +31,9 @@ def execute(
     Returns:
         seconds taken.
     """
-    previous = os.environ.get("COURSE_BUDGET")
-    os.environ["COURSE_BUDGET"] = budget
+    settings = {"COURSE_BUDGET": budget, "COURSE_PROGRESS": "plain"}  # no progress bars in stored outputs
+    previous = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     began = time.perf_counter()
     try:
         client = NotebookClient(
@@ -44,10 +45,8 @@ def execute(
         )
         client.execute()
     finally:
-        if previous is None:
-            os.environ.pop("COURSE_BUDGET", None)
-        else:
-            os.environ["COURSE_BUDGET"] = previous
+        for name, value in previous.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     return time.perf_counter() - began
 
 

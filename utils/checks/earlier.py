@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
@@ -21,6 +22,15 @@ import torch.nn.functional as F
 from einops import einsum, pack, rearrange, reduce, repeat, unpack
 from torch import Tensor, nn
 """
+
+
+def _imports_of(source: str) -> str:
+    """The import statements at the top level of a cell: what the answers below it may use."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a magic, or an unfinished cell
+        return ""
+    return "\n".join(ast.unparse(s) for s in statements if isinstance(s, ast.Import | ast.ImportFrom))
 
 
 def answer_from_notebook(exercise: Exercise, folder: Path | None = None) -> Any | None:
@@ -48,9 +58,11 @@ def answer_from_notebook(exercise: Exercise, folder: Path | None = None) -> Any 
     exec(PRELUDE, space)
     for index, cell in enumerate(cells):
         grade = cell.get("metadata", {}).get("nbgrader", {})
-        if cell.get("cell_type") != "code" or not grade.get("solution"):
+        if cell.get("cell_type") != "code":
             continue
         source = "".join(cell["source"])
+        if not grade.get("solution"):
+            source = _imports_of(source)
         filename = f"<{path.name}, cell {index + 1}>"
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
         try:

@@ -5,6 +5,7 @@ Face Hub at a pinned revision, and else opens bundled data with a visible notice
 the catalog (rows, class balance, label names, order) raise `DataError`; they never lead to a silent replacement.
 """
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -183,16 +184,23 @@ def _decoded(spec: Spec, rows: Rows, size: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def bundled_reviews(stands_in_for: str | None = None) -> TextData:
-    """Reviews of the course's grammar: 20,000 for training, 2,000 each for validation and test, no sentence in two."""
+@functools.lru_cache(maxsize=1)
+def _review_splits() -> dict[str, TextSplit]:
     seen: set[str] = set()
     splits = {}
     for stream, (which, count) in enumerate(REVIEW_SIZES.items()):
-        reviews = [
-            review for review in generate_reviews(count + count // 20, seed=stream) if review.text not in seen
-        ]
+        written = generate_reviews(count + count // 20, seed=stream)
+        reviews = [review for review in written if review.text not in seen][:count]
         seen.update(review.text for review in reviews)
-        splits[which] = TextSplit([r.text for r in reviews][:count], [r.label for r in reviews][:count])
+        splits[which] = TextSplit([r.text for r in reviews], [r.label for r in reviews])
+    return splits
+
+
+def bundled_reviews(stands_in_for: str | None = None) -> TextData:
+    """Reviews of the course's grammar: 20,000 for training, 2,000 each for validation and test, no sentence in two."""
+    splits = {  # fresh lists each time: what a notebook does to its copy is its own affair
+        which: TextSplit(list(split.texts), list(split.labels)) for which, split in _review_splits().items()
+    }
     return TextData("reviews", "procedural", ("negative", "positive"), splits, stands_in_for=stands_in_for)
 
 

@@ -181,8 +181,8 @@ def heatmap(
         diverging: two-sided colours around zero, for signed values.
         label: what the colour means, with unit, beside the colour bar.
         annotate: write each value into its cell (small matrices).
-        vmin, vmax: the colours' range, to give several panels the same. By default the values' own, from zero where
-            they are positive and come near it.
+        vmin, vmax: the colours' range, to give several panels the same. By default the values' own, from zero
+            where they are positive and come near it.
 
     Returns:
         The image, as matplotlib's `imshow` gives it.

@@ -61,7 +61,7 @@ def check_alt(alt: str) -> str:
 
 
 def png(fig: Figure, *, dpi: int | None = None) -> bytes:
-    """The figure as a PNG with a palette of at most 256 colours (about a third of the size of full colour)."""
+    """The figure as a PNG with at most 256 colours (about a third of the size of full colour)."""
     pictures = fig.findobj(AxesImage)
     photos = any(picture.get_array().ndim == 3 for picture in pictures)
     buffer = io.BytesIO()

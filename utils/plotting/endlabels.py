@@ -34,7 +34,7 @@ class EndLabel(Annotation):
 
 
 def spread(centers: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    """Positions as near as can be to `centers`, in the same order, at which intervals of these heights don't overlap."""
+    """Positions as near as can be to `centers`, in their order, with intervals of these heights apart."""
     order = np.argsort(centers, kind="stable")
     blocks = []  # [members, wanted position of the block's lower edge, total height]
     for i in order:

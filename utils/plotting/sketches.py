@@ -44,7 +44,8 @@ class TokenStrip:
                 spans.append(
                     f'<span style="display:inline-block;text-align:center;margin:2px;padding:2px 5px;'
                     f'border-radius:3px;background-color:{color};color:{text_on(color)}">{html.escape(word)}'
-                    f'<sub style="display:block;font-size:75%;line-height:1.3">{_weight(weight, signed)}</sub></span>'
+                    f'<sub style="display:block;font-size:75%;line-height:1.3">{_weight(weight, signed)}</sub>'
+                    "</span>"
                 )
             parts.append(f"<div>{' '.join(spans)}</div>")
         heading = f"<div><b>{html.escape(self.title)}</b></div>" if self.title else ""
@@ -120,9 +121,8 @@ def flow(steps, *, title: str | None = None):
     per_row = math.ceil(len(steps) / rows)
     last = len(steps) - (rows - 1) * per_row  # boxes in the last row
     tail = bool(steps[-1][1])
-    beside = (
-        tail and 2 * margin + last * (box + gap) <= 7.2
-    )  # the last arrow leaves to the right, else downwards
+    # The last arrow leaves to the right where there is room, else downwards.
+    beside = tail and 2 * margin + last * (box + gap) <= 7.2
     width = 2 * margin + max(per_row * (box + gap) - gap, last * (box + gap) if beside else 0)
     if title:
         width = max(width, 2 * margin + text_width(title, _TITLE))

@@ -4,14 +4,15 @@ The figure's background is opaque, so that a picture reads the same in a dark Ju
 GitHub. Figures are made without pyplot: nothing is drawn before `show`, nothing piles up in memory, and the
 matplotlib backend stays whatever the user chose.
 
-The palette has the hues of Okabe and Ito's [1], moved by a search until two things held, which the tests measure: every
-colour has a contrast of at least 3:1 on white (WCAG 2.2, criterion 1.4.11), and any two stay at least 22 apart in CIELAB
-(Delta E 1976) for normal vision and for the three dichromacies as simulated by [2].
+The palette started from Okabe and Ito's hues [1], with brown and grey for their yellow and black, and was
+moved by a search until two things held, which the tests measure: every colour has a contrast of at least 3:1
+on white (WCAG 2.2, criterion 1.4.11), and any two stay at least 22 apart in CIELAB (Delta E 1976), for normal
+vision and for the three dichromacies as simulated by [2].
 
-[1] M. Okabe, K. Ito, 2008, "Color Universal Design: How to make figures and presentations that are friendly to colorblind
-    people".
-[2] G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, 2009, "A Physiologically-based Model for Simulation of Color Vision
-    Deficiency", IEEE Transactions on Visualization and Computer Graphics 15(6).
+[1] M. Okabe, K. Ito, 2008, "Color Universal Design: How to make figures and presentations that are friendly
+    to colorblind people".
+[2] G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, 2009, "A Physiologically-based Model for Simulation of
+    Color Vision Deficiency", IEEE Transactions on Visualization and Computer Graphics 15(6).
 """
 
 from functools import lru_cache

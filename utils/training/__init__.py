@@ -5,8 +5,8 @@
     history.summary()
     plotting.show(history.plot(), alt=history.alt())
 
-`loop` holds the loop, the optimizer and the schedule; `measures` loss, accuracy, devices and seeds; `batches` batches from
-tensors in memory; `history` what a run leaves; `progress` and `checkpoints` what they say.
+`loop` holds the loop, the optimizer and the schedule; `measures` loss, accuracy, devices and seeds; `batches`
+batches from tensors in memory; `history` what a run leaves; `progress` and `checkpoints` what they say.
 """
 
 from utils.training.batches import TensorBatches, normalize, tensor_batches

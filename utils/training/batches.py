@@ -57,14 +57,14 @@ def tensor_batches(
     """Batches from tensors in memory, on whatever device they are.
 
     Args:
-        inputs: (n, ...) tensor, or a tuple or dict of such; uint8 images (n, C, H, W) are normalised on the fly,
-            `(x / 255 - mean) / std`, so that a data set takes a quarter of the memory.
+        inputs: (n, ...) tensor, or a tuple or dict of such; uint8 images (n, C, H, W) are normalised on the
+            fly, `(x / 255 - mean) / std`, so that a data set takes a quarter of the memory.
         targets: (n, ...) tensor.
         shuffle: another order each epoch, drawn from `seed` and the epoch alone.
         drop_last: leave out a last batch that is not full.
         mean, std: a number, or one per channel.
-        augment: `(inputs, generator) -> inputs`, applied to each normalised batch; draw from the generator to stay
-            reproducible.
+        augment: `(inputs, generator) -> inputs`, applied to each normalised batch; draw from the generator to
+            stay reproducible.
 
     Raises:
         ValueError: inputs and targets differ in length, or there are none.
@@ -87,7 +87,7 @@ def tensor_batches(
 
 
 def normalize(images: torch.Tensor, mean=0.5, std=0.25) -> torch.Tensor:
-    """uint8 images (B, C, H, W) as floats, `(x / 255 - mean) / std`, with a number or one value per channel."""
+    """uint8 images (B, C, H, W) as floats, `(x / 255 - mean) / std`; a number each, or one per channel."""
     mean, std = (torch.as_tensor(v, dtype=torch.float32, device=images.device) for v in (mean, std))
     if mean.ndim or std.ndim:
         mean, std = mean.reshape(-1, 1, 1), std.reshape(-1, 1, 1)  # (C, 1, 1)
@@ -99,8 +99,8 @@ def per_epoch(batches, epochs: int) -> Callable[[int], Iterable]:
         return batches
     if iter(batches) is batches and epochs > 1:
         raise ValueError(
-            f"train_batches is a generator, which can be read once, and there are {epochs} epochs. Give a list, a "
-            "DataLoader, or a function epoch -> batches."
+            f"train_batches is a generator, which can be read once, and there are {epochs} epochs. "
+            "Give a list, a DataLoader, or a function epoch -> batches."
         )
     return lambda epoch: batches
 

@@ -47,8 +47,8 @@ def restore(path, settings, model, optimizer, history) -> None:
     for name, value in settings.items():
         if saved["settings"].get(name) != value:
             raise ValueError(
-                f"The checkpoint {path} comes from a run with {name}={saved['settings'].get(name)}, and this run "
-                f"has {name}={value}. Delete the file to start anew, or give another path."
+                f"The checkpoint {path} comes from a run with {name}={saved['settings'].get(name)}, "
+                f"and this run has {name}={value}. Delete the file to start anew, or give another path."
             )
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])

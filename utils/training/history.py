@@ -12,8 +12,9 @@ from utils.budget import current_budget, describe_machine
 class History:
     """What happened in each epoch. Losses in nats, accuracies from 0 to 1, times in seconds.
 
-    The training values are running means *during* the epoch, in train mode (with dropout); the validation values are
-    measured after it. `seconds` is the training part of each epoch, `total_seconds` includes validation.
+    The training values are running means *during* the epoch, in train mode (with dropout); the validation
+    values are measured after it. `seconds` is the training part of each epoch, `total_seconds` includes
+    validation.
     """
 
     epochs: int = 0

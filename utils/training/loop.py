@@ -1,8 +1,8 @@
 """The training loop.
 
-AdamW [1] without weight decay on biases, norms and embeddings; linear warm-up, then a cosine [2]; clipped gradients;
-bfloat16 autocast on GPUs that have it. Seeded, and resumable: a run that was killed after epoch k and started again
-ends with the very bits of a run that was never killed.
+AdamW [1] without weight decay on biases, norms and embeddings; linear warm-up, then a cosine [2]; clipped
+gradients; bfloat16 autocast on GPUs that have it. Seeded, and resumable: a run that was killed after epoch k
+and started again ends with the very bits of a run that was never killed.
 
 [1] I. Loshchilov, F. Hutter, 2019, "Decoupled Weight Decay Regularization", ICLR.
 [2] I. Loshchilov, F. Hutter, 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR.
@@ -58,10 +58,11 @@ def fit(
     """Trains a model in place and leaves it in eval mode.
 
     Args:
-        model: called as `model(inputs)`, `model(*inputs)` for a tuple or `model(**inputs)` for a dict; gives logits
-            (..., classes), a tuple that starts with them, or an object with `.logits`.
-        train_batches: an iterable of `(inputs, targets)`, or a callable `epoch -> iterable` (epochs count from 0).
-            A resumed run is exact if the batches depend on nothing but the epoch and the global random states.
+        model: called as `model(inputs)`, `model(*inputs)` for a tuple or `model(**inputs)` for a dict; gives
+            logits (..., classes), a tuple that starts with them, or an object with `.logits`.
+        train_batches: an iterable of `(inputs, targets)`, or a callable `epoch -> iterable` (epochs count
+            from 0). A resumed run is exact if the batches depend on nothing but the epoch and the global
+            random states.
         epochs: passes over the training data.
         lr: the highest learning rate, reached at the end of the warm-up.
         weight_decay: for the weights of linear, convolutional and recurrent layers only.
@@ -70,19 +71,19 @@ def fit(
         validation: batches (like `train_batches`) on which loss and accuracy are measured after each epoch.
         loss_fn: `(logits, targets) -> scalar`, a mean; default `cross_entropy`.
         label_smoothing: for the default loss, in training only.
-        schedule: "cosine" (to zero), "linear" (to zero), "constant", or your own `(step, total_steps) -> factor` of lr;
-            your own replaces the warm-up too.
-        optimizer: one of your own, e.g. with a learning rate per layer; `lr` and `weight_decay` are then not used, and
-            the schedule multiplies each group's own learning rate.
+        schedule: "cosine" (to zero), "linear" (to zero), "constant", or your own `(step, total_steps) ->
+            factor` of lr; your own replaces the warm-up too.
+        optimizer: one of your own, e.g. with a learning rate per layer; `lr` and `weight_decay` are then not
+            used, and the schedule multiplies each group's own learning rate.
         device: default `default_device()`.
         autocast: bfloat16 in the forward pass; default: on CUDA devices that have it.
         seed: for dropout, shuffling and augmentation; None leaves the random states as they are.
         progress: a progress bar, or a line per epoch where there is no screen to draw on.
         live: in Jupyter, one plot that is redrawn after each epoch.
-        checkpoint: a file written after each epoch. If it is there, training goes on from it; if it is complete, the
-            trained weights are loaded and nothing runs.
-        max_seconds: stop when this call has taken this long, in the middle of an epoch if need be (that last part of an
-            epoch is in the history, but not in the checkpoint).
+        checkpoint: a file written after each epoch. If it is there, training goes on from it; if it is
+            complete, the trained weights are loaded and nothing runs.
+        max_seconds: stop when this call has taken this long, in the middle of an epoch if need be (that last
+            part of an epoch is in the history, but not in the checkpoint).
 
     Returns:
         The history, an entry per epoch.
@@ -151,8 +152,8 @@ def fit(
             raise ValueError(f"train_batches gave nothing in epoch {epoch + 1}: no batch, or padding only.")
         if not math.isfinite(loss_sum):
             raise FloatingPointError(
-                f"The loss became {loss_sum / counted} in epoch {epoch + 1}. Try a smaller lr (it is {lr:g}) or more "
-                "warm-up, or look for a division by zero or a row without any unmasked key in the model."
+                f"The loss became {loss_sum / counted} in epoch {epoch + 1}. Try a smaller lr (it is {lr:g}) "
+                "or more warm-up, or look in the model for a division by zero or a fully masked row."
             )
         history.train_loss.append(loss_sum / counted)
         history.train_accuracy.append(right / counted)
@@ -176,8 +177,9 @@ def fit(
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW that decays the weights of linear, convolutional and recurrent layers, and nothing else.
 
-    Not decayed: biases, the weights of norms (one-dimensional), `nn.Embedding`, and parameters that a module holds
-    directly under a name without "weight", such as a class token, a position table, a relative position bias.
+    Not decayed: biases, the weights of norms (one-dimensional), `nn.Embedding`, and parameters that a module
+    holds directly under a name without "weight", such as a class token, a position table, a relative position
+    bias.
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))}
     decayed, kept = [], []

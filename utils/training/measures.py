@@ -75,7 +75,7 @@ def accuracy(model: nn.Module, batches, device=None) -> float:
 
 
 def predict(model: nn.Module, inputs) -> torch.Tensor:
-    """The model's logits for a batch's inputs: a tensor, a tuple of arguments or a dict of keyword arguments."""
+    """The model's logits for inputs that are a tensor, a tuple (arguments) or a dict (keyword arguments)."""
     if isinstance(inputs, dict):
         output = model(**inputs)
     elif isinstance(inputs, (tuple, list)):

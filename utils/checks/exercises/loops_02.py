@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -100,7 +101,9 @@ def _observe_train(attempt: Any, case: Case) -> Seen:
     optimizer = PlainOptimizer(probe.parameters(), case.kwargs["lr"])
     decay = case.kwargs["decay"]
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay) if decay < 1.0 else None
-    loss = attempt(probe, batches, optimizer, scheduler, case.kwargs["max_norm"])
+    with warnings.catch_warnings():  # PyTorch warns of a scheduler out of order; the check says it better
+        warnings.simplefilter("ignore", UserWarning)
+        loss = attempt(probe, batches, optimizer, scheduler, case.kwargs["max_norm"])
     seen = name_outputs(loss, case.exercise)
     seen["loss"] = seen["loss"].double()
     seen["in training mode"] = torch.tensor(probe.modes)

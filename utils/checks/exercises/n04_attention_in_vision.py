@@ -40,12 +40,14 @@ def _self_weights(name: str, value: Tensor, draw: Draw) -> Tensor:
 
 
 def _watch_self(attempt: Any, case: Case) -> Seen:
-    seen = observe_default(attempt, case)
+    """The weights first: where they are wrong already, the message should say so."""
     x = case.args["x"]
+    seen: Seen = {}
     with torch.no_grad():
         seen["weights"] = build_module(attempt, case).weights(x.clone())
-        fresh = attempt(**case.init).to(x.dtype)
-        seen["starts_as_identity"] = torch.tensor(torch.allclose(fresh(x.clone()), x))
+        fresh = attempt(**case.init).to(x.dtype)(x.clone())
+    seen.update(observe_default(attempt, case))
+    seen["starts_as_identity"] = torch.tensor(fresh.shape == x.shape and torch.allclose(fresh, x))
     return seen
 
 
@@ -137,10 +139,9 @@ def _transformer_weights(name: str, value: Tensor, draw: Draw) -> Tensor:
 
 
 def _watch_transformer(attempt: Any, case: Case) -> Seen:
-    seen = observe_default(attempt, case)
     with torch.no_grad():
-        seen["tokens"] = build_module(attempt, case).encode(case.args["images"].clone())
-    return seen
+        tokens = build_module(attempt, case).encode(case.args["images"].clone())
+    return {"tokens": tokens, **observe_default(attempt, case)}
 
 
 def _memory_cases(draw: Draw) -> list[Case]:

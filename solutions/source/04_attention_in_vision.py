@@ -1,0 +1,814 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 04 · Attention meets images
+#
+# A sentence has twenty words. An image has thousands of pixels. How do you let attention, which compares everything with
+# everything, loose on an image? The lecture has four ideas. This notebook builds the first three, and then works out and measures
+# why the fourth, ViT, became the one that everybody uses.
+#
+# | idea | who may look at whom | papers |
+# | --- | --- | --- |
+# | 1 | a CNN as always, plus a layer in which all pixels of a *feature map* look at each other | Wang et al. 2018, Zhang et al. 2019 |
+# | 2 | each pixel at the window around it; this takes the place of a convolution | Ramachandran et al. 2019 |
+# | 3 | all pixels of the image at each other, in a plain Transformer | Chen et al. 2020 |
+# | 4 | all *patches* at each other, in a plain Transformer | Dosovitskiy et al. 2021, next notebook |
+#
+# **Goals.** After this notebook you can
+#
+# - add self-attention to a CNN without disturbing it, and name a task on which it helps and one on which it does not;
+# - replace a convolution by local attention, treat the border properly, and say what the two have in common;
+# - feed an image to a Transformer pixel by pixel, and show what it can't know without positions;
+# - compute, *and measure*, what each idea costs as the image grows.
+#
+# **You need** notebook 01 (attention, encoder layer). What you have not solved there is replaced by the library's version.
+#
+# **Time.** About two hours of reading and coding. The cells that compute take about three minutes on two CPU cores, less on a GPU, and
+# print how long they took.
+
+# %%
+import math
+import time
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from matplotlib.patches import Rectangle
+from torch import Tensor, nn
+
+from utils import plotting
+from utils.budget import current_budget, describe_machine
+from utils.checks import check, ready, reuse
+from utils.data import load_images
+from utils.measure import peak_bytes, power_law, seconds
+from utils.training import count_parameters, fit, normalize, seed_everything, tensor_batches
+
+budget = current_budget()
+print(f"Budget: {budget}. Machine: {describe_machine()}.")
+
+# %% [markdown]
+# ## 1 · Who may look at whom?
+#
+# To attention an image is a *set*: N = H · W pixels, each a vector of C numbers. Four layers differ first of all in which pixels a
+# pixel gets to see. Here is one query pixel (marked) of a 12 x 12 image:
+
+# %%
+side = 12
+rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+row, column = 3, 8  # the query
+distance = torch.maximum((rows - row).abs(), (columns - column).abs())
+patches = (rows // 3 + columns // 3) % 2  # only to draw the grid of patches
+views = {
+    "convolution 3 x 3": (distance <= 1).float(),
+    "local attention 5 x 5": (distance <= 2).float(),
+    "pixel attention": torch.ones(side, side),
+    "patch attention, p = 3": 0.75 + 0.25 * patches,
+}
+fig, axes = plotting.figure(1, 4, height=2.1)
+for ax, (name, view) in zip(axes, views.items(), strict=True):
+    plotting.heatmap(ax, view, title=name, vmin=0, vmax=1.6, colorbar=False)
+    ax.set_title(name, fontsize=8.5)
+    ax.set(xticks=[], yticks=[])
+    ax.plot(column, row, "*", color=plotting.COLORS["orange"], markersize=10)
+axes[3].add_patch(Rectangle((5.5, 2.5), 3, 3, fill=False, edgecolor=plotting.COLORS["orange"], linewidth=1.5))
+alt = "What one pixel sees: a 3 x 3 window in a convolution, 5 x 5 in local attention, everything in pixel attention; in patch attention its patch sees all 16 patches."
+plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# The second difference: a convolution weighs what it sees by *where* it is (one learned matrix per place of the window, the same for every
+# image). Attention weighs it by *what* it is: the weights are computed anew from the content of each pair.
+
+# %% [markdown]
+# ## 2 · Idea 1: attention inside a CNN
+#
+# Take a CNN that works. Somewhere in the middle, where the feature map is small, let every pixel collect information from all others. With a 1x1
+# convolution for queries, keys, values and the output (a 1x1 convolution is a linear layer that is applied to each pixel):
+#
+# $$q_n = W_q x_n + b_q, \quad k_n = W_k x_n + b_k, \quad v_n = W_v x_n + b_v \qquad n = 1 \dots N, \; N = HW$$
+#
+# $$A = \mathrm{softmax}\!\Big(\frac{QK^\top}{\sqrt d}\Big) \;\; (N, N), \qquad y_n = x_n + \gamma \,\Big(W_o \sum_m A_{nm} v_m + b_o\Big)$$
+#
+# Two details make it a good guest. The *residual connection*: what comes in goes out, and attention only adds. The *gate* $\gamma$, one learned
+# number that starts at **zero**: on the first day the layer does nothing at all, and it enters only as far as training finds it useful. So
+# you can put it even into a trained network. (The layout is the non-local block's of Wang et al. 2018, the gate SAGAN's, Zhang et al. 2019. Both
+# leave out the $\sqrt d$; we keep the Transformer's.)
+
+# %%
+B, C, H, W, d = 2, 64, 8, 6, 16
+parts = [
+    ("query, key, value: 1x1 convolutions", f"3 x ({B}, {d}, {H}, {W})"),
+    ("flatten the map", f"3 x ({B}, {d}, {H * W})"),
+    ("scores, softmax over the keys", f"({B}, {H * W}, {H * W})"),
+    ("average the values", f"({B}, {d}, {H * W})"),
+    ("fold, output: 1x1 convolution", f"({B}, {C}, {H}, {W})"),
+    ("x + gamma · ...", f"({B}, {C}, {H}, {W})"),
+]
+fig = plotting.flow(parts, title=f"SelfAttention2d({C}, head_channels={d}) on a map of {H} x {W} pixels")
+plotting.show(fig, alt="Flow: " + ", then ".join(f"{name} {shape}" for name, shape in parts) + ".")
+
+# %% [markdown] exercise="SelfAttention2d"
+# Three places: the layers (with their names from the docstring), the attention weights, the forward pass. The map need not be square.
+#
+# <details><summary>Hint: from a map to a set and back</summary>
+#
+# `x.flatten(2)` makes `(B, d, H, W)` into `(B, d, N)`, row after row. `y.unflatten(2, (H, W))` undoes it. Both only work if the pixels are the *last*
+# axis.
+# </details>
+#
+# <details><summary>Hint: which product?</summary>
+#
+# Write the shapes next to each other. Scores: (N, d) times (d, N). The average for query n runs over row n of the weights.
+# </details>
+
+# %% [markdown]
+# Did you build something new? Take `nn.MultiheadAttention` with one head, hand it *your* 1x1 kernels as matrices, and give it the pixels as a
+# sequence:
+
+# %%
+if ready("SelfAttention2d"):
+    seed_everything(0)
+    layer, x = SelfAttention2d(6).double(), torch.randn(2, 6, 3, 5, dtype=torch.float64)
+    nn.init.constant_(layer.gamma, 0.7)  # open the gate
+    library = nn.MultiheadAttention(6, num_heads=1, batch_first=True).double()
+    with torch.no_grad():
+        kernels = [layer.query, layer.key, layer.value]
+        library.in_proj_weight.copy_(torch.cat([part.weight.flatten(1) for part in kernels]))
+        library.in_proj_bias.copy_(torch.cat([part.bias for part in kernels]))
+        library.out_proj.weight.copy_(layer.output.weight.flatten(1))
+        library.out_proj.bias.copy_(layer.output.bias)
+    sequence = rearrange(x, "b c h w -> b (h w) c")
+    attended, _ = library(sequence, sequence, sequence)
+    expected = x + 0.7 * rearrange(attended, "b (h w) c -> b c h w", h=3)
+    print(f"Largest difference to the library: {(layer(x) - expected).abs().max().item():.1e}.")
+
+# %% [markdown]
+# Nothing new: it is notebook 01's attention, and the image enters only through `flatten`.
+#
+# ### Where does it help?
+#
+# A convolution builds features out of neighbours. What it can't do in one step is to compare two things that are far apart. So here are
+# images with two coloured glyphs somewhere (and some distraction: a textured disc, a white target, noise). The label says what the two glyphs have
+# in common. Neither glyph alone says anything about it.
+
+# %%
+relational = load_images(
+    "procedural",
+    rule="relational",
+    train=budget.pick(smoke=256, cpu=10_000, gpu=20_000),
+    test=budget.pick(smoke=128, cpu=2_000),
+)
+first = [int((relational.test.labels == label).nonzero()[i]) for label in range(4) for i in range(2)]
+names = [relational.label_names[relational.test.labels[i]] for i in first]
+fig = plotting.images(relational.test.images[first], titles=names, cols=8)
+plotting.show(
+    fig,
+    alt="Eight procedural images, two per label; each has two coloured glyphs, a textured disc and a white target on a dark gradient.",
+)
+
+# %% [markdown]
+# The CNN is small on purpose: three convolutions, of which the last works on an 8 x 8 map, and a mean over the map. `middle` is the place for the guest.
+
+
+# %%
+def conv_block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class SmallCNN(nn.Module):
+    """Images (B, 3, 32, 32) -> logits (B, num_classes). `middle` gets a feature map (B, 64, 8, 8) and returns one."""
+
+    def __init__(self, num_classes: int, middle: nn.Module):
+        super().__init__()
+        self.stem = nn.Sequential(conv_block(3, 32, stride=2), conv_block(32, 64, stride=2))
+        self.middle = middle
+        self.tail = conv_block(64, 64, stride=1)
+        self.head = nn.Linear(64, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images)  # (B, 3, 32, 32) -> (B, 64, 8, 8)
+        x = self.tail(self.middle(x))
+        return self.head(x.mean(dim=(2, 3)))  # (B, 64) -> (B, num_classes)
+
+
+# %% [markdown]
+# If accuracy rises with attention, is it *attention*, or only that information travels across the map at all? A third network tells: the same layer
+# with the queries frozen at zero. All scores are zero then, every pixel gets the plain average over the map, and nothing is selected.
+
+# %%
+if ready("SelfAttention2d"):
+
+    def make_middle(kind: str) -> nn.Module:
+        """What stands in the middle of the CNN."""
+        if kind == "no attention":
+            return nn.Identity()
+        layer = SelfAttention2d(64)
+        if kind == "plain average":
+            for parameter in layer.query.parameters():
+                nn.init.zeros_(parameter).requires_grad_(False)
+        return layer
+
+    x = torch.randn(2, 64, 8, 8)
+    weights = make_middle("plain average").weights(x)
+    print(
+        f"Frozen queries: every weight is 1/64 = {1 / 64:.4f}; smallest {weights.min():.4f}, largest {weights.max():.4f}."
+    )
+    print(f"Fresh layer: output equals input: {torch.equal(make_middle('attention')(x), x)}.")
+
+# %% [markdown] predict="relational"
+# Three networks learn what the glyphs have in common: without attention, with the plain average, with attention. There are four classes, so guessing gives 25%. Which
+# accuracy on test images do you expect from each? And where will the gate $\gamma$ of the two end up?
+
+# %%
+if ready("SelfAttention2d"):
+    train = tensor_batches(relational.train.images, relational.train.labels, 128, shuffle=True)
+    test = tensor_batches(relational.test.images, relational.test.labels, 500)
+    histories, networks = {}, {}
+    for kind in ("no attention", "plain average", "attention"):
+        seed_everything(0)
+        networks[kind] = SmallCNN(4, make_middle(kind))
+        histories[kind] = fit(
+            networks[kind],
+            train,
+            epochs=budget.pick(smoke=1, cpu=12, gpu=20),
+            lr=6e-3,
+            validation=test,
+            progress=False,
+        )
+        gate = getattr(networks[kind].middle, "gamma", None)
+        said = "" if gate is None else f", gamma {gate.item():+.2f}"
+        seen, measured = histories[kind], count_parameters(networks[kind])
+        print(
+            f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images, {seen.train_accuracy[-1]:.1%} in training{said}; {measured:,} parameters, {seen.total_seconds:.0f} s."
+        )
+
+# %%
+if ready("SelfAttention2d"):
+    epochs = range(1, len(histories["attention"]) + 1)
+    curves = {kind: history.validation_accuracy for kind, history in histories.items()}
+    fig, ax = plotting.figure(width=5.4)
+    plotting.lines(ax, torch.tensor(list(epochs)), curves, xlabel="epoch", ylabel="accuracy on test images")
+    ax.axhline(0.25, color="#6b6b6b", linewidth=0.9, linestyle=":")
+    ends = ", ".join(f"{kind} {values[-1]:.0%}" for kind, values in curves.items())
+    plotting.show(
+        fig,
+        alt=f"Accuracy per epoch on the relational rule, guessing at 25% as a dotted line; at the end: {ends}.",
+    )
+    half = 1.96 * (0.25 / len(relational.test)) ** 0.5
+    print(
+        f"{len(relational.test):,} test images: a difference below about {half * 2**0.5:.1%} between two networks means nothing; and this is one seed."
+    )
+
+# %% [markdown]
+# TEXT-RELATIONAL
+
+# %%
+if ready("SelfAttention2d"):
+    network = networks["attention"].cpu()
+    chosen = torch.arange(4)
+    pixels = normalize(relational.test.images[chosen])
+    with torch.no_grad():
+        weights = network.middle.weights(network.stem(pixels))  # (B, 64, 64)
+    entropy = -(weights * weights.clamp_min(1e-12).log()).sum(
+        -1
+    )  # (B, 64) nats; ln 64 = 4.16 for a plain average
+    queries = entropy.argmin(1)  # per image the query that is most decided
+    fig, axes = plotting.figure(2, len(chosen), height=3.8)
+    for k, query in enumerate(queries.tolist()):
+        axes[0, k].imshow(relational.test.images[chosen[k]].permute(1, 2, 0))
+        y, x = divmod(query, 8)
+        axes[0, k].add_patch(
+            Rectangle(
+                (4 * x - 0.5, 4 * y - 0.5), 4, 4, fill=False, edgecolor=plotting.COLORS["orange"], linewidth=2
+            )
+        )
+        axes[0, k].set_axis_off()
+        plotting.heatmap(axes[1, k], weights[k, query].view(8, 8), colorbar=False, vmin=0)
+        axes[1, k].plot(x, y, "*", color=plotting.COLORS["orange"], markersize=9)
+        axes[1, k].set(xticks=[], yticks=[])
+    alt = "Four test images with one cell of the 8 x 8 map framed, and below where that cell looks: mostly at a few cells, often on a glyph."
+    plotting.show(fig, alt=alt)
+    print(
+        f"Entropy of the weights: mean {entropy.mean():.2f}, smallest {entropy.min():.2f} nats (plain average: {math.log(64):.2f})."
+    )
+
+# %% [markdown]
+# TEXT-MAP
+#
+# ### And on photographs?
+#
+# The relational rule was made so that attention helps. The honest counterpart is a task that was not: CIFAR-10.
+
+# %% [markdown] predict="cifar"
+# The same two networks, without and with attention, on 10,000 photographs of CIFAR-10. How large is the difference?
+
+# %%
+photos = load_images(
+    "cifar10",
+    limit=budget.pick(smoke={"train": 256, "test": 200}, cpu={"train": 10_000, "test": 2_000}, gpu=None),
+)
+print(photos)
+if ready("SelfAttention2d"):
+    train = tensor_batches(photos.train.images, photos.train.labels, 128, shuffle=True)
+    test = tensor_batches(photos.test.images, photos.test.labels, 500)
+    for kind in ("no attention", "attention"):
+        seed_everything(0)
+        network = SmallCNN(len(photos.label_names), make_middle(kind))
+        seen = fit(
+            network,
+            train,
+            epochs=budget.pick(smoke=1, cpu=6, gpu=15),
+            lr=6e-3,
+            validation=test,
+            progress=False,
+        )
+        gate = f", gamma {network.middle.gamma.item():+.2f}" if kind == "attention" else ""
+        print(f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images{gate}; {seen.total_seconds:.0f} s.")
+    half = 1.96 * (0.25 / len(photos.test)) ** 0.5
+    print(f"Differences below about {half * 2**0.5:.1%} are noise of the {len(photos.test):,} test images.")
+
+# %% [markdown]
+# TEXT-CIFAR
+
+# %% [markdown]
+# ## 3 · Idea 2: local attention in place of a convolution
+#
+# If a layer of attention can be *added* to a CNN, can it *replace* the convolutions? Looking everywhere is expensive, and a convolution doesn't do it either. So
+# let each pixel attend to the k x k window around it. Ramachandran et al. (2019) replaced the 3 x 3 convolutions in the blocks of a ResNet by such a layer:
+#
+# $$y_n = \sum_{m \in \mathcal N_k(n)} \mathrm{softmax}_m\!\Big(\frac{q_n \cdot k_m}{\sqrt C}\Big)\, v_m \qquad \mathcal N_k(n) = \text{the window around } n$$
+#
+# First the windows. `F.unfold` copies the window of every pixel into a column: `(B, C, H, W)` becomes `(B, C * K, N)` with K = k². It is how convolutions
+# were computed for years ("im2col"): once the windows are columns, a convolution is one matrix product.
+#
+# And a decision that a convolution lets you forget: **what is outside the image?** A convolution pads with zeros, and zero times a weight is nothing. In attention a
+# padded zero is a *key*. Its score is $q \cdot 0 = 0$, and $e^0 = 1$ is a weight like any other. We decide: what is outside can't be attended to.
+# So beside the windows we need to know which of their places are real.
+
+# %% [markdown] exercise="neighborhoods"
+# Cut out the windows, and say which places are inside the image.
+#
+# <details><summary>Hint: the middle axis of unfold</summary>
+#
+# Its C * K numbers are all K places of channel 0, then all K places of channel 1, ...: channel slowest.
+# </details>
+#
+# <details><summary>Hint: what is inside?</summary>
+#
+# Don't look for zeros in the windows; a pixel may be zero (after a ReLU, half of them are). What would the windows of an image look like that is 1 everywhere?
+# </details>
+
+# %%
+if ready("neighborhoods"):
+    counting = torch.arange(1.0, 13).view(1, 1, 3, 4)  # pixels numbered 1 to 12 in reading order
+    windows, inside = neighborhoods(counting, 3)
+    fig, axes = plotting.figure(1, 4, height=2.0)
+    shown = {"the image": counting[0, 0]} | {
+        f"window of pixel {n + 1}": windows[0, 0, :, n].view(3, 3) for n in (0, 5, 11)
+    }
+    for ax, (name, values) in zip(axes, shown.items(), strict=True):
+        hidden = values.masked_fill(values == 0, math.nan)  # here only padding is zero
+        plotting.heatmap(ax, hidden, annotate=True, vmin=0, vmax=16, colorbar=False)
+        ax.set_title(name, fontsize=9)
+        ax.set(xticks=[], yticks=[])
+    plotting.show(
+        fig,
+        alt="A 3 x 4 image of the numbers 1 to 12 and three of its 3 x 3 windows; grey places hang over the border.",
+    )
+    print(f"Real places in the window of each pixel: {inside.sum(0).view(3, 4).tolist()}.")
+
+# %% [markdown]
+# A corner pixel has 4 real neighbours (itself included), a pixel in the middle 9. Now attention inside the windows.
+
+# %% [markdown] exercise="LocalAttention2d"
+# Write the forward pass. Keys and values are projected first and cut into windows then; the queries need no windows. No residual: the layer takes the place of a convolution.
+#
+# <details><summary>Hint: shapes</summary>
+#
+# Queries (B, C, 1, N) next to keys (B, C, K, N): a product that broadcasts, and a sum over one axis, give the scores (B, K, N). Which axis holds the alternatives that one query
+# chooses from?
+# </details>
+
+# %% [markdown]
+# Two sanity checks. A window that covers the whole image is global attention. And smaller windows are global attention with a mask, only without ever
+# computing what the mask throws away.
+
+# %%
+if ready("LocalAttention2d"):
+    seed_everything(0)
+    x = torch.randn(2, 6, 4, 7, dtype=torch.float64)
+    places = torch.stack(
+        [torch.arange(28) // 7, torch.arange(28) % 7], -1
+    )  # (N, 2): row and column of every pixel
+    distance = (places[:, None] - places[None]).abs().amax(-1)  # (N, N)
+    for k in (3, 5, 13):
+        layer = LocalAttention2d(6, k).double()
+        query, key, value = (
+            part(x).flatten(2).transpose(1, 2) for part in (layer.query, layer.key, layer.value)
+        )
+        near = distance <= k // 2
+        expected = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=near
+        )  # the library's, over all pixels
+        worst = (layer(x).flatten(2).transpose(1, 2) - expected).abs().max().item()
+        print(
+            f"k = {k:2}: {near.float().mean():4.0%} of all pairs allowed; largest difference to masked global attention {worst:.1e}."
+        )
+
+# %% [markdown]
+# ### What the border does
+#
+# An image that is the same everywhere should come out the same everywhere: there is nothing to see. For a convolution that averages (all weights 1/k²) it does not: at the border a part of the
+# average is padding.
+
+# %% [markdown] predict="border"
+# A constant image goes through (a) an averaging convolution with zero padding, (b) your local attention, (c) local attention that attends to the padding. Which come out constant?
+
+# %%
+if ready("neighborhoods", "LocalAttention2d"):
+    flat = torch.ones(1, 1, 8, 10)
+    layer = LocalAttention2d(1, 5)
+    for part in (layer.query, layer.key, layer.value):
+        nn.init.constant_(part.weight, 1.0)
+        nn.init.zeros_(part.bias)
+    keys, inside = neighborhoods(flat, 5)  # query, key and value are the image itself here
+    careless = (
+        (keys.sum(1).softmax(dim=1) * keys[:, 0]).sum(1).view(1, 1, 8, 10)
+    )  # scores 1 * 1, and 1 * 0 outside
+    outputs = {
+        "convolution": F.avg_pool2d(flat, 5, 1, 2),
+        "local attention": layer(flat),
+        "no mask": careless,
+    }
+    fig, axes = plotting.figure(1, 3, height=1.9)
+    for ax, (name, output) in zip(axes, outputs.items(), strict=True):
+        plotting.heatmap(ax, output[0, 0], vmin=0, vmax=1, colorbar=ax is axes[2])
+        ax.set_title(f"{name}: corner {output[0, 0, 0, 0].item():.2f}", fontsize=8.5)
+        ax.set(xticks=[], yticks=[])
+    alt = "A constant image after three layers: the averaging convolution and attention to the padding fade towards the border, masked local attention stays at 1."
+    plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# Only the mask keeps a flat image flat. Padded zeros are not neutral, they pull the border towards zero, and the network can tell from this how near the border is. CNNs
+# do use that (notebook 06 comes back to it). With attention you have the choice.
+#
+# ### What content-dependent weights can do
+#
+# A convolution applies the same weights everywhere, so a filter that removes noise also blurs edges. Local attention can look first. No training needed, the weights can be written
+# down: give every pixel two channels, its grey value $u$ and $u^2$, and set
+#
+# $$q = \tfrac{\sqrt 2}{\sigma^2}\,(u,\, -\tfrac12), \quad k = (u,\, u^2) \quad\Rightarrow\quad \frac{q_n \cdot k_m}{\sqrt 2} = -\frac{(u_n - u_m)^2}{2\sigma^2} + \frac{u_n^2}{2\sigma^2}$$
+#
+# The last term is the same for all $m$, so the softmax ignores it: each pixel averages those neighbours that *look like it*. That is a classic, the range part of the bilateral filter (Tomasi and
+# Manduchi 1998), close kin to the non-local means (Buades et al. 2005) after which the non-local block is named.
+
+# %% [markdown] predict="denoise"
+# Noise of standard deviation 0.08 is added to grey photographs (values 0 to 1). Which is nearer to the clean image: the noisy one, the average over 3 x 3, or the average over *similar* pixels within 3 x 3?
+
+# %%
+if ready("LocalAttention2d"):
+    noise, sigma = 0.08, 0.15
+    clean = (
+        photos.test.images[: budget.pick(smoke=8, cpu=200)].float().mean(1, keepdim=True) / 255
+    )  # (B, 1, 32, 32), grey
+    noisy = clean + noise * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    layer = LocalAttention2d(2, 3).requires_grad_(False)
+    for part in (layer.key, layer.value):
+        part.weight.copy_(torch.eye(2)[..., None, None])
+        part.bias.zero_()
+    layer.query.weight.copy_(torch.tensor([[2**0.5 / sigma**2, 0.0], [0.0, 0.0]])[..., None, None])
+    layer.query.bias.copy_(torch.tensor([0.0, -(2**0.5) / (2 * sigma**2)]))
+    attended = layer(torch.cat([noisy, noisy**2], dim=1))[:, :1]
+    average = F.avg_pool2d(noisy, 3, 1, 1, count_include_pad=False)
+    results = {"noisy": noisy, "average": average, "attention": attended}
+
+# %%
+if ready("LocalAttention2d"):
+    shown, titles = [], []
+    for i in range(2):
+        for name, image in {"clean": clean, **results}.items():
+            error = (image[i] - clean[i]).square().mean().sqrt().item()
+            shown.append(image[i].clamp(0, 1))
+            titles.append(f"{name}: error {error:.3f}" if error else name)
+    alt = "Two grey photographs, clean, noisy, averaged over 3 x 3 and attended to: the average blurs edges, attention keeps them and removes part of the noise."
+    plotting.show(plotting.images(torch.stack(shown), titles=titles, cols=4), alt=alt)
+    for name, image in results.items():
+        error = (image - clean).square().mean(dim=(1, 2, 3)).sqrt()  # per photograph
+        print(f"{name}: root mean square error {error.mean():.4f} on average over {len(clean)} photographs.")
+
+# %% [markdown]
+# TEXT-DENOISE
+
+# %% [markdown]
+# ## 4 · Idea 3: a Transformer on pixels
+#
+# Why keep the CNN at all? Write the pixels in a row and give them to the Transformer of notebook 01 as if they were words. iGPT (Chen et al. 2020) did that with a language model's
+# architecture and objective: predict the next pixel. We take the same input and a simpler task, the label.
+
+# %% [markdown] exercise="pixel_tokens"
+# Make every pixel a token.
+#
+# <details><summary>Hint</summary>
+#
+# A reshape alone would give the right shape and the wrong numbers: in memory all of channel 0 comes first. `rearrange` (einops) says what goes where.
+# </details>
+
+# %%
+if ready("pixel_tokens"):
+    tiny = torch.tensor([[[[1, 2], [3, 4]], [[10, 20], [30, 40]]]])  # one image, two channels, 2 x 2 pixels
+    print(f"As tokens: {pixel_tokens(tiny).tolist()}\nReshaped only: {tiny.reshape(1, 4, 2).tolist()}")
+
+# %% [markdown]
+# Now the model around it: a linear layer lifts the C numbers of a pixel to width D, a learned vector per position is added, encoder layers follow (yours, if notebook 01 is solved), and the
+# mean over all tokens is classified.
+
+# %%
+EncoderLayer = reuse("EncoderLayer")
+
+# %% [markdown] exercise="PixelTransformer"
+# `__init__` is given. Write `encode`, from images to the final tokens, and `forward`, from tokens to logits.
+#
+# <details><summary>Hint: order</summary>
+#
+# Tokens, embedding, positions (if there are any), all layers one after the other, final norm. The mean over the tokens belongs into `forward`.
+# </details>
+
+# %% [markdown]
+# ### What it can't know
+#
+# Nothing in this model knows that pixel 9 lies below pixel 1. Attention treats its tokens as a set, and every other layer treats each token by itself. Without positions the model is *permutation
+# equivariant*: shuffle the pixels $P$, and the tokens come out shuffled in the same way, $\mathrm{encode}(Px) = P\,\mathrm{encode}(x)$. The mean over the tokens then doesn't change at all.
+
+# %%
+if ready("PixelTransformer"):
+    seed_everything(0)
+    images, order = torch.randn(2, 3, 4, 6), torch.randperm(24)
+    shuffled = images.flatten(2)[:, :, order].view_as(images)
+    with torch.no_grad():
+        for use_positions in (False, True):
+            model = PixelTransformer(
+                (4, 6), 3, dim=32, depth=2, num_heads=4, num_classes=5, use_positions=use_positions
+            ).eval()
+            tokens = (model.encode(shuffled) - model.encode(images)[:, order]).abs().max()
+            logits = (model(shuffled) - model(images)).abs().max()
+            print(
+                f"positions: {use_positions!s:5}  encode(Px) - P encode(x): {tokens:.1e}   logits(Px) - logits(x): {logits:.1e}"
+            )
+
+# %% [markdown]
+# ### On real data
+#
+# Handwritten digits at 8 x 8 pixels: 64 tokens, which a laptop can afford.
+
+# %%
+digits = load_images("digits", size=8)
+grey = {
+    name: split.images[:, :1] for name, split in digits.splits.items()
+}  # (n, 1, 8, 8): the three channels are equal
+order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+mixed = {name: images.flatten(2)[:, :, order].view_as(images) for name, images in grey.items()}
+both = torch.cat([grey["test"][:6], mixed["test"][:6]])
+fig = plotting.images(both, titles=[str(int(label)) for label in digits.test.labels[:6]] * 2, cols=6)
+plotting.show(
+    fig,
+    alt="Six handwritten digits at 8 x 8 pixels; below, the same digits with all pixels in another, fixed order: nothing to recognise for us.",
+)
+
+# %% [markdown] predict="digits"
+# The pixel Transformer learns these digits three times: with positions; without; and with positions, but on the lower row, where all images have their pixels in the same other order. Ten classes: guessing gives 10%. What do you
+# expect?
+
+# %%
+if ready("PixelTransformer"):
+    outcomes = {}
+    for name, use_positions, images in (
+        ("with positions", True, grey),
+        ("without positions", False, grey),
+        ("with, pixels reordered", True, mixed),
+    ):
+        seed_everything(0)
+        model = PixelTransformer(
+            (8, 8), 1, dim=48, depth=2, num_heads=4, num_classes=10, use_positions=use_positions
+        )
+        train = tensor_batches(images["train"], digits.train.labels, 64, shuffle=True)
+        test = tensor_batches(images["test"], digits.test.labels, 360)
+        seen = fit(
+            model, train, epochs=budget.pick(smoke=1, cpu=25), lr=3e-3, validation=test, progress=False
+        )
+        n, right = len(digits.test), seen.validation_accuracy[-1]
+        half = 1.96 * (right * (1 - right) / n) ** 0.5  # 95% interval of a proportion
+        outcomes[name] = (right, half)
+        print(
+            f"{name}: {right:.1%} of {n} test images, training {seen.train_accuracy[-1]:.1%}; {seen.total_seconds:.0f} s."
+        )
+    fig, ax = plotting.figure(width=5.6, height=1.7)
+    plotting.bars(ax, outcomes, xlabel="accuracy on test images (95% interval)")
+    ends = ", ".join(f"{name} {value:.0%}" for name, (value, _) in outcomes.items())
+    plotting.show(fig, alt=f"Accuracy of the pixel Transformer on digits: {ends}.")
+
+# %% [markdown]
+# TEXT-DIGITS
+
+# %% [markdown]
+# ## 5 · The bill
+#
+# 64 tokens were cheap. Each head of each layer makes a matrix of weights with an entry for every pair of tokens, and training keeps all of them until the backward pass has used them. For an image of R x R pixels, $N = R^2$, and the
+# matrices have $N^2 = R^4$ entries.
+
+# %% [markdown] exercise="attention_memory_bytes"
+# One line of arithmetic, and the line that decided the field's course.
+
+# %% [markdown] predict="bill"
+# Before you run the next cell: a network of 48 layers with 16 heads (iGPT-L's numbers), float32, *one* image of 128 x 128 pixels. How much memory do the attention weights take? A laptop's? A GPU's? A
+# cluster's?
+
+# %%
+if ready("attention_memory_bytes"):
+    GIB, MIB = 2**30, 2**20
+    pixels = attention_memory_bytes(128 * 128, num_layers=48, num_heads=16, bytes_per_element=4)
+    print(f"128 x 128 pixels as tokens: {pixels / GIB:.0f} GiB (= {pixels / 1e9:.0f} GB) for one image.")
+    for grid in (14, 16):
+        patches = attention_memory_bytes(grid * grid, 48, 16, 4)
+        print(
+            f"{grid} x {grid} patches as tokens: {patches / MIB:.1f} MiB, {pixels / patches:,.0f} times less."
+        )
+
+# %%
+if ready("attention_memory_bytes"):
+    sides = [32, 48, 64, 96, 128, 160, 224, 256]  # all divisible by 16
+    needs = {
+        "pixels": [attention_memory_bytes(r**2, 48, 16, 4) / GIB for r in sides],
+        "patches of\n16 x 16 pixels": [
+            attention_memory_bytes((r // 16) ** 2, 48, 16, 4) / GIB for r in sides
+        ],
+    }
+    axes_of = {"xlabel": "side R of the image (pixels)", "ylabel": "attention weights (GiB)"}
+    fig, ax = plotting.figure(width=5.8)
+    plotting.lines(ax, torch.tensor(sides), needs, logx=True, logy=True, **axes_of)
+    ax.set_xticks(sides, [str(r) for r in sides])
+    ax.minorticks_off()
+    ax.axhline(80, color="#6b6b6b", linewidth=1, linestyle=":")
+    ax.text(256, 60, "80 GiB: a large GPU", ha="right", va="top", fontsize=8.5, color="#444444")
+    alt = f"Memory of the attention weights against image side, both axes logarithmic: pixels reach {needs['pixels'][4]:.0f} GiB at 128; 16 x 16 patches stay 65,536 times below."
+    plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# The two lines are parallel: *both* grow with $R^4$. Patches don't change the exponent, they divide the number of tokens by $p^2$ and the matrices by $p^4 = 65{,}536$ at p = 16. (224 pixels make 14 x 14 such patches, 256 make
+# 16 x 16. And iGPT never saw 128 x 128 pixels: its images were reduced to 32 x 32, 48 x 48 or 64 x 64.)
+#
+# ### Is it true?
+#
+# PyTorch can be asked. `saved_tensors_hooks` is called for every tensor that autograd puts aside for the backward pass; we add up those of shape N x N. Once with an attention that computes the weights in the open, once with the *fused* kernel that
+# your `EncoderLayer` uses: it computes softmax and average piece by piece and never writes the matrix down (Dao et al. 2022, FlashAttention; it recomputes it in the backward pass).
+
+# %%
+if ready("attention_memory_bytes"):
+
+    def kept_bytes(layers: nn.ModuleList, num_tokens: int, need_weights: bool) -> int:
+        """Bytes of all (N, N) matrices that autograd keeps for a stack of attention layers."""
+        found: dict[int, int] = {}
+
+        def keep(saved: Tensor) -> Tensor:
+            if saved.shape[-2:] == (num_tokens, num_tokens):
+                storage = saved.untyped_storage()
+                found[storage.data_ptr()] = (
+                    storage.nbytes()
+                )  # two tensors may share one storage: count it once
+            return saved
+
+        x = torch.randn(1, num_tokens, 16, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+            for layer in layers:
+                x = layer(x, need_weights=need_weights)[0]
+        return sum(found.values())
+
+    MultiHeadAttention = reuse("MultiHeadAttention")
+    for (h, w), depth, heads in (((6, 8), 1, 1), ((6, 8), 3, 4), ((20, 16), 3, 4)):
+        layers = nn.ModuleList(MultiHeadAttention(16, heads) for _ in range(depth))
+        formula = attention_memory_bytes(h * w, depth, heads, 4)
+        counted, fused = (kept_bytes(layers, h * w, need_weights) for need_weights in (True, False))
+        print(
+            f"{h} x {w} pixels, layers {depth}, heads {heads}: formula {formula:,} bytes, counted {counted:,}, fused kernel {fused:,}."
+        )
+
+# %% [markdown]
+# To the byte. And the fused kernel keeps none: 768 GiB is the price of *writing the weights down*, which in 2020 everybody did. So is the problem solved? Memory, yes. The $N^2$ products are still computed; the next section shows how much that is.
+
+# %% [markdown]
+# ## 6 · Measured: time and memory against resolution
+#
+# Five layers on maps of R x R pixels with 16 channels, one training step (forward and backward) each: a 5 x 5 convolution, your local attention over 5 x 5, your `SelfAttention2d` on all pixels, the same with the fused
+# kernel, and `SelfAttention2d` on patches of 8 x 8.
+#
+# *Time* is the median of several rounds in which the layers take turns. *Memory* is exact: PyTorch's profiler writes down each allocation and each release of the tensor allocator, and the largest running sum is the peak (`utils/measure.py`). It doesn't
+# vary from run to run.
+
+# %% [markdown] predict="exponents"
+# Cost grows like $R^a$. Write down the exponent $a$ that you expect for each of the five layers: of the time, and of the memory.
+
+# %%
+if ready("SelfAttention2d", "LocalAttention2d"):
+
+    class FusedAttention2d(SelfAttention2d):
+        """Your layer with the library's fused kernel. The kernel wants the channels of a token side by side in memory."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            parts = (
+                part(x).flatten(2).transpose(1, 2).contiguous()[:, None]
+                for part in (self.query, self.key, self.value)
+            )
+            attended = F.scaled_dot_product_attention(*parts)[:, 0]  # (B, N, d)
+            return x + self.gamma * self.output(attended.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+    seed_everything(0)
+    contestants = {  # name -> (layer, largest R)
+        "convolution": (nn.Conv2d(16, 16, 5, padding=2), 256),
+        "local attention": (LocalAttention2d(16, 5), 256),
+        "pixel attention": (SelfAttention2d(16), 96),
+        "pixels, fused": (FusedAttention2d(16), 128),
+        "patch attention": (nn.Sequential(nn.Conv2d(16, 16, 8, stride=8), SelfAttention2d(16)), 256),
+    }
+
+    def training_step(layer: nn.Module, r: int):
+        """A call that does one forward and backward pass and leaves no gradient behind."""
+        x = torch.randn(1, 16, r, r, requires_grad=True)
+        leaves = [x, *layer.parameters()]
+        return lambda: torch.autograd.grad(layer(x).square().mean(), leaves)
+
+
+# %%
+if ready("SelfAttention2d", "LocalAttention2d"):
+    began = time.perf_counter()
+    resolutions = budget.pick(smoke=[16, 24, 32, 40], cpu=[32, 48, 64, 96, 128, 192, 256])
+    took = {name: [math.nan] * len(resolutions) for name in contestants}
+    needed = {name: [math.nan] * len(resolutions) for name in contestants}
+    for i, r in enumerate(resolutions):
+        calls = {
+            name: training_step(layer, r) for name, (layer, largest) in contestants.items() if r <= largest
+        }
+        for name, value in seconds(calls, rounds=budget.pick(smoke=1, cpu=5)).items():
+            took[name][i] = value * 1000
+        for name, call in calls.items():
+            needed[name][i] = peak_bytes(call) / 2**20
+    print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
+
+# %%
+if ready("SelfAttention2d", "LocalAttention2d"):
+    fig, axes = plotting.figure(2, 1, height=6.4, width=6.2)
+    panels = {"time of a training step (ms)": took, "peak memory (MiB)": needed}
+    for ax, (unit, values) in zip(axes, panels.items(), strict=True):
+        r = torch.tensor(resolutions)
+        plotting.lines(ax, r, values, xlabel="side R of the map (pixels)", ylabel=unit, logx=True, logy=True)
+        ax.set_xticks(resolutions, [str(r) for r in resolutions])
+        ax.minorticks_off()
+    alt = "Time and peak memory of five layers against R on logarithmic axes: pixel attention climbs steeply, the fused kernel in time only; convolution, local and patch attention climb slowly."
+    plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# The exponents are the slopes of these lines: a least-squares fit through the four largest maps of each layer, with a 95% interval from the scatter around the line.
+
+# %%
+if ready("SelfAttention2d", "LocalAttention2d"):
+    print(f"{'exponent of R':<18}{'time':>14}{'memory':>16}{'maps':>14}")
+    laws = {}
+    for name in contestants:
+        there = [i for i, value in enumerate(took[name]) if not math.isnan(value)][-4:]
+        r = [resolutions[i] for i in there]
+        laws[name] = [power_law(r, [values[name][i] for i in there]) for values in (took, needed)]
+        print(f"{name:<18}{laws[name][0]!s:>14}{laws[name][1]!s:>16}{f'{r[0]} to {r[-1]}':>14}")
+    time_law, memory_law = laws["pixel attention"]
+    print(
+        f"Extrapolated to one layer, one head, R = 224: {memory_law.at(224) / 1024:.0f} GiB, {time_law.at(224) / 1000:.0f} s per training step."
+    )
+
+# %% [markdown]
+# TEXT-EXPONENTS
+#
+# ## Summary
+#
+# - Attention sees a set of vectors. To use it on images you say what a token is and who may look at whom. That is all that `SelfAttention2d`, `LocalAttention2d` and the pixel Transformer differ in.
+# - As a guest in a CNN it brings what convolutions lack, comparing things over a distance. A residual connection and a gate at zero make it harmless until it is useful.
+# - Local attention costs like a convolution ($R^2$) and weighs by content. The border wants a decision: mask it.
+# - Without positions, pixels are a bag. With learned positions a Transformer learns where things are, from data, and no order of pixels is special to it.
+# - Looking everywhere costs $N^2 = R^4$: 768 GiB of weights for one 128 x 128 image in a network of iGPT-L's depth. Fused kernels save the memory, not the work. Patches divide it by $p^4$. That is idea 4.
+#
+# **Open questions.** (1) Local attention as built here does not know left from right within its window. How would you tell it? (Notebook 07 has Swin's answer.) (2) `SelfAttention2d` has no positions at all. Why does it still know something about
+# where pixels are when it stands behind a convolution? (Hint: section 3, the border.) (3) Would you rather have larger patches or smaller images, at the same number of tokens?
+#
+# ## Further reading
+#
+# - Xiaolong Wang, Ross Girshick, Abhinav Gupta, Kaiming He (2018). Non-local Neural Networks. CVPR. (Idea 1.)
+# - Han Zhang, Ian Goodfellow, Dimitris Metaxas, Augustus Odena (2019). Self-Attention Generative Adversarial Networks. ICML. (The gate.)
+# - Irwan Bello, Barret Zoph, Ashish Vaswani, Jonathon Shlens, Quoc V. Le (2019). Attention Augmented Convolutional Networks. ICCV. (Idea 1 with the two side by side.)
+# - Prajit Ramachandran, Niki Parmar, Ashish Vaswani, Irwan Bello, Anselm Levskaya, Jonathon Shlens (2019). Stand-Alone Self-Attention in Vision Models. NeurIPS. (Idea 2.)
+# - Jean-Baptiste Cordonnier, Andreas Loukas, Martin Jaggi (2020). On the Relationship between Self-Attention and Convolutional Layers. ICLR. (Attention with positions can express any convolution.)
+# - Mark Chen, Alec Radford, Rewon Child, Jeff Wu, Heewoo Jun, David Luan, Ilya Sutskever (2020). Generative Pretraining from Pixels. ICML. (Idea 3.)
+# - Tri Dao, Daniel Y. Fu, Stefano Ermon, Atri Rudra, Christopher Ré (2022). FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness. NeurIPS.
+# - Carlo Tomasi, Roberto Manduchi (1998). Bilateral Filtering for Gray and Color Images. ICCV.
+# - Antoni Buades, Bartomeu Coll, Jean-Michel Morel (2005). A Non-Local Algorithm for Image Denoising. CVPR.

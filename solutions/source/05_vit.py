@@ -1,0 +1,768 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 05 · ViT: an image is worth 16 x 16 words
+#
+# The fourth idea for attention in vision, and the simplest: cut the image into patches, call each patch a word, and hand the
+# sentence to a plain Transformer encoder. Nothing about images is built in beyond the cutting. In this notebook you write that
+# model from the first `rearrange` to the last logit, until it loads weights that were published by others and gives the same
+# answers as the libraries do.
+#
+# **Goals.** After this notebook you can
+#
+# - cut images into patches and back, and say in which order the pixels lie, and why that matters;
+# - show that the patch embedding is one linear layer, and at the same time a convolution;
+# - build a ViT, count its parameters and multiply-adds, and explain each difference from a published table;
+# - move a ViT to another image size, and load published weights strictly;
+# - look inside: embedding filters, position embeddings, attention per head, attention rollout;
+# - measure how well ViT and ResNet use the machine, layer by layer.
+#
+# **You need** attention and encoder layers (notebook 01); notebook 04 tells why patches, and not pixels, are the tokens.
+#
+# **Time.** About three hours of reading and coding. All cells together run for about five minutes on two CPU cores; the one that
+# trains is the longest, at most three minutes. On a GPU it trains a larger model.
+
+# %%
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from utils import plotting
+from utils.budget import current_budget, describe_machine
+from utils.checks import check, ready
+from utils.data import load_images
+from utils.experiments.checkpoint import augment, load_model, training_log
+from utils.macs import profile
+from utils.pretrained import Checkpoint, from_hub
+from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.throughput import best_matmul, residual_network, seconds_of, shares, table
+from utils.training import count_parameters, fit, seed_everything, tensor_batches
+
+budget = current_budget()
+print(f"Budget: {budget}. Machine: {describe_machine()}.")
+
+# %% [markdown]
+# The images of this notebook: CIFAR-10, 32 x 32 pixels, ten classes. Where it can't be had, the course's own images take its place
+# and a notice says so.
+
+# %%
+data = load_images("cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, gpu=None))
+classes = data.label_names
+source = f"{data.name}" + (f" ({data.note})" if data.note else "")
+print(data)
+picks = [int((data.test.labels == label).nonzero()[0]) for label in range(min(8, len(classes)))]
+examples = data.test.images[picks]  # (8, 3, 32, 32) uint8
+plotting.show(
+    plotting.images(examples, titles=[classes[int(data.test.labels[i])] for i in picks]),
+    alt=f"One test image of {source} for each of {len(picks)} classes.",
+)
+
+# %% [markdown]
+# ## 1 · An image as a sentence
+#
+# A patch is a square of $p \times p$ pixels. An image of $H \times W$ pixels has
+#
+# $$N = \frac{H}{p} \cdot \frac{W}{p}$$
+#
+# of them. Each patch, laid out as one row of numbers, is a word: a vector of width $C p^2$.
+#
+# Why patches and not pixels? Attention stores $N^2$ weights per head and layer, so the *number* of tokens decides. Here is the
+# arithmetic of notebook 04 once more: 48 layers, 16 heads, 32-bit floats, one image.
+
+# %%
+for name, tokens in (
+    ("128 x 128 pixels", 128 * 128),
+    ("16 x 16 patches", 16 * 16),
+    ("14 x 14 patches", 14 * 14),
+):
+    size = tokens**2 * 48 * 16 * 4
+    print(f"{name:>17}: N = {tokens:6,}, attention weights take {size / 2**20:12,.2f} MiB")
+
+# %% [markdown] exercise="patchify"
+# Cut a batch of images into patches. Two orders have to be right: that of the patches (reading order: left to right, then down) and
+# that of the numbers inside a patch (channel, row, column: `(C p p)`). The second is a convention, but it is the one in which a
+# convolution stores its weight, and section 2 needs exactly that.
+#
+# <details><summary>Hint 1</summary>
+#
+# `rearrange` can split an axis: `(i p)` on the left means that the axis of height H is made of H/p groups of p rows.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# The first name in brackets varies slowest. Write down the six names that H, W and C fall into, then group them.
+# </details>
+
+# %% [markdown]
+# Here is what you have built: the first image, its patches laid apart, and their order.
+
+# %%
+if ready("patchify"):
+    image = examples[:1].float() / 255  # (1, 3, 32, 32)
+    patches = patchify(image, 8)  # (1, 16, 192)
+    squares = F.pad(patches.reshape(-1, 3, 8, 8), (1, 1, 1, 1), value=1.0)  # a white edge
+    apart = rearrange(squares, "(i j) c p q -> (i p) (j q) c", i=4)
+    fig, axes = plotting.figure(1, 2, width=5.6, height=2.7)
+    axes[0].imshow(image[0].permute(1, 2, 0))
+    axes[0].set_title("image")
+    axes[1].imshow(apart)
+    axes[1].set_title("its patches, in order")
+    for index in range(len(squares)):
+        axes[1].text(index % 4 * 10 + 1, index // 4 * 10 + 3.2, index, fontsize=7, backgroundcolor="white")
+    for ax in axes:
+        ax.set_axis_off()
+    plotting.show(fig, alt="A test image and beside it its 16 patches of 8 x 8 pixels, numbered row by row.")
+    print(f"images {tuple(image.shape)} -> patches {tuple(patches.shape)}")
+
+# %% [markdown] exercise="unpatchify"
+# And back. A round trip that returns the same image shows that no pixel was lost, and it lets us turn vectors into pictures later.
+
+# %% [markdown] predict="shuffle"
+# The next cell deals the patches out in a random order and puts them back together as an image. Would *you* still recognise it? Would
+# a ViT with mean pooling and no position embeddings give another answer than for the original? Why?
+
+# %%
+if ready("patchify", "unpatchify"):
+    images = examples.float() / 255
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
+    patches = patchify(images, 4)
+    print(
+        "largest difference after the round trip:",
+        (unpatchify(patches, 4, 32, 32) - images).abs().max().item(),
+    )
+    shuffled = unpatchify(patches[:, order], 4, 32, 32)
+    fig = plotting.images(torch.cat([images, shuffled]), cols=8)
+    plotting.show(
+        fig,
+        alt="Eight images, and below them the same images with their 64 patches shuffled: texture is left, shape is gone.",
+    )
+
+# %% [markdown]
+# ## 2 · From a patch to a token
+#
+# Words get their vectors from a table. A patch is a vector already, so a linear map will do, the same for every patch:
+#
+# $$z_n = E\,x_n + b, \qquad x_n \in \mathbb{R}^{C p^2},\; E \in \mathbb{R}^{D \times C p^2}.$$
+
+# %%
+steps = [("image", "(B, C, H, W)"), ("patchify", "(B, N, C p p)"), ("linear layer", "(B, N, D)")]
+steps += [
+    ("CLS, positions", "(B, N + 1, D)"),
+    ("L blocks, norm", "(B, N + 1, D)"),
+    ("CLS, head", "(B, classes)"),
+]
+plotting.show(
+    plotting.flow(steps, title="A Vision Transformer"),
+    alt="Flow of a ViT: image (B, C, H, W), patchify (B, N, C p p), linear layer (B, N, D), class token and positions "
+    "(B, N + 1, D), blocks and norm (B, N + 1, D), class token to head (B, classes).",
+)
+
+# %% [markdown] exercise="PatchEmbedding"
+# Make the layer and apply it. Call it `self.projection`, and use your `patchify`.
+
+# %% [markdown] exercise="embed_by_convolution"
+# Libraries write the same thing as a convolution with kernel size $p$ and stride $p$. Show that it *is* the same: compute the embedding
+# with `F.conv2d`, from the weight of the linear layer. A convolution's weight is `(D, C, p, p)`.
+#
+# <details><summary>Hint</summary>
+#
+# `F.conv2d(images, kernels, bias, stride=...)` gives a grid of vectors, `(B, D, H/p, W/p)`. Tokens are rows: `(B, N, D)`.
+# </details>
+
+# %% [markdown] predict="three_ways"
+# Three ways to one result: cut and multiply, convolve, or `F.unfold` and multiply. Which one is fastest on this machine, and by how
+# much? (Think of what each has to copy.)
+
+# %%
+if ready("PatchEmbedding", "embed_by_convolution"):
+    seed_everything(0)
+    embedding = PatchEmbedding(16, 384)
+    batch = torch.randn(budget.pick(smoke=2, cpu=16), 3, 224, 224)
+    weight, bias = embedding.projection.weight, embedding.projection.bias
+    ways = {
+        "patchify, then linear": lambda: embedding(batch),
+        "strided convolution": lambda: embed_by_convolution(batch, weight, bias, 16),
+        "F.unfold, then linear": lambda: F.linear(
+            F.unfold(batch, 16, stride=16).transpose(1, 2), weight, bias
+        ),
+    }
+    with torch.no_grad():
+        expected = embedding(batch)
+        for name, way in ways.items():
+            print(f"{name:>22}: largest difference {(way() - expected).abs().max():.1e}")
+        measured = {name: 1e3 * seconds_of(way, torch.device("cpu")) for name, way in ways.items()}
+    fig, ax = plotting.figure(height=1.6)
+    plotting.bars(ax, measured, xlabel=f"ms for {len(batch)} images of 224 x 224 (median of 5)")
+    said = ", ".join(f"{name} {value:.1f} ms" for name, value in measured.items())
+    plotting.show(fig, alt=f"Time of three ways to embed patches: {said}.")
+
+# %% [markdown]
+# ## 3 · A token for the answer, and a place for everyone
+#
+# Two things are missing from the sentence. It needs a word in which the answer can be collected: a learned vector, **CLS**, in front of
+# the patches. And it needs an order: attention treats its tokens as a set (notebook 01), so each position gets a learned vector
+# of its own, added to the token:
+#
+# $$z^{(0)} = [\,\text{cls};\; z_1;\; \dots;\; z_N\,] + P, \qquad P \in \mathbb{R}^{(N+1) \times D}.$$
+#
+# ViT's position embeddings are a plain table: nothing tells the model that patch 9 lies below patch 1. Section 9 shows whether it
+# finds out.
+
+# %% [markdown] exercise="add_cls_and_positions"
+# Put CLS in front, then add the positions. A model with mean pooling has no CLS token; then `cls_token` is None.
+#
+# <details><summary>Hint</summary>
+#
+# CLS has batch size 1. `expand` repeats it for every image without copying it.
+# </details>
+
+# %% [markdown]
+# ## 4 · Attention with one projection
+#
+# You know multi-head attention from notebook 01. Two things change here. Self-attention makes queries, keys and values from the same
+# tokens, so one matrix product can make all three. And the weighted average runs in PyTorch's fused kernel, which never stores the
+# $N \times N$ weights. Looking at the weights is another matter: a method of its own computes them when we want a picture.
+
+# %% [markdown] exercise="SelfAttention"
+# Three short pieces: `split` makes the heads, `weights` the attention weights, `forward` the result. The parameters are those of
+# `nn.MultiheadAttention`, so its weights fit.
+#
+# <details><summary>Hint 1</summary>
+#
+# `F.linear(x, weight, bias)` with the big matrix gives `(B, N, 3 D)`; `chunk(3, dim=-1)` cuts it into thirds.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Head h owns the neighbouring channels h d .. (h + 1) d - 1 of each third.
+# </details>
+
+# %%
+if ready("SelfAttention"):
+    seed_everything(0)
+    ours, library = SelfAttention(192, 3), nn.MultiheadAttention(192, 3, batch_first=True)
+    ours.load_state_dict(library.state_dict())
+    x = torch.randn(budget.pick(smoke=2, cpu=16), 197, 192)
+    with torch.no_grad():
+        theirs, their_weights = library(x, x, x, average_attn_weights=False)
+        print(f"output:  largest difference from nn.MultiheadAttention {(ours(x) - theirs).abs().max():.1e}")
+        print(f"weights: largest difference {(ours.weights(x) - their_weights).abs().max():.1e}")
+
+        def stored(x):
+            return ours.out_proj(rearrange(ours.weights(x) @ ours.split(x)[2], "b h n d -> b n (h d)"))
+
+        cpu = torch.device("cpu")
+        fused, slow = seconds_of(lambda: ours(x), cpu), seconds_of(lambda: stored(x), cpu)
+    print(
+        f"fused kernel {fused * 1e3:.1f} ms, with stored weights {slow * 1e3:.1f} ms, N = 197, {len(x)} images"
+    )
+
+# %% [markdown]
+# ## 5 · A block
+#
+# ViT's block is pre-norm: each branch normalises what it reads, and the sum itself is left alone,
+#
+# $$x \leftarrow x + \text{attention}(\mathrm{LN}_1(x)), \qquad x \leftarrow x + \text{MLP}(\mathrm{LN}_2(x)).$$
+#
+# Two regularisers sit in it. **Dropout** sets single numbers to zero: after the attention, after GELU and after the MLP.
+# **Stochastic depth** (`drop_path`) leaves a *whole branch* out for some images of the batch, and makes up for it by scaling the
+# others, so that the expectation stays.
+
+# %%
+seed_everything(0)
+branch = torch.ones(8, 2, 3)  # 8 images, 2 tokens, 3 channels
+print("training:", StochasticDepth(0.25).train()(branch)[:, 0, 0].tolist())
+print("eval:    ", StochasticDepth(0.25).eval()(branch)[:, 0, 0].tolist())
+
+# %% [markdown] exercise="ViTBlock"
+# Write the two lines of the formula, with `dropout` and `drop_path` on each branch. GELU is `F.gelu`.
+
+# %% [markdown]
+# ## 6 · The whole model
+#
+# What remains is to put the parts together: embed, add CLS and positions, run the blocks, normalise once more, read one
+# vector, and map it to the classes.
+
+# %% [markdown] exercise="ViT"
+# Two pieces: `encode` gives all tokens after the final norm (dropout comes after the positions), `forward` pools and classifies.
+# `pool="cls"` reads the CLS token; `pool="mean"` averages the patches of a model that has no CLS token.
+
+# %% [markdown]
+# Your class builds every published size by its name.
+
+# %%
+if ready("ViT"):
+    print(f"{'':>10} {'D':>5} {'blocks':>6} {'heads':>5} {'N':>4} {'parameters':>11} {'GMACs':>7}")
+    for name in ("vit_ti_16", "vit_s_16", "vit_b_32", "vit_b_16", "vit_l_16", "vit_cifar"):
+        with torch.device("meta"):  # shapes without memory
+            model = ViT.from_config(name)
+        cost = profile(model, (1, 3, *model.image_size))
+        d, tokens = model.norm.weight.numel(), model.positions.shape[1]
+        heads = model.blocks[0].self_attn.num_heads
+        print(
+            f"{name:>10} {d:5} {len(model.blocks):6} {heads:5} {tokens:4} {cost.parameters / 1e6:10.2f}M {cost.macs / 1e9:7.3f}"
+        )
+
+# %% [markdown] predict="permutation"
+# Take two small ViTs with random weights, one with its position embeddings, one with all of them set to zero, and shuffle the patches of
+# every image (the same shuffle as in section 1). By how much will the logits of each change? What does that say about section 1's
+# question?
+
+# %%
+if ready("ViT", "patchify", "unpatchify"):
+    seed_everything(1)
+    model = ViT(32, 4, 64, 2, 4, num_classes=10, pool="mean").eval()
+    images = (examples.float() / 255 - 0.5) / 0.25
+    shuffled = unpatchify(patchify(images, 4)[:, order], 4, 32, 32)
+    with torch.no_grad():
+        for name in ("with positions", "positions zero"):
+            change = (model(images) - model(shuffled)).abs().max()
+            print(f"{name}: logits of size {model(images).abs().mean():.2f} change by at most {change:.1e}")
+            model.positions.zero_()
+
+# %% [markdown]
+# Without positions a ViT is a function of a *bag* of patches, up to rounding. All it can know about the arrangement of an image is in
+# the $(N+1) \times D$ numbers of one table, and at the start they are noise.
+
+# %% [markdown]
+# ## 7 · A published table, recomputed
+#
+# The lecture's table (from the Swin paper) gives ViT-B/16 and ViT-L/16 at 384 x 384 pixels as 86M parameters and 55.4G, 307M and
+# 190.7G "FLOPs", by which it means multiply-adds. Your model can be asked.
+
+# %% [markdown] predict="flops"
+# A ViT-B/16 at 224 x 224 takes 17.6 billion multiply-adds for 197 tokens. At 384 x 384 it has 577 tokens, 2.93 times as many. Will the
+# multiply-adds grow by less than 2.93, by exactly that, or by more?
+
+# %%
+if ready("ViT"):
+    lecture = {"vit_b_16": (86, 55.4), "vit_l_16": (307, 190.7)}
+    print(f"{'at 384 x 384':<22} {'tokens':>6} {'parameters':>11} {'GMACs':>8}   lecture")
+    for name, (millions, billions) in lecture.items():
+        for pool in ("cls", "mean"):
+            with torch.device("meta"):
+                model = ViT.from_config(name, image_size=384, pool=pool)
+            cost = profile(model, (1, 3, 384, 384))
+            print(
+                f"{name + ', pool=' + pool:<22} {model.positions.shape[1]:6} {cost.parameters / 1e6:10.2f}M "
+                f"{cost.macs / 1e9:8.3f}   {millions}M, {billions}G"
+            )
+    with torch.device("meta"):
+        wide = ViT.from_config("vit_l_32", image_size=384)
+    print(f"vit_l_32 at 384 has {profile(wide, (1, 3, 384, 384)).parameters / 1e6:.2f}M parameters")
+
+# %% [markdown]
+# Every difference has a reason.
+#
+# - **55.4 and 190.7** are what a model of 576 patches takes, *without* the CLS token: the published counts leave out the
+#   577th token, whose share is 0.2%.
+# - **86M**: 86.86M, cut off rather than rounded. At 224 it is 86.57M; the difference is the larger position table alone.
+# - **307M** is no ViT-L/16. With a head for 1,000 classes L/16 has 304.7M at 384; it is L/32 that comes to 306.6M, because a
+#   32 x 32 patch has four times as many pixels to embed. The ViT paper's 307M for "ViT-Large" (its table 1) has travelled on
+#   into tables about L/16.
+#
+# And the prediction: the linear layers grow with $N$, the attention with $N^2$, so the total grows faster than the number of tokens.
+
+# %%
+if ready("ViT"):
+    shown = {}
+    for side in (224, 384, 512, 768, 1024):
+        with torch.device("meta"):
+            model = ViT.from_config("vit_b_16", image_size=side)
+        cost, tokens = profile(model, (1, 3, side, side)), (side // 16) ** 2 + 1
+        scores = 2 * 12 * tokens**2 * 768  # queries times keys, weights times values, in 12 blocks
+        shown[side] = (cost.macs / 1e9, scores / 1e9)
+    sides = list(shown)
+    fig, ax = plotting.figure(height=2.8)
+    series = {"all": [shown[s][0] for s in sides], "attention alone": [shown[s][1] for s in sides]}
+    plotting.lines(
+        ax, sides, series, xlabel="side of the image (pixels)", ylabel="GMACs", logx=True, logy=True
+    )
+    ax.set_xticks(sides, sides)
+    ax.minorticks_off()
+    parts = [
+        f"{s}: {shown[s][0]:.0f} GMACs, {shown[s][1] / shown[s][0]:.0%} of them attention" for s in sides
+    ]
+    plotting.show(fig, alt=f"Multiply-adds of ViT-B/16 against image size. {'; '.join(parts)}.")
+    print("\n".join(parts))
+    print(f"224 -> 384: tokens x {577 / 197:.2f}, multiply-adds x {shown[384][0] / shown[224][0]:.2f}")
+
+# %% [markdown]
+# ## 8 · A small ViT learns CIFAR-10
+#
+# Now the model is trained, from nothing, in a few minutes. The loop is the course's `fit`: AdamW, warm-up, cosine. Images are
+# shifted by up to two pixels and mirrored at random.
+
+# %% [markdown] predict="accuracy"
+# Ten classes, so guessing gives 10%. Small convolutional networks reach more than 90% on all of CIFAR-10. What will this small ViT reach
+# on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
+
+# %%
+if ready("ViT"):
+    seed_everything(0)
+    shape = budget.pick(
+        smoke={"dim": 32, "depth": 1, "num_heads": 2},
+        cpu={"dim": 128, "depth": 4, "num_heads": 4},
+        gpu={"dim": 192, "depth": 9, "num_heads": 6, "drop_path": 0.1},
+    )
+    small = ViT(32, 4, mlp_ratio=2.0, num_classes=len(classes), **shape)
+    scale = {
+        "mean": [0.4914, 0.4822, 0.4465],
+        "std": [0.247, 0.2435, 0.2616],
+    }  # of CIFAR-10's training pixels
+    train = tensor_batches(
+        data.train.images, data.train.labels, budget.pick(smoke=50, cpu=64, gpu=256), shuffle=True, **scale,
+        augment=lambda images, generator: augment(images, 2, generator),
+    )  # fmt: skip
+    test = tensor_batches(data.test.images[:5000], data.test.labels[:5000], 500, **scale)
+    history = fit(
+        small, train, epochs=budget.pick(smoke=1, cpu=6, gpu=100), lr=1e-3, validation=test, label_smoothing=0.1,
+        max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
+    )  # fmt: skip
+    history.summary()
+    print(f"{count_parameters(small):,} parameters, {len(data.train):,} training images of {source}")
+    plotting.show(history.plot(), alt=history.alt())
+
+# %% [markdown]
+# Attention has to learn from examples what a convolution is born with: that neighbouring pixels belong together, and that a
+# cat on the left is a cat on the right. With few images, and in few steps, it does not get far. How much data it takes until this no
+# longer matters is the subject of notebook 06.
+#
+# Given more time the same class does better. The course ships a checkpoint, trained by
+# `python -m utils.experiments.checkpoint`; its log says on what and for how long.
+
+# %%
+head, rows = training_log()
+last = rows[-1]
+minutes = sum(row["seconds"] for row in rows) / 60
+print(head["command"])
+print(f"{head['settings']['data']}; {head['machine']}")
+print(f"{len(rows)} epochs, {minutes:.0f} minutes: test accuracy {last['test_accuracy']:.1%}, "
+      f"on augmented training images {last['train_accuracy_augmented']:.1%}")  # fmt: skip
+fig, ax = plotting.figure(height=2.6)
+series = {
+    "training (augmented)": [r["train_accuracy_augmented"] for r in rows],
+    "test": [r["test_accuracy"] for r in rows],
+}
+plotting.lines(ax, [r["epoch"] for r in rows], series, xlabel="epoch", ylabel="accuracy")
+plotting.show(
+    fig,
+    alt=f"Accuracy of the course's checkpoint per epoch; the test accuracy ends at {last['test_accuracy']:.1%}.",
+)
+
+# %% [markdown]
+# On a GPU, `python -m utils.experiments.checkpoint --model solutions.vit:ViT --epochs 200 --crop 4 --device cuda` trains the same model for
+# as long as it keeps learning. That run is not part of this version of the course: no figure is given for it. For orientation, public
+# from-scratch results with a ViT of about this kind on CIFAR-10 lie between 80% (200 epochs) and 91% (a larger model).
+
+# %% [markdown]
+# ## 9 · Other sizes, other people's weights
+#
+# ### Positions for another grid
+#
+# A ViT is pretrained at 224 x 224 pixels and fine-tuned at 384 x 384. The patches stay 16 x 16, so there are more of them: a 24 x 24 grid in
+# place of 14 x 14. Every layer but one can take a longer sentence: the position table has a row per position. It is resized like an
+# image with D channels.
+
+# %% [markdown] exercise="interpolate_positions"
+# Set the CLS position aside, lay the others out as a grid, resize it (bicubic, `align_corners=False`, no antialiasing), and put all
+# back together. Grids are `(rows, columns)` and need not be square.
+#
+# <details><summary>Hint</summary>
+#
+# `F.interpolate` wants the channels second: `(1, D, h, w)`.
+# </details>
+
+# %%
+if ready("interpolate_positions", "ViT"):
+    model = load_model(ViT)
+    print(f"the checkpoint's grid is {model.grid}, its position table {tuple(model.positions.shape)}")
+    h, w = model.grid
+    fig, axes = plotting.figure(1, 3, height=2.3)
+    for ax, grid in zip(axes, [(h, w), (12, 12), (24, 24)], strict=True):
+        positions = interpolate_positions(model.positions.detach(), (h, w), grid)
+        patches = rearrange(positions[0, 1:], "(i j) d -> i j d", i=grid[0])
+        similarity = F.cosine_similarity(patches, patches[grid[0] // 3, grid[1] // 3], dim=-1)
+        plotting.heatmap(
+            ax, similarity, diverging=True, title=f"{grid[0]} x {grid[1]}", vmin=-1, vmax=1, colorbar=False
+        )
+    plotting.show(
+        fig, alt="Similarity of one position's embedding to all others, on the trained grid and resized to 12 x 12 and 24 x 24: the "
+        "same picture, finer.",
+    )  # fmt: skip
+
+# %% [markdown]
+# ### Published weights
+#
+# If your ViT is the ViT, then weights trained by somebody else must fit into it, every one, and give the same logits. Names differ
+# between libraries; so does the packing: Hugging Face keeps queries, keys and values apart, timm joins them as you did, and both store
+# the patch embedding as a convolution. `Checkpoint` shows either under the names of the Hub's file, and `copy_into` accepts the result
+# only if nothing is missing, nothing is left over and every shape fits.
+
+# %% [markdown] exercise="load_pretrained"
+# Fill `own`: your names on the left, the Hub's on the right. A file of one block looks like this (`model.blocks` says how many
+# there are):
+#
+# | the Hub's name | shape |
+# | --- | --- |
+# | `vit.embeddings.cls_token` | (1, 1, D) |
+# | `vit.embeddings.position_embeddings` | (1, N + 1, D) |
+# | `vit.embeddings.patch_embeddings.projection.weight`, `.bias` | (D, C, p, p), (D,) |
+# | `vit.encoder.layer.0.layernorm_before.weight`, `.bias` (and `layernorm_after`) | (D,) |
+# | `vit.encoder.layer.0.attention.attention.query.weight`, `.bias` (and `key`, `value`) | (D, D), (D,) |
+# | `vit.encoder.layer.0.attention.output.dense.weight`, `.bias` | (D, D), (D,) |
+# | `vit.encoder.layer.0.intermediate.dense.weight`, `.bias` | (4 D, D), (4 D,) |
+# | `vit.encoder.layer.0.output.dense.weight`, `.bias` | (D, 4 D), (D,) |
+# | `vit.layernorm.weight`, `.bias` | (D,) |
+# | `classifier.weight`, `.bias` | (classes, D), (classes,) |
+#
+# <details><summary>Hint 1</summary>
+#
+# Print `list(model.state_dict())` of a small ViT of yours: those are the names on the left.
+# </details>
+# <details><summary>Hint 2</summary>
+#
+# Three things are more than a new name: the kernels become rows, queries, keys and values are stacked, and everything inside a block
+# is a loop.
+# </details>
+
+# %% [markdown]
+# Does it hold for the real thing? ViT-B/16, pretrained on ImageNet-21k, is 350 MB on the Hugging Face Hub. Where the Hub can't be reached
+# the course's own checkpoint takes its place for all pictures below. (That the mapping fits a B/16 exactly, and that the logits then
+# equal the library's, is tested in `tests/test_parity_vit.py` either way.)
+
+# %%
+published = from_hub("google/vit-base-patch16-224") if budget.name != "smoke" else None
+viewed = mean = std = None
+if ready("ViT", "load_pretrained"):
+    if published is not None:
+        state, names = published
+        viewed = load_pretrained(ViT.from_config("vit_b_16", norm_eps=1e-12), state).eval()
+        mean, std = torch.tensor(0.5), torch.tensor(0.5)
+        title = "ViT-B/16 (google/vit-base-patch16-224)"
+    else:
+        viewed, names, title = load_model(ViT), list(classes), "the course's checkpoint (CIFAR-10)"
+        mean = torch.tensor(head["mean"]).view(3, 1, 1) / 255
+        std = torch.tensor(head["std"]).view(3, 1, 1) / 255
+    print(f"Pictures below: {title}, {count_parameters(viewed):,} parameters.")
+
+# %%
+if ready("ViT", "load_pretrained"):
+    pixels = F.interpolate(data.test.images[:200].float() / 255, viewed.image_size, mode="bicubic").clamp(
+        0, 1
+    )
+    inputs = (pixels - mean) / std  # what the model reads; `pixels` is what we look at
+    with torch.no_grad():
+        probabilities = viewed(inputs[: budget.pick(smoke=40, cpu=40)]).softmax(-1)
+    best, answer = probabilities.max(-1)
+    sure = best.argsort(descending=True)[:8]
+    titles = [f"{names[answer[i]].split(',')[0]} {best[i]:.0%}" for i in sure]
+    truth = [classes[int(data.test.labels[i])] for i in sure]
+    said = "; ".join(f"{t} (is a {c})" for t, c in zip(titles, truth, strict=True))
+    plotting.show(
+        plotting.images(pixels[sure], titles=titles),
+        alt=f"The eight test images that {title} is surest of: {said}.",
+    )
+
+# %% [markdown]
+# ## 10 · Looking inside
+#
+# ### What does the embedding look for?
+#
+# Each of the D rows of the embedding is a filter of $p \times p$ pixels in colour. Their principal components show which patterns they are
+# made of, most important first. The ViT paper shows the first 28.
+
+# %%
+if ready("ViT", "load_pretrained"):
+    filters = viewed.patch_embedding.projection.weight.detach()  # (D, C p p)
+    components, strength, directions = torch.linalg.svd(filters - filters.mean(0), full_matrices=False)
+    share = strength.square() / strength.square().sum()
+    p = viewed.patch_embedding.patch_size
+    kernels = directions[:28].reshape(-1, 3, p, p)
+    fig = plotting.images(kernels, cols=7, rescale="each")
+    plotting.show(
+        fig, alt=f"The first 28 principal components of the embedding filters of {title}, each {p} x {p} pixels in colour: "
+        "flat colours and slow gradients first, then finer stripes and checks.",
+    )  # fmt: skip
+    print(f"They hold {share[:28].sum():.0%} of the filters' variance; the first four {share[:4].sum():.0%}.")
+
+# %% [markdown]
+# Compare them with the basis functions of a JPEG, or with the first layer of a convolutional network: nobody told the model that
+# images are smooth, and it found a basis for smooth patches.
+#
+# ### Where does the model think a patch is?
+#
+# The cosine similarity of each position embedding to all others, one small map per position, arranged as the patches are.
+
+# %% [markdown] predict="positions"
+# The table of positions began as noise, and rows and columns were never mentioned. What will the map of a position in a corner look
+# like? And that of one in the middle?
+
+# %%
+if ready("ViT", "load_pretrained"):
+    h, w = viewed.grid
+    patches = viewed.positions.detach()[0, 1:]
+    patches = F.normalize(patches, dim=-1)
+    similarity = rearrange(patches @ patches.T, "(a b) (i j) -> a b i j", a=h, i=h)
+    tiles = F.pad(similarity, (0, 1, 0, 1), value=float("nan"))  # a grey line between the maps
+    fig, ax = plotting.figure(width=5.6, height=4.8)
+    whole = rearrange(tiles, "a b i j -> (a i) (b j)")[:-1, :-1]
+    plotting.heatmap(ax, whole, diverging=True, label="cosine similarity", title=title)
+    ax.set_axis_off()
+    near = (
+        (similarity[:, :-1].flatten(2) * F.one_hot(torch.arange(h * w).view(h, w)[:, 1:], h * w))
+        .sum(-1)
+        .mean()
+    )
+    plotting.show(
+        fig,
+        alt=f"{h} x {w} small maps of position similarity; each is highest at its own place, and most also along its row and column.",
+    )
+    print(f"a patch and its right neighbour: {near:.2f}; all pairs: {similarity.mean():.2f}")
+
+# %% [markdown]
+# ### Where do the heads look?
+#
+# The attention of the CLS token to the patches, head by head, in one layer: bright is where its answer comes from.
+
+
+# %%
+def spotlight(pixels: Tensor, weights: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Image (3, H, W), dimmed where little weight lies; weights (N,) of the patches."""
+    weights = weights.reshape(1, 1, *grid)
+    weights = F.interpolate(weights / weights.max(), pixels.shape[-2:], mode="bicubic").clamp(0, 1)[0]
+    return pixels * (0.15 + 0.85 * weights)
+
+
+if ready("ViT", "load_pretrained", "SelfAttention"):
+    chosen = sure[:3]
+    maps = viewed.attention_maps(inputs[chosen])  # (L, 3, H, N + 1, N + 1)
+    layer = len(viewed.blocks) * 2 // 3
+    heads = min(6, maps.shape[2])
+    pictures = []
+    for i, index in enumerate(chosen):
+        pictures += [pixels[index]] + [
+            spotlight(pixels[index], maps[layer, i, k, 0, 1:], viewed.grid) for k in range(heads)
+        ]
+    titles = ["image"] + [f"head {k}" for k in range(heads)]
+    fig = plotting.images(pictures, titles=titles + [""] * (len(pictures) - len(titles)), cols=1 + heads)
+    plotting.show(
+        fig,
+        alt=f"Three images, and for {heads} heads of block {layer} where the class token looks: the heads differ.",
+    )
+
+# %% [markdown]
+# ### Through all layers: attention rollout
+#
+# One layer's map tells where *that layer* looks, but by then a token is a mixture of many patches. Rollout (Abnar and Zuidema 2020)
+# follows the mixing through all layers. Per layer, average the heads' weights $A$, add the identity for the residual connection,
+# normalise the rows, and multiply:
+#
+# $$\tilde A_l = \mathrm{rownorm}(A_l + I), \qquad R = \tilde A_L \cdots \tilde A_2\, \tilde A_1.$$
+#
+# It is a sketch, not a proof: values, MLPs and norms are left out.
+
+# %% [markdown] exercise="attention_rollout"
+# Write the product. Mind the order: the first layer acts first, so it stands on the right.
+
+# %%
+if ready("ViT", "load_pretrained", "attention_rollout"):
+    chosen = sure[:7]
+    maps = viewed.attention_maps(inputs[chosen])
+    rollout = attention_rollout(maps)[:, 0, 1:]  # (B, N): what reaches CLS from each patch
+    top = [pixels[i] for i in chosen]
+    bottom = [
+        spotlight(pixels[i], r - 0.9 * r.min(), viewed.grid) for i, r in zip(chosen, rollout, strict=True)
+    ]
+    titles = [names[answer[i]].split(",")[0] for i in chosen] + [""] * len(chosen)
+    plotting.show(
+        plotting.images(top + bottom, titles=titles, cols=len(chosen)),
+        alt=f"{len(chosen)} images and their attention rollout: which patches reach the class token of {title}.",
+    )
+    for depth in (1, len(maps) // 2, len(maps)):
+        part = attention_rollout(maps[:depth])[:, 0]
+        entropy = -(part * part.clamp_min(1e-12).log2()).sum(-1).mean()
+        print(
+            f"after {depth:2} layers: CLS keeps {part[:, 0].mean():.0%} of itself, its sources spread over {2**entropy:.0f} tokens"
+        )
+
+# %% [markdown]
+# ## 11 · Who makes better use of the machine?
+#
+# The lecture claims that ViTs make more efficient use of GPU hardware, and asks why. A claim about efficiency is a claim about achieved
+# operations per second, so it can be measured. Two models with about the same multiply-adds: your `vit_cifar` (0.188 G) and a ResNet
+# of ResNet-18's shape (0.217 G). Every operation is timed by itself and put down to its kind.
+
+# %% [markdown] predict="hardware"
+# A matrix product does many operations for each number it loads; a norm or an activation does hardly any. Which share of its time
+# will each model spend in products or convolutions, and which model will achieve more operations per second *on this CPU*? Would you
+# expect the same order on a GPU?
+
+# %%
+if ready("ViT"):
+    batch = torch.randn(budget.pick(smoke=4, cpu=64, gpu=512), 3, 32, 32)
+    device = torch.device("cuda" if budget.name == "gpu" else "cpu")
+    models = {"ViT": ViT.from_config("vit_cifar"), "ResNet": residual_network(40)}
+    found = {name: shares(model.to(device), batch.to(device)) for name, model in models.items()}
+    print(f"{describe_machine()}; a large matrix product: {best_matmul(device) / 1e9:.0f} GFLOP/s")
+    print(table(found, len(batch)))
+    fig, axes = plotting.figure(1, 2, height=2.5)
+    for ax, (name, kinds) in zip(axes, found.items(), strict=True):
+        plotting.bars(
+            ax, {s.kind: 1e3 * s.seconds for s in kinds}, xlabel=f"{name}: ms per batch of {len(batch)}"
+        )
+    said = "; ".join(
+        f"{n}: " + ", ".join(f"{s.kind} {1e3 * s.seconds:.1f} ms" for s in k) for n, k in found.items()
+    )
+    plotting.show(fig, alt=f"Time per kind of layer. {said}.")
+
+# %% [markdown]
+# Read the table in three steps.
+#
+# 1. **Where are the multiply-adds?** In the ViT nearly all are in a handful of large matrix products of one shape, repeated; in the ResNet
+#    they are spread over convolutions whose shape changes from stage to stage.
+# 2. **What does each kind achieve?** Compare the GFLOP/s with the large matrix product above the table. `FLOP/byte` tells how
+#    often a loaded number is used; where it is low, memory sets the pace.
+# 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
+#
+# On a CPU with a good convolution library the two are close, and the ResNet may well be ahead, as the table of this run shows or refutes.
+# The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products: there a product of shape $(BN) \times D
+# \times 4D$ fills the machine, while small convolutions with batch norm and ReLU between them wait for memory. Don't believe it, measure it:
+#
+# `python -m utils.throughput --model solutions.vit:ViT --device cuda --batch 1024 --bf16`
+#
+# (no GPU was at hand when the outputs of this notebook were stored, so no GPU figure is given).
+
+# %% [markdown]
+# ## Summary
+#
+# - An image becomes a sentence by cutting; the patch embedding is a linear layer, and a strided convolution, and both are equal.
+# - The rest is the encoder of notebook 01: pre-norm blocks, a CLS token, a table of positions. Without the table the model sees
+#   a bag of patches.
+# - Your class loads published weights strictly. Parameters and multiply-adds of a table can be recomputed, and then understood.
+# - Trained from nothing on few images a ViT is weak; what it lacks is the subject of notebook 06.
+#
+# **Open questions.** What would change if patches overlapped? Why do published ViTs read CLS, when averaging works as well (Beyer et al.
+# 2022)? What would you see in the position maps of a model trained on shuffled patches?
+#
+# ## Further reading
+#
+# - Alexey Dosovitskiy, Lucas Beyer, Alexander Kolesnikov, Dirk Weissenborn, Xiaohua Zhai, Thomas Unterthiner, Mostafa Dehghani, Matthias
+#   Minderer, Georg Heigold, Sylvain Gelly, Jakob Uszkoreit, Neil Houlsby (2021). *An Image is Worth 16x16 Words: Transformers for
+#   Image Recognition at Scale.* ICLR.
+# - Hugo Touvron, Matthieu Cord, Matthijs Douze, Francisco Massa, Alexandre Sablayrolles, Hervé Jégou (2021). *Training data-efficient image
+#   transformers & distillation through attention.* ICML.
+# - Lucas Beyer, Xiaohua Zhai, Alexander Kolesnikov (2022). *Better plain ViT baselines for ImageNet-1k.* arXiv:2205.01580.
+# - Samira Abnar, Willem Zuidema (2020). *Quantifying Attention Flow in Transformers.* ACL.
+# - Gao Huang, Yu Sun, Zhuang Liu, Daniel Sedra, Kilian Q. Weinberger (2016). *Deep Networks with Stochastic Depth.* ECCV.
+# - Samuel Williams, Andrew Waterman, David Patterson (2009). *Roofline: An Insightful Visual Performance Model for Multicore
+#   Architectures.* Communications of the ACM 52(4).

@@ -30,11 +30,24 @@ from solutions.lstm import LSTM
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (..., I) times weight (O, I) transposed, plus bias: `F.linear`, by oneDNN for float32 on the CPU. No gradient."""
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
+    """`F.linear(x, weight, bias)`, plus `add`; by oneDNN for float32 on the CPU. For use where no gradient is recorded.
+
+    Args:
+        x: (M, I).
+        weight: (O, I), also transposed in memory.
+        bias: (O,).
+        add: (M, O).
+
+    Returns:
+        (M, O).
+    """
     if ONEDNN and x.device.type == "cpu" and x.dtype == torch.float32 and x.numel() > 0:
-        return torch.ops.mkldnn._linear_pointwise(x, weight.contiguous(), bias, "none", [], "")
-    return F.linear(x, weight, bias)
+        if add is None:
+            return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise.binary(x, add, weight, bias, "add")
+    result = F.linear(x, weight, bias)
+    return result if add is None else result + add
 
 
 class Scan(torch.autograd.Function):
@@ -53,12 +66,11 @@ class Scan(torch.autograd.Function):
         h[0], c[0] = 0.0, 0.0
         tanh_c = x.new_empty(steps, batch, hidden)
         for t, gate in enumerate(gates.unbind()):
-            if t:
-                gate.add_(product(h[t], weight_hh))
+            before = product(h[t], weight_hh, add=gate) if t else gate
+            torch.sigmoid(before[:, : 2 * hidden], out=gate[:, : 2 * hidden])  # i and f lie side by side
+            torch.tanh(before[:, 2 * hidden : 3 * hidden], out=gate[:, 2 * hidden : 3 * hidden])
+            torch.sigmoid(before[:, 3 * hidden :], out=gate[:, 3 * hidden :])
             i, f, g, o = gate.chunk(4, dim=-1)
-            gate[:, : 2 * hidden].sigmoid_()  # i and f lie side by side
-            g.tanh_()
-            o.sigmoid_()
             torch.mul(f, c[t], out=c[t + 1]).addcmul_(i, g)
             torch.tanh(c[t + 1], out=tanh_c[t])
             torch.mul(o, tanh_c[t], out=h[t + 1])
@@ -73,7 +85,6 @@ class Scan(torch.autograd.Function):
         grad_gates = torch.empty_like(gates)
         dh, dc = torch.zeros_like(h[0]), torch.zeros_like(c[0])  # what flows back from step t + 1
         scratch = torch.empty_like(dh)
-        weight_hh_t = weight_hh.t().contiguous()
         for t in range(steps - 1, -1, -1):
             gate, grad = gates[t], grad_gates[t]
             i, f, g, o = gate.chunk(4, dim=-1)
@@ -91,12 +102,11 @@ class Scan(torch.autograd.Function):
                 part.mul_(sigma).addcmul_(part, sigma, value=-1)  # sigmoid' = s (1 - s)
             dg.addcmul_(torch.mul(dg, g, out=scratch), g, value=-1)  # tanh' = 1 - g^2
             if t:
-                dh = product(grad, weight_hh_t)
+                dh = product(grad, weight_hh.t())
         flat = grad_gates.flatten(0, 1)  # (N B, 4H)
-        flat_t = flat.t().contiguous()
         grad_x = product(flat, weight_ih.t()).view_as(x) if ctx.needs_input_grad[0] else None
-        grad_ih = product(flat_t, x.flatten(0, 1).t())  # (4H, I)
-        grad_hh = product(flat_t, h[:-1].flatten(0, 1).t())  # (4H, H)
+        grad_ih = product(x.flatten(0, 1).t(), flat.t()).t()  # (I, N B) (N B, 4H), transposed: (4H, I)
+        grad_hh = product(h[:-1].flatten(0, 1).t(), flat.t()).t()  # (4H, H)
         return grad_x, grad_ih, grad_hh, flat.sum(dim=0)
 
 
@@ -108,3 +118,16 @@ class FastLSTM(LSTM):
         weight_ih, weight_hh, bias_ih, bias_hh = self.weights(suffix)
         h, c = Scan.apply(x.transpose(0, 1).contiguous(), weight_ih, weight_hh, bias_ih + bias_hh)
         return h.transpose(0, 1), c.transpose(0, 1)  # (N, B, H) -> (B, N, H)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As `LSTM.forward`; without padding there is nothing to mask, and `flip` turns a row around."""
+        if lengths is not None and bool((lengths < x.shape[1]).any()):
+            return super().forward(x, lengths)
+        outputs, final_h, final_c = [], [], []
+        for suffix in self.directions:
+            backward = suffix.endswith("reverse")
+            h, c = self.scan(x.flip(1) if backward else x, suffix)
+            final_h.append(h[:, -1])
+            final_c.append(c[:, -1])
+            outputs.append(h.flip(1) if backward else h)
+        return torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c))

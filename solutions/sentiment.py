@@ -216,8 +216,8 @@ def compare_models(
     """Trains every kind of model on growing parts of one training set, and measures each on the same test set.
 
     What makes it fair: for one seed all models get the very same examples, a larger part contains the smaller ones,
-    every training begins from the same random state (`torch.manual_seed(seed)` before the model is built), takes the
-    same number of steps, and never sees a test example.
+    every training begins from the same random state (PyTorch's generator is set to the seed just before the model is
+    built), takes the same number of steps, and never sees a test example.
 
     Args:
         factories: name -> function without arguments that builds a fresh model.

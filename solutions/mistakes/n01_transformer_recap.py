@@ -49,6 +49,12 @@ sdpa.wrong(
     edits={"softmax(dim=-1)": "softmax(dim=1)"},
 )
 sdpa.wrong(
+    "softmax over axis 0",
+    "Your softmax runs over axis 0, the batch, so each sequence's weights depend on the other sequences. Count from the end: the "
+    "keys are always the last axis of the scores.",
+    edits={"softmax(dim=-1)": "softmax(dim=0)"},
+)
+sdpa.wrong(
     "mask inverted",
     "Your mask works the wrong way round: it hides the keys where the mask is True. True means that the query may attend to "
     "the key.",

@@ -243,7 +243,7 @@ if ready("TransformerClassifier"):
     sentence = torch.tensor([test[0][0]])
     honest, fooled = [], []
     with torch.no_grad():
-        for spare in range(0, 31):
+        for spare in range(31):
             padded = F.pad(sentence, (0, spare))
             honest.append(model(padded, torch.tensor([sentence.shape[1]]))[0, 1].item())
             fooled.append(model(padded, torch.tensor([padded.shape[1]]))[0, 1].item())

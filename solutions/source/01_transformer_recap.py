@@ -445,7 +445,7 @@ if ready(*ENCODER):
 #
 # In post-LN, a gradient on its way down passes through every norm. In pre-LN it has a free path from the loss to the first layer: the
 # residual connections, with nothing on them. Xiong et al. (2020) worked out what this does to the gradient of the *last* layer's weights at
-# initialisation: in post-LN it is as large in a deep network as in a shallow one, in pre-LN it shrinks like $1 / \sqrt{L}$ with the number
+# initialisation: in post-LN it does not shrink however deep the network is, in pre-LN it shrinks like $1 / \sqrt{L}$ with the number
 # $L$ of layers, so that all layers together take steps of a reasonable size. Here we measure it.
 
 # %% [markdown] predict="depth"
@@ -453,8 +453,9 @@ if ready(*ENCODER):
 # to the last, for post-LN and for pre-LN. Where is it largest?
 
 # %% [markdown] answer="depth"
-# Post-LN: largest at the end, near the loss. Pre-LN: the other way round, largest at the beginning, and falling towards the end, since there
-# the residual stream has grown and the norm in front of the head divides by its size.
+# Pre-LN: largest in the first layer and falling towards the last, to about a third: the residual stream grows from layer to layer, and
+# the norm in front of the head divides by its size. Post-LN: no such fall. The last layers get gradients at least as large as the first, and from seed to
+# seed they scatter much more (the shaded band).
 
 # %%
 def gradients(depth: int, norm_first: bool, seed: int) -> Tensor:
@@ -478,23 +479,29 @@ if ready(*ENCODER):
     orders = {"post-LN": False, "pre-LN": True}
     deep = budget.pick(smoke=4, cpu=24)
     depths = budget.pick(smoke=[2, 4], cpu=[3, 6, 12, 24, 48])
-    seeds = range(budget.pick(smoke=2, cpu=5))
+    seeds = range(budget.pick(smoke=2, cpu=10))
     per_layer = {name: torch.stack([gradients(deep, order, s) for s in seeds]) for name, order in orders.items()}
     last = {
         name: torch.stack([torch.stack([gradients(depth, order, s)[-1] for depth in depths]) for s in seeds])
         for name, order in orders.items()
     }
     fig, axes = plotting.figure(1, 2, height=2.9)
-    plotting.lines(axes[0], torch.arange(1, deep + 1), per_layer, xlabel=f"layer (of {deep})", ylabel="norm of the gradient")
+    plotting.lines(axes[0], torch.arange(1, deep + 1), per_layer, xlabel=f"layer (of {deep})", ylabel="norm of the gradient", logy=True)
     plotting.lines(axes[1], depths, last, xlabel="number of layers L", ylabel="gradient of the last layer", logx=True, logy=True)
-    plotting.show(fig, alt=f"Left: in a stack of {deep} layers the post-LN gradient is largest in the last layers, the pre-LN gradient in the first. Right: the last layer's gradient stays about constant with depth for post-LN and falls for pre-LN.")
+    said = []
     for name in orders:
-        first, final = last[name].mean(0)[[0, -1]]
-        print(f"{name:>7}: last layer's gradient {first:.2f} with {depths[0]} layers, {final:.2f} with {depths[-1]}")
+        (near, far), (shallow, many) = per_layer[name].mean(0)[[0, -1]], last[name].mean(0)[[0, -1]]
+        said.append(f"{name}: {near:.2f} in layer 1, {far:.2f} in layer {deep}; last layer {shallow:.2f} of {depths[0]}, {many:.2f} of {depths[-1]}")
+    plotting.show(fig, alt="Norm of the gradient per layer (left) and of the last layer against the depth (right). " + ". ".join(said) + ".")
+    print("\n".join(said))
+
+# %% [markdown]
+# The direction is the theory's: with depth the last layer's gradient shrinks in pre-LN, and does not in post-LN (here it even grows). The slopes are
+# not exactly the predicted ones: the theory simplifies, among other things it lets attention be uniform at the start.
 # %% [markdown]
 # Is that only a curiosity of the first step? Let us train. Twelve layers, a toy task (each position must name the letter that stands at
 # the mirrored place), a learning rate on the high side, 300 steps. Once without warm-up, and for post-LN also with a learning rate that grows
-# slowly over the first half, which is the paper's own remedy.
+# slowly over the first half, which is the paper's own remedy. (`fit` is the course's training loop; section 7 has a word on it.)
 
 # %%
 class Tower(nn.Module):
@@ -537,8 +544,9 @@ if ready(*ENCODER, "sinusoidal_positions"):
     plotting.show(fig, alt="Training loss over the steps: " + "; ".join(f"{name} ends at {loss[-1]:.2f}" for name, loss in losses.items()) + f"; guessing is {math.log(26):.2f}.")
 
 # %% [markdown]
-# WARMUP_TEXT
-#
+# This is the finding of Xiong et al. in a nutshell. The pre-LN stack learns at once. The post-LN stack, same data, same learning rate, never gets beyond
+# guessing: the first large steps throw it somewhere from where it does not come back. With warm-up it learns, too, only later. So the warm-up of
+# the original paper was no superstition, it was what post-LN needed; and pre-LN is why today's models can be so deep.
 
 # %% [markdown]
 # ## 5 · A decoder layer
@@ -769,8 +777,8 @@ def cross_attention(model: Seq2Seq, source: Tensor, target: Tensor) -> Tensor:
 # the weights of cross-attention draw?
 
 # %% [markdown] answer="map"
-# An anti-diagonal: to write the first letter it has to look at the last one of the source, then at the one before, and so on. In the row in
-# which the end token is written there is no letter left to fetch.
+# An anti-diagonal: to write the first letter it has to look at the last one of the source, then at the one before, and so on. In the last row
+# the end token is written, and there is no letter left to fetch.
 
 # %%
 def show_map(model: Seq2Seq, word: str, answer: str, alt: str) -> Tensor:
@@ -801,8 +809,11 @@ if ready(*WHOLE):
         print(f"head {head}: {share:.0%} of the weight lies on the anti-diagonal")
 
 # %% [markdown]
-# There it is: the network reads from right to left. Nobody told it to. The heads have found different ways of sharing the work, and
-# the mean draws the anti-diagonal.
+# There it is: the network reads from right to left. Nobody told it to. When all letters are written it looks at the end token (#), and writes one.
+#
+# Look closely, too. The band is two letters wide, since neighbouring positions have similar encodings (remember the curves of section 3), and the
+# network still makes no mistake: attention does not have to be sharp for the right answer to be the likeliest. And the four heads draw much
+# the same picture: this task asks a single question. Would one head do? `train("reverse", heads=1)` tells.
 #
 # ### Do positions matter?
 #
@@ -836,13 +847,15 @@ if ready(*WHOLE):
 # Position encodings are not decoration, and not always needed either. It depends on whether the task is about a *sequence* or about a *set*. Keep
 # this in mind for images: are the patches of a picture a sequence, a grid, or a set? Notebooks 04 to 06 come back to it.
 #
-# One last look, at the sorter. It reads by *content*, not by place, so its map for the same word has nothing diagonal about it.
+# One last look, at the sorter. It reads by *content*, not by place, so its map for the same word has nothing diagonal about it. Follow a row to
+# see which letters it consults: often the one being written, sometimes those that come next in the alphabet, to see how far it has got. Here the heads
+# do differ.
 
 # %%
 if ready(*WHOLE):
     weights = show_map(
         sorter, "transformer", "aefmnorrrst",
-        alt="Cross-attention while the letters of 'transformer' are written in alphabetical order: each row looks at that letter, wherever it is in the source.",
+        alt="Cross-attention while the letters of 'transformer' are written in alphabetical order: no diagonal; rows look at their own letter or at the next ones in the alphabet, and the heads differ.",
     )
 
 # %% [markdown]

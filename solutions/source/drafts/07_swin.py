@@ -32,6 +32,7 @@
 # %%
 import json
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -229,7 +230,7 @@ if ready("relative_position_index", "WindowAttention"):
         head.relative_position_bias_table.copy_(table.reshape(-1, 1))
         weights = head(torch.eye(M * M)[None])[0]  # x = identity, so the output is the weights themselves
     fig, axes = plotting.figure(1, 3, height=2.5)
-    for ax, (row, col) in zip(axes, [(3, 3), (0, 0), (5, 6)]):
+    for ax, (row, col) in zip(axes, [(3, 3), (0, 0), (5, 6)], strict=True):
         seen = weights[row * M + col].view(M, M)
         plotting.heatmap(ax, seen, title=f"query at row {row}, column {col}", colorbar=False)
         ax.plot(col, row, "o", color=plotting.COLORS["orange"])
@@ -310,9 +311,7 @@ if ready(*COST):
     for side in sides:
         x = torch.randn(1, side, side, C)
         modules = {"MSA": (WindowAttention(C, side, 3), side), "W-MSA": (WindowAttention(C, M, 3), M)}
-        calls = {
-            name: (lambda m=module, w=window: attend(m, x, w)) for name, (module, window) in modules.items()
-        }
+        calls = {name: partial(attend, module, x, window) for name, (module, window) in modules.items()}
         for name, value in seconds(calls, rounds=budget.pick(smoke=2, cpu=7)).items():
             taken[name].append(value)
             kept[name].append(peak_bytes(calls[name]))
@@ -336,7 +335,7 @@ if ready(*COST):
             "measured memory",
         ),
     ]
-    for ax, (unit, series, title) in zip(axes, rows):
+    for ax, (unit, series, title) in zip(axes, rows, strict=True):
         plotting.lines(ax, N, series, xlabel="tokens N = hw", ylabel=unit, logx=True, logy=True)
         ax.set_title(title)
         slopes = {name: power_law(N[-3:], values[-3:]).exponent for name, values in series.items()}
@@ -378,48 +377,29 @@ if ready(*COST):
 # %%
 def cut_lines(ax, height: int, width: int, window: int, shift: int = 0, color: str = "orange") -> None:
     """Draws the borders of windows on a map, moved down and to the right by `shift`."""
-    for position in range(shift, height + 1, window):
-        ax.plot(
-            [-0.5, width - 0.5],
-            [position - 0.5] * 2,
-            color=plotting.COLORS[color],
-            linewidth=2,
-            clip_on=False,
-        )
-    for position in range(shift, width + 1, window):
-        ax.plot(
-            [position - 0.5] * 2,
-            [-0.5, height - 0.5],
-            color=plotting.COLORS[color],
-            linewidth=2,
-            clip_on=False,
-        )
+    style = {"colors": plotting.COLORS[color], "linewidth": 2, "clip_on": False}
+    down, right = ([at - 0.5 for at in range(shift, side + 1, window)] for side in (height, width))
+    ax.hlines(down, -0.5, width - 0.5, **style)
+    ax.vlines(right, -0.5, height - 0.5, **style)
 
 
+# %%
 if ready("cyclic_shift"):
     side, M, s = 8, 4, 2
-    moved = (torch.arange(side) - s).div(
-        M, rounding_mode="floor"
-    ) + 1  # 0, 1 or 2: which strip between the moved lines
-    pieces = (3 * moved[:, None] + moved[None, :])[None, :, :, None]  # (1, 8, 8, 1)
+    strip = (torch.arange(side) - s).div(M, rounding_mode="floor") + 1  # 0, 1 or 2: between which moved lines
+    pieces = (3 * strip[:, None] + strip[None, :])[None, :, :, None]  # (1, 8, 8, 1)
+    rolled = cyclic_shift(pieces, s)
     fig, (left, right) = plotting.figure(1, 2, height=3.5)
-    plotting.heatmap(
-        left, pieces[0, :, :, 0], annotate=True, colorbar=False, title="moved lines: nine ragged pieces"
-    )
+    plotting.heatmap(left, pieces[0, :, :, 0], annotate=True, colorbar=False)
+    plotting.heatmap(right, rolled[0, :, :, 0], annotate=True, colorbar=False)
     cut_lines(left, side, side, M, s)
-    plotting.heatmap(
-        right,
-        cyclic_shift(pieces, s)[0, :, :, 0],
-        annotate=True,
-        colorbar=False,
-        title="moved map: four whole windows",
-    )
     cut_lines(right, side, side, M)
+    left.set_title("moved lines: nine ragged pieces")
+    right.set_title("moved map: four whole windows")
     alt = "Left, an 8 by 8 map cut into nine pieces by lines moved by 2. Right, the rolled map: four 4 by 4 windows of one, two, two and four pieces."
     plotting.show(fig, alt=alt)
-    print(
-        f"At 56 x 56 with M = 7: {(56 // 7 + 1) ** 2} ragged pieces, or {(56 // 7) ** 2} whole windows after the roll."
-    )
+    ragged, whole = (56 // 7 + 1) ** 2, (56 // 7) ** 2
+    print(f"At 56 x 56 with M = 7: {ragged} ragged pieces, or {whole} whole windows after the roll.")
 
 # %% [markdown]
 # Look at the lower right window of the right picture: it holds pieces 8, 6, 2 and 0, from the four *corners* of
@@ -446,7 +426,7 @@ if ready("cyclic_shift"):
 if ready("window_partition", "shifted_window_mask"):
     masks = shifted_window_mask(8, 8, window_size=4, shift_size=2)  # (4, 16, 16)
     fig, axes = plotting.figure(1, 4, height=2.4, width=8.4)
-    for number, (ax, mask) in enumerate(zip(axes, masks)):
+    for number, (ax, mask) in enumerate(zip(axes, masks, strict=True)):
         where = f"{'lower' if number // 2 else 'upper'} {'right' if number % 2 else 'left'}"
         plotting.heatmap(ax, mask.float(), colorbar=False, vmin=0, vmax=1, title=where, xlabel="key")
     axes[0].set_ylabel("query")
@@ -519,39 +499,34 @@ plotting.show(
 # the pixel in row 6, column 9. After one plain block; after one shifted block; after two plain blocks; after a
 # plain and a shifted one. Sketch the four areas.
 
+
 # %%
+def dependence(blocks: list[nn.Module], row: int, col: int, side: int = 16) -> torch.Tensor:
+    """(H, W) size of the gradient of one output pixel for every input pixel; NaN where it is exactly zero."""
+    x = torch.randn(1, side, side, 16, requires_grad=True)
+    y = nn.Sequential(*blocks)(x)[0, row, col].square().sum()
+    size = torch.autograd.grad(y, x)[0][0].abs().sum(-1)
+    return size.where(size > 0, torch.nan)
+
+
 if ready(*BLOCK):
     seed_everything(0)
-    side, M, row, col = 16, 4, 6, 9
-
-    def dependence(blocks: list[nn.Module], row: int, col: int) -> torch.Tensor:
-        """(H, W) size of the gradient of one output pixel for every input pixel; NaN where it is exactly zero."""
-        x = torch.randn(1, side, side, 16, requires_grad=True)
-        y = nn.Sequential(*blocks)(x)[0, row, col].square().sum()
-        size = torch.autograd.grad(y, x)[0][0].abs().sum(-1)
-        return size.where(size > 0, torch.nan)
-
+    M, row, col = 4, 6, 9
     plain, plain2, shifted = (SwinBlock(16, 2, window_size=M, shift_size=s) for s in (0, 0, M // 2))
-    stacks = {
-        "plain": [plain],
-        "shifted": [shifted],
-        "plain, plain": [plain, plain2],
-        "plain, shifted": [plain, shifted],
-    }
+    stacks = {"plain": [plain], "shifted": [shifted]}
+    stacks |= {"plain, plain": [plain, plain2], "plain, shifted": [plain, shifted]}
     fig, axes = plotting.figure(1, 4, height=2.5, width=8.4)
     counts = {}
-    for ax, (name, blocks) in zip(axes, stacks.items()):
+    for ax, (name, blocks) in zip(axes, stacks.items(), strict=True):
         seen = dependence(blocks, row, col)
         counts[name] = int((~seen.isnan()).sum())
         plotting.heatmap(ax, seen.log10(), colorbar=False, title=name)
-        cut_lines(ax, side, side, M, M // 2 if name == "shifted" else 0, color="grey")
+        cut_lines(ax, 16, 16, M, M // 2 if name == "shifted" else 0, color="grey")
         ax.plot(col, row, "o", color=plotting.COLORS["orange"], markerfacecolor="none", markeredgewidth=2)
-    said = ", ".join(f"{name} {count}" for name, count in counts.items())
-    plotting.show(
-        fig,
-        alt=f"Gradient of one output pixel on a 16 by 16 map, grey where it is zero. Pixels seen: {said}.",
-    )
-    print(f"Pixels that the marked one depends on: {said}.")
+    said = "; ".join(f"{name}: {count}" for name, count in counts.items())
+    alt = f"Gradient of one output pixel on a 16 by 16 map, grey where it is zero. Pixels seen: {said}."
+    plotting.show(fig, alt=alt)
+    print(f"Number of pixels that the marked one depends on. {said}.")
 
 # %% [markdown]
 # Grey means a gradient of exactly zero. Two plain blocks see no more than one: *depth alone does not help*. A
@@ -565,7 +540,7 @@ if ready(*BLOCK):
 if ready(*BLOCK):
     corner = dependence([plain, shifted], 0, 0)
     seen = int((~corner.isnan()).sum())
-    opposite = (~corner[side // 2 :, :].isnan()).any() or (~corner[:, side // 2 :].isnan()).any()
+    opposite = (~corner[8:, :].isnan()).any() or (~corner[:, 8:].isnan()).any()
     print(f"The corner depends on {seen} pixels; any of them in the far half of the map: {bool(opposite)}.")
     growth = {"plain, shifted, plain, ...": [], "plain only": []}
     for depth in range(1, 9):
@@ -696,42 +671,31 @@ plotting.show(
 # patch merging between them (windows of 4 on a map of 8, then on a map of 4). Which test accuracy will each
 # reach: 50%, 75%, 100%?
 
+
 # %%
+def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
+    """Test accuracy of a small Swin, trained on `count` pairs of marks."""
+    seed_everything(seed)
+    sizes = {"image_size": 16, "patch_size": 2, "in_channels": 1, "window_size": 4, "num_classes": 2}
+    sizes |= {"embed_dim": 24, "depths": depths, "num_heads": (2,) * len(depths), "mlp_ratio": 2.0}
+    model = SwinTransformer(**sizes)
+    for module in model.modules():
+        if isinstance(module, SwinBlock) and not moves:
+            module.shift_size = 0
+    train = tensor_batches(*two_marks(count, seed), batch_size=32, shuffle=True)
+    test = tensor_batches(*two_marks(1000, 100 + seed), batch_size=250)
+    settings = {"epochs": 4, "lr": 5e-3, "weight_decay": 0.01, "seed": seed, "device": "cpu"}
+    return fit(model, train, validation=test, progress=False, **settings).validation_accuracy[-1]
+
+
 if ready(*NETWORK):
-    kinds = {
-        "plain, shifted": ((2,), True),
-        "plain, plain": ((2,), False),
-        "plain, merging, plain": ((1, 1), False),
-    }
-    runs, count = budget.pick(smoke=1, cpu=3), budget.pick(smoke=128, cpu=2048)
-    scores, began = {name: [] for name in kinds}, time.perf_counter()
-    for name, (depths, moves) in kinds.items():
-        for seed in range(runs):
-            seed_everything(seed)
-            sizes = {"image_size": 16, "patch_size": 2, "in_channels": 1, "window_size": 4, "num_classes": 2}
-            model = SwinTransformer(
-                embed_dim=24, depths=depths, num_heads=(2,) * len(depths), mlp_ratio=2.0, **sizes
-            )
-            for module in model.modules():
-                if isinstance(module, SwinBlock) and not moves:
-                    module.shift_size = 0
-            train = tensor_batches(*two_marks(count, seed), batch_size=32, shuffle=True)
-            test = tensor_batches(*two_marks(1000, 100 + seed), batch_size=250)
-            history = fit(
-                model,
-                train,
-                epochs=4,
-                lr=5e-3,
-                weight_decay=0.01,
-                validation=test,
-                progress=False,
-                seed=seed,
-                device="cpu",
-            )
-            scores[name].append(history.validation_accuracy[-1])
-    print(
-        f"{len(kinds) * runs} runs in {time.perf_counter() - began:.0f} s on {describe_machine()}; budget: {budget}."
-    )
+    kinds = {"plain, shifted": ((2,), True), "plain, plain": ((2,), False)}
+    kinds["plain, merging, plain"] = ((1, 1), False)
+    seeds, count = range(budget.pick(smoke=1, cpu=3)), budget.pick(smoke=128, cpu=2048)
+    began = time.perf_counter()
+    scores = {name: [score(*kind, seed, count) for seed in seeds] for name, kind in kinds.items()}
+    took = time.perf_counter() - began
+    print(f"{len(kinds) * len(seeds)} runs in {took:.0f} s on {describe_machine()}; budget: {budget}.")
 
 # %%
 if ready(*NETWORK):
@@ -814,7 +778,7 @@ if ready(*NETWORK):
     fig, axes = plotting.figure(2, 4, height=4.2, width=8.4)
     reach = max(table.abs().max().item() for table in bias_tables)
     ticks = [str(d) if d in (-3, 0, 3) else "" for d in range(-3, 4)]
-    for number, (ax, table) in enumerate(zip(axes.T.flat, bias_tables)):
+    for number, (ax, table) in enumerate(zip(axes.T.flat, bias_tables, strict=True)):
         block, head_number = divmod(number, 2)
         title = f"stage {block // 2 + 1}, block {block % 2 + 1}, head {head_number + 1}"
         # entry (dy, dx) is query minus key; turned round, it shows where the key lies as seen from the query
@@ -855,44 +819,33 @@ for table in tables:
     display(Markdown("\n".join(lines)))
 
 # %%
-fig, axes = plotting.figure(1, 2, height=3.4, width=8.4)
 small_data, large_data = (table["rows"] for table in tables)
-for ax, key, unit in zip(
-    axes, ("flops_G", "throughput"), ("multiply-adds per image (G)", "images per second (one V100)")
-):
-    ax.set_xscale("log")
-    for few, many in zip(small_data, large_data):
-        color = plotting.COLORS["blue" if few["model"] == "Swin-B" else "orange"]
-        ax.annotate(
-            "",
-            (few[key], many["top1"]),
-            (few[key], few["top1"]),
-            arrowprops={"arrowstyle": "-|>", "color": color},
-        )
-        ax.plot(few[key], few["top1"], "o", color=color)
-        ax.plot(many[key], many["top1"], "s", color=color)
-        place, offset = (
-            (many, 8) if few["model"] == "Swin-B" else (few, -26)
-        )  # above the square, or below the circle
+
+
+def arrows(ax, key: str) -> None:
+    """One arrow per network, from its accuracy with ImageNet-1K (circle) to that with 22K (square), over `key`."""
+    for few, many in zip(small_data, large_data, strict=True):
+        swin = few["model"] == "Swin-B"
+        color = plotting.COLORS["blue" if swin else "orange"]
+        start, end = (few[key], few["top1"]), (many[key], many["top1"])
+        ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color})
+        ax.plot(*start, "o", color=color)
+        ax.plot(*end, "s", color=color)
         name = f"{few['model']}\n@{few['image_size']}"
-        ax.annotate(
-            name,
-            (few[key], place["top1"]),
-            (0, offset),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=color,
-        )
-    ax.set(xlabel=unit, ylabel="ImageNet-1K top-1 (%)", ylim=(74.5, 88.5))
-    ax.set_xticks(
-        [15, 50, 200] if key == "flops_G" else [30, 100, 300],
-        labels=["15", "50", "200"] if key == "flops_G" else ["30", "100", "300"],
-    )
+        style = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": color}
+        ax.annotate(name, end if swin else start, (0, 8 if swin else -26), **style)
+
+
+fig, axes = plotting.figure(1, 2, height=3.4, width=8.4)
+panels = [("flops_G", "multiply-adds per image (G)", [15, 50, 200])]
+panels += [("throughput", "images per second (one V100)", [30, 100, 300])]
+for ax, (key, unit, ticks) in zip(axes, panels, strict=True):
+    ax.set(xscale="log", xlabel=unit, ylabel="ImageNet-1K top-1 (%)", ylim=(74.5, 88.5))
+    arrows(ax, key)
+    ax.set_xticks(ticks, labels=[str(tick) for tick in ticks])
     ax.minorticks_off()
     ax.margins(x=0.18)
-axes[0].set_title("circle: ImageNet-1K only")
-axes[1].set_title("square: with ImageNet-22K")
+axes[0].set_title("circle: ImageNet-1K only · square: with 22K")
 alt = "Top-1 accuracy against FLOPs and against throughput, an arrow per network from ImageNet-1K to 22K. The ViTs' arrows are long and change places; Swin's are short and stay on top."
 plotting.show(fig, alt=alt)
 

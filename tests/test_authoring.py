@@ -173,7 +173,7 @@ def test_wrong_markers_are_refused(source, change, words):
 
 def test_tidy_removes_noise():
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("x", metadata={"execution": {"a": 1}})]
+        cells=[nbformat.v4.new_code_cell("x", metadata={"execution": {"iopub.execute_input": "2026-01-01"}})]
     )
     notebook.cells[0].outputs = [
         new_output("stream", name="stderr", text="bar"),

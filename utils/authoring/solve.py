@@ -53,7 +53,9 @@ def execute(
 def tidy(notebook: NotebookNode) -> None:
     """Removes from outputs what says nothing to a reader: progress bars on stderr, widget state, run times of cells, local paths."""
     notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = {"name": "python"}  # the kernel adds versions, which differ by machine
+    notebook.metadata["language_info"] = {
+        "name": "python"
+    }  # the kernel adds versions, which differ by machine
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":

@@ -262,8 +262,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, help="only so many training and test images (smoke test)")
     options = vars(parser.parse_args(arguments))
     path, name, limit = options.pop("out"), options.pop("model"), options.pop("limit")
+    given = sys.argv[1:] if arguments is None else arguments
+    elsewhere = {i for i, word in enumerate(given) if word == "--out" for i in (i, i + 1)}  # says nothing to others
     options["command"] = "python -m utils.experiments.checkpoint " + shlex.join(
-        sys.argv[1:] if arguments is None else arguments
+        word for i, word in enumerate(given) if i not in elsewhere
     )
 
     images = load_images("cifar10", limit=limit and {"train": limit, "test": limit})

@@ -263,7 +263,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = vars(parser.parse_args(arguments))
     path, name, limit = options.pop("out"), options.pop("model"), options.pop("limit")
     given = sys.argv[1:] if arguments is None else arguments
-    elsewhere = {i for i, word in enumerate(given) if word == "--out" for i in (i, i + 1)}  # says nothing to others
+    elsewhere = {
+        i for i, word in enumerate(given) if word == "--out" for i in (i, i + 1)
+    }  # says nothing to others
     options["command"] = "python -m utils.experiments.checkpoint " + shlex.join(
         word for i, word in enumerate(given) if i not in elsewhere
     )

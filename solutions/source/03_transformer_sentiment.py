@@ -381,8 +381,9 @@ if "Transformer" in FACTORIES:
     print(f"{alt}\nWith {len(test)} test sentences, one standard error of an accuracy is {error:.1f} points.")
 
 # %% [markdown]
-# One run each, and a standard error of more than a point: from these two curves nobody can say which model is better. Whoever
-# publishes the better of two single runs reports luck. Two remedies: several seeds, and a comparison that is planned.
+# One run each. Even a gap of several standard errors speaks about these two runs only: the standard error covers the luck of the test
+# sentences, not that of the initial weights and the batches. Whoever publishes the better of two single runs may report luck. Two
+# remedies: several seeds, and a comparison that is planned.
 
 # %% [markdown]
 # ## 7 · A comparison that deserves the name
@@ -470,7 +471,7 @@ for name in ("LSTM", "Transformer"):
 
 # %% [markdown]
 # The parameters of both models are nearly all in the embedding table, which both have. The times were taken while the machine had other
-# work to do, so the smallest of each row is nearest to the truth, and the row's spread shows how far off the others are. A fair
+# work to do, so the smallest of each row is nearest to the truth, and the row's spread shows how far off the others may be. A fair
 # measurement of time interleaves: a step of one model, a step of the other, again and again, so that whatever
 # disturbs one disturbs the other as well.
 
@@ -511,6 +512,13 @@ summary = {name: interval([100 * a for a in values]) for name, values in by_mode
 plotting.bars(ax, summary, xlabel="validation accuracy (%), mean of seeds and 95% t-interval")
 alt = "Validation accuracy: " + ", ".join(f"{name} {mean:.1f} ± {half:.1f} %" for name, (mean, half) in summary.items()) + "."
 plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# With three seeds the 95% interval reaches 4.3 standard errors to each side, so "no decision" is not "no difference": it says that three seeds
+# cannot tell. Look at the training accuracy as well: both models know their training texts far better than new sentences. Neither
+# lacks capacity. Where the LSTM is ahead, one explanation (this notebook does not test it) is that it reads from left to right and meets
+# neighbours first, by construction, while the encoder has to learn from the examples that neighbours matter. That would be an
+# *inductive bias*, the subject of notebook 06. Another explanation is the unequal tuning.
 
 # %% [markdown]
 # ### How much data does each need?
@@ -719,10 +727,11 @@ if "Transformer" in FACTORIES:
 # I look at the curve at 2,000 texts first, not at its right end. The verdict printed for that size names the model that is ahead and
 # whether the interval of the paired differences excludes zero. Where it does not, I would not choose by accuracy at all, but by cost, and say so.
 #
-# Cost: nearly all parameters of both models are the embedding table, so "fewer parameters" is hardly an argument here; the
-# parts that differ are small. Time per epoch is: on a CPU the LSTM's steps wait for each other, while the encoder
-# handles all positions of a sentence at once. The printed seconds per epoch show by how much. With the same time the encoder can be
-# trained longer or tuned more often. On a GPU this gap would widen, since the sequential steps leave most of it idle.
+# Cost: nearly all parameters of both models are the embedding table, so "fewer parameters" is hardly an argument here. For time I
+# trust the interleaved measurement, not the recorded seconds, which differ between seeds by more than the models do. On short
+# sentences and two CPU cores neither model is many times faster than the other, so time does not decide this case. I expected the
+# LSTM, whose steps wait for each other, to be clearly slower; on this machine that is not what was measured. For long texts or a GPU
+# I would measure again before I claim anything.
 #
 # The minimal pairs show what one number hides: a model can be right on four of five sentences and still fail most pairs of a
 # phenomenon, because reviews rarely hinge on it. If the company's comments are full of irony and negation, I would test
@@ -730,7 +739,8 @@ if "Transformer" in FACTORIES:
 #
 # I would change my mind with a pretrained encoder within reach (both models here start from nothing), or with documents
 # instead of sentences. The comparison's weakness: one data set whose training texts are mostly phrases, one size per model,
-# and learning rates from a small grid; the interval covers the luck of seeds, not the luck of these choices.
+# and learning rates from a small grid; the interval covers the luck of seeds, not the luck of these choices. The
+# two models were not tuned with equal effort either, so a lead of a point or two may be the tuner's.
 
 # %% [markdown]
 # ## Summary

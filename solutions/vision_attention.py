@@ -175,7 +175,8 @@ class PixelTransformer(nn.Module):
         self.expected = (in_channels, *image_size)
         num_tokens = image_size[0] * image_size[1]
         self.embedding = nn.Linear(in_channels, dim)
-        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.02) if use_positions else None
+        # of the size of an embedded pixel: positions that start much smaller take many epochs to be noticed
+        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
         self.layers = nn.ModuleList(
             EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
         )

@@ -91,6 +91,25 @@ def test_every_image_has_alt_text(name):
                 assert 'alt="' in tag, f"{cell.id}: an image without alt text"
 
 
+PLACEHOLDER = re.compile(r"^#* ?TEXT-[A-Z]|^#* ?(TODO|FIXME|XXX)\b|@[A-Z]{2,}@|\b[A-Z_]+_HERE\b", re.M)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_placeholder_is_left(name):
+    left = [m[0] for cell in read(build.SOLVED, name).cells for m in PLACEHOLDER.finditer(cell.source)]
+    assert left == []
+
+
+def test_no_placeholder_is_left_in_the_pages():
+    for page in ("README.md", "CONTRIBUTING.md", "data/README.md"):
+        assert PLACEHOLDER.findall((build.ROOT / page).read_text(encoding="utf-8")) == [], page
+
+
+def test_placeholders_would_be_seen():
+    for text in ("TEXT-MAP", "a\n# TODO: write", "reaches @BOW@%", "PAIRS_HERE"):
+        assert PLACEHOLDER.search(text), text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_solved_notebooks_store_no_error(name):
     for cell in read(build.SOLVED, name).cells:

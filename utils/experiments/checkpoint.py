@@ -278,6 +278,8 @@ def main(arguments: list[str] | None = None) -> None:
     module, _, attribute = name.partition(":")
     seed_everything(options["seed"])
     model = getattr(importlib.import_module(module), attribute)(**MODEL)
+    # From zero, whatever the embedding's filters show has been learned: no noise of the start is left in them.
+    nn.init.zeros_(model.patch_embedding.projection.weight)
     path.parent.mkdir(parents=True, exist_ok=True)
     train(model, data, options, path)
 

@@ -139,11 +139,14 @@ if ready("Vocabulary", "collate"):
     for name, batches in in_batches.items():
         cells, real = (sum(v) for v in zip(*((tokens.numel(), int(lengths.sum())) for tokens, lengths, _ in batches)))
         wasted[name] = 100 * (1 - real / cells)
+    typical = {name: sorted((b[0] for b in batches), key=lambda t: t.shape[1])[len(batches) * 3 // 4] for name, batches in in_batches.items()}
+    widest = max(tokens.shape[1] for tokens in typical.values())
     fig, axes = plotting.figure(1, 2, height=2.5)
     for ax, name in zip(axes, in_batches):
-        tokens = sorted((batch[0] for batch in in_batches[name]), key=lambda t: t.shape[1])[len(in_batches[name]) * 3 // 4]
-        plotting.heatmap(ax, (tokens[:40] != 0).float(), title=f"{name}: {wasted[name]:.0f}% padding", xlabel="step", ylabel="sentence", colorbar=False, vmin=0, vmax=1)
-    plotting.show(fig, alt=f"Real tokens (dark) of a batch. Drawn at random, {wasted['drawn at random']:.0f}% of all positions are padding; in batches of like length {wasted['of like length']:.0f}%.")
+        tokens = typical[name]
+        shown = F.pad((tokens[:40] != 0).float(), (0, widest - tokens.shape[1]), value=float("nan"))  # grey: not in the batch
+        plotting.heatmap(ax, shown, title=f"{name}: {wasted[name]:.0f}% padding", xlabel="step", ylabel="sentence", colorbar=False, vmin=0, vmax=1)
+    plotting.show(fig, alt=f"Real tokens (dark) of a batch. Drawn at random, {wasted['drawn at random']:.0f}% of all positions are padding; in batches of like length {wasted['of like length']:.0f}%, and the rows are shorter.")
 
 # %% [markdown]
 # Every padded position costs as much time as a word and teaches nothing. So the course's `Batches` puts sentences of *like* length

@@ -11,10 +11,10 @@ from utils.checks.observe import observe
 from utils.checks.spec import Exercise
 
 
-def build(exercise: Exercise) -> Fixture:
-    """Cases of the public seed, what the reference gives, and what every known mistake looks like on them."""
+def build(exercise: Exercise, seed: int = fixtures.PUBLIC_SEED) -> Fixture:
+    """Cases of a seed, what the reference gives, and what every known mistake looks like on them."""
     reference, module = answers.reference(exercise), answers.reference_module(exercise)
-    fixture = fixtures.prepare(exercise, reference, fixtures.PUBLIC_SEED)
+    fixture = fixtures.prepare(exercise, reference, seed)
     mistakes = []
     for wrong in answers.bank(exercise).wrongs:
         attempt = wrong.build(reference, module)

@@ -56,12 +56,8 @@ def prepare(exercise: Exercise, reference: Any, seed: int) -> Fixture:
     for index, drawn in enumerate(exercise.cases(Draw(seed))):
         draw = Draw(seed + 7919 * (index + 1))
         case = replace(drawn, exercise=exercise)
-        if (
-            exercise.kind == "module"
-            and exercise.observe is None
-            or (exercise.kind == "module" and case.weights is None)
-        ):
-            case = replace(case, weights=case.weights or draw_weights(exercise, reference, case, draw))
+        if exercise.kind == "module" and case.weights is None:
+            case = replace(case, weights=draw_weights(exercise, reference, case, draw))
         first = _must_see(exercise, reference, case)
         if exercise.gradients:
             floats = [name for name in exercise.outputs if name in first and first[name].is_floating_point()]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from utils.authoring import answers
 from utils.checks import fixtures
-from utils.checks.engine import Result, examine
+from utils.checks.engine import examine
 from utils.checks.spec import Exercise
 
 FRESH_SEEDS = (11, 4242)  # beside the public one: the grader's cases come from seeds that nobody has seen
@@ -61,10 +61,10 @@ def measure(exercise: Exercise) -> Rates:
             )
         else:
             rates.killed += 1
-        if said(result) == wrong.sentence:
+        if result.diagnosis == wrong.sentence:
             rates.diagnosed += 1
         else:
-            rates.complaints.append(f"not diagnosed: {wrong.name} -> {said(result) or 'nothing'}")
+            rates.complaints.append(f"not diagnosed: {wrong.name} -> {result.diagnosis or 'nothing'}")
     rights = [("the reference", reference)] + [
         (right.name, right.build(reference, module)) for right in bank.rights
     ]
@@ -82,11 +82,6 @@ def measure(exercise: Exercise) -> Rates:
             f"the bank is small: {rates.wrong} wrong (at least 5), {rates.right - 1} alternative right (at least 3)"
         )
     return rates
-
-
-def said(result: Result) -> str:
-    """The sentence that names the mistake: the diagnosis."""
-    return result.diagnosis
 
 
 def table(all_rates: list[Rates]) -> str:

@@ -78,7 +78,7 @@ def drop_capabilities() -> None:
 
 # --- seccomp -----------------------------------------------------------------------------------------------
 
-_NUMBERS = {  # name: (x86_64, aarch64); None where an architecture lacks it
+_NUMBERS = {  # name: (x86_64, aarch64)
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "process_madvise": (440, 440),
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97), "setns": (308, 268),
     "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
@@ -90,17 +90,13 @@ _NUMBERS = {  # name: (x86_64, aarch64); None where an architecture lacks it
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "acct": (163, 89), "syslog": (103, 116),
     "quotactl": (179, 60), "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171),
     "personality": (135, 92), "lookup_dcookie": (212, 18), "vhangup": (153, 58), "kcmp": (312, 272), "pidfd_getfd": (438, 438),
-    "memfd_secret": (447, 447), "setrlimit": (160, 164), "socketpair": (None, None),
+    "memfd_secret": (447, 447),
 }  # fmt: skip
 _MACHINE = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
-SYSCALLS = {
-    name: pair[_MACHINE]
-    for name, pair in _NUMBERS.items()
-    if _MACHINE is not None and pair[_MACHINE] is not None
-}
+SYSCALLS = {name: pair[_MACHINE] for name, pair in _NUMBERS.items() if _MACHINE is not None}
 SYSCALLS |= {"capset": (126, 91)[_MACHINE], "socket": (41, 198)[_MACHINE]} if _MACHINE is not None else {}
 _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
-FORBIDDEN = tuple(name for name in SYSCALLS if name not in ("capset", "socket", "setrlimit"))
+FORBIDDEN = tuple(name for name in SYSCALLS if name not in ("capset", "socket"))
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050001  # refuse: EPERM
 

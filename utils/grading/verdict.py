@@ -7,12 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from utils.authoring import answers
+from utils.authoring import expected
 from utils.checks import fixtures
 from utils.checks.compare import Finding, compare
 from utils.checks.engine import diagnose
-from utils.checks.fixtures import Fixture, Mistake
-from utils.checks.observe import Problem, observe
+from utils.checks.observe import Problem
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Exercise, Seen
 from utils.grading import wire
@@ -61,7 +60,7 @@ class Examiner:
     def __init__(self, notebook: str, seed: int) -> None:
         self.notebook = notebook
         self.exercises = {exercise.name: exercise for exercise in exercises_of(notebook)}
-        self.fixtures = {name: _hidden(exercise, seed) for name, exercise in self.exercises.items()}
+        self.fixtures = {name: expected.build(exercise, seed) for name, exercise in self.exercises.items()}
 
     def request(
         self, stand_ins: dict[str, list[str]] | None = None
@@ -82,7 +81,7 @@ class Examiner:
             checks.append({"exercise": name, "cases": cases, "stand_ins": list(others)})
         return checks, tensors
 
-    def judge(self, payload: bytes, substitutes: tuple[str, ...] = ()) -> Verdict | None:
+    def judge(self, payload: bytes) -> Verdict | None:
         """The verdict on one frame that came out of a sandbox; None if it is no answer to any exercise here."""
         try:
             message, tensors = wire.unpack(payload)
@@ -90,7 +89,7 @@ class Examiner:
             outcomes = _outcomes(message, tensors, len(self.fixtures[exercise.name].cases))
         except (wire.BadFrame, KeyError, TypeError, ValueError):
             return None
-        return self._verdict(exercise, outcomes, substitutes)
+        return self._verdict(exercise, outcomes)
 
     def missing(self, name: str, sentence: str) -> Verdict:
         """The verdict where no answer came."""
@@ -99,20 +98,16 @@ class Examiner:
             name, 0.0, exercise.points, 0, len(self.fixtures[name].cases), "missing", sentence=sentence
         )
 
-    def _verdict(
-        self, exercise: Exercise, outcomes: list[Seen | Problem], substitutes: tuple[str, ...]
-    ) -> Verdict:
+    def _verdict(self, exercise: Exercise, outcomes: list[Seen | Problem]) -> Verdict:
         fixture = self.fixtures[exercise.name]
         findings: list[Finding | None] = []
-        for case, expected, outcome in zip(fixture.cases, fixture.expected, outcomes, strict=True):
+        for case, wanted, outcome in zip(fixture.cases, fixture.expected, outcomes, strict=True):
             if isinstance(outcome, Problem):
                 findings.append(Finding(outcome.kind, outcome.sentence))
             else:
-                findings.append(compare(exercise, case, expected, outcome))
+                findings.append(compare(exercise, case, wanted, outcome))
         right = sum(finding is None for finding in findings)
-        base = Verdict(
-            exercise.name, 0.0, exercise.points, right, len(findings), "passed", substitutes=substitutes
-        )
+        base = Verdict(exercise.name, 0.0, exercise.points, right, len(findings), "passed")
         if right == len(findings):
             return replace(base, points=float(exercise.points))
         index, first = next((i, f) for i, f in enumerate(findings) if f is not None)
@@ -125,18 +120,6 @@ class Examiner:
             sentence=first.sentence,
             diagnosis=diagnose(fixture, outcomes) if state == "failed" else "",
         )
-
-
-def _hidden(exercise: Exercise, seed: int) -> Fixture:
-    """Cases of the secret seed with what the reference gives, and the known mistakes' looks on them."""
-    reference, module = answers.reference(exercise), answers.reference_module(exercise)
-    fixture = fixtures.prepare(exercise, reference, seed)
-    mistakes = []
-    for wrong in answers.bank(exercise).wrongs:
-        attempt = wrong.build(reference, module)
-        looks = [fixtures.fingerprint(observe(attempt, case)) for case in fixture.cases]
-        mistakes.append(Mistake(wrong.name, wrong.sentence, looks))
-    return replace(fixture, mistakes=mistakes)
 
 
 def _outcomes(message: dict[str, Any], tensors: dict[str, Tensor], count: int) -> list[Seen | Problem]:

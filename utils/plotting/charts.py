@@ -154,7 +154,9 @@ def _make_room(ax, values: np.ndarray) -> None:
         left, right = (max(left, share), right) if value < 0 else (left, max(right, share))
     low, high = ax.get_xlim()
     span = (high - low) / max(1 - left - right, 0.3)
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]  # none in the room for labels: no 120 %
     ax.set_xlim(low - left * span, high + right * span)
+    ax.set_xticks(ticks)
 
 
 def heatmap(

@@ -33,6 +33,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -659,6 +660,36 @@ if ready("ViT", "load_pretrained", "SelfAttention"):
         fig,
         alt=f"Three images, and for {heads} heads of block {layer} where the class token looks: the heads differ.",
     )
+
+# %% [markdown]
+# Every patch asks, not only CLS. Choose a picture, a block, a head and a patch (the framed one), and see where it looks. Heads of the
+# first blocks often have a fixed place to look at, whatever the picture; later ones depend on what is there. Do you find one of each?
+
+# %%
+if ready("ViT", "load_pretrained", "SelfAttention"):
+    every = viewed.attention_maps(inputs[sure[:4]])  # (L, 4, H, N + 1, N + 1)
+    side = viewed.patch_embedding.patch_size
+
+    def look(picture, block, head, patch):
+        row, column = divmod(patch, viewed.grid[1])
+        fig, (left, right) = plotting.figure(1, 2, width=5.8, height=2.7)
+        left.imshow(pixels[sure[picture]].permute(1, 2, 0))
+        frame = {"fill": False, "edgecolor": plotting.COLORS["orange"], "linewidth": 2}
+        left.add_patch(plt.Rectangle((column * side - 0.5, row * side - 0.5), side, side, **frame))
+        left.set_axis_off()
+        weights = every[block, picture, head, 1 + patch, 1:].view(viewed.grid)
+        plotting.heatmap(right, weights, title=f"block {block}, head {head}", label="attention weight")
+        right.plot(column, row, "s", color=plotting.COLORS["orange"], markerfacecolor="none")
+        return fig
+
+    def where(picture, block, head, patch):
+        weights = every[block, picture, head, 1 + patch, 1:]
+        (row, column), (y, x) = divmod(patch, viewed.grid[1]), divmod(int(weights.argmax()), viewed.grid[1])
+        return f"Block {block}, head {head}: the patch in row {row}, column {column} looks most at row {y}, column {x} ({weights.max():.0%})."
+
+    layers, _, heads, tokens = every.shape[:4]
+    plotting.explore(look, where, picture=range(4), block=range(layers), head=range(heads), patch=range(tokens - 1),
+                     start={"patch": (tokens - 1) // 2 - viewed.grid[1] // 2})  # fmt: skip
 
 # %% [markdown]
 # ### Through all layers: attention rollout

@@ -5,10 +5,11 @@
     plotting.show(fig, alt="Test accuracy per epoch: the ResNet is ahead of the ViT throughout.")
 
 `theme` holds colours, fonts and `figure`; `charts` plots of numbers; `sketches` sentences and flow diagrams;
-`display` puts the result on the page.
+`display` puts the result on the page, `explore` with controls.
 """
 
 from utils.plotting.charts import bars, heatmap, images, lines
+from utils.plotting.controls import explore
 from utils.plotting.display import mimebundle, show
 from utils.plotting.sketches import TokenStrip, flow, tokens
 from utils.plotting.theme import COLORS, figure, palette, readable
@@ -17,6 +18,7 @@ __all__ = [
     "COLORS",
     "TokenStrip",
     "bars",
+    "explore",
     "figure",
     "flow",
     "heatmap",

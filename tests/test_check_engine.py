@@ -333,3 +333,14 @@ def test_draw_is_seeded_and_masks_are_mixed():
     assert mask.any(-1).all()
     assert not mask.all(-1).any()
     assert (Draw(1).normal(1000) < 0).any()
+
+
+def test_ready_asks_for_what_the_answer_calls(monkeypatch, capsys):
+    """A block whose check passed with a stand-in for the attention must not run with the student's own, wrong one."""
+    monkeypatch.setattr(engine, "PASSED", {"ViTBlock": None})
+    assert not engine.ready("ViTBlock")
+    assert "waits for SelfAttention:" in capsys.readouterr().out
+    monkeypatch.setattr(engine, "PASSED", {"ViTBlock": None, "SelfAttention": None})
+    assert engine.ready("ViTBlock")
+    monkeypatch.setattr(engine, "PASSED", {"TransformerEncoder": None})
+    assert engine.ready("TransformerEncoder"), "what an earlier notebook built comes by reuse()"

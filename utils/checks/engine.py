@@ -141,13 +141,25 @@ def check(attempt: Any, name: str = "") -> None:
 def ready(*names: str) -> bool:
     """Whether these exercises have passed their checks in this session; if not, one calm line says which are missing.
 
+    What an answer calls has to have passed too: a check that stood in for it proves nothing about the student's own.
+
     Args:
         names: exercises' names.
     """
-    missing = [name for name in names if name not in PASSED]
+    missing = [name for name in _with_what_they_use(names) if name not in PASSED]
     if missing:
         print(f"This cell waits for {', '.join(missing)}: once the check above passes, run it again.")
     return not missing
+
+
+def _with_what_they_use(names: tuple[str, ...]) -> list[str]:
+    """The names and, before each, the exercises of the same notebook that its answer calls, however deep."""
+    order: dict[str, None] = {}
+    for name in names:
+        exercise = find(name)
+        below = tuple(used for used in exercise.uses if find(used).notebook == exercise.notebook)
+        order |= dict.fromkeys([*_with_what_they_use(below), name])
+    return list(order)
 
 
 def reuse(name: str) -> Any:

@@ -70,7 +70,7 @@ def profile(model: nn.Module, *inputs: tuple[int, ...] | Tensor, **kwargs: Any) 
     on_meta = {id(value): torch.empty_like(value, device="meta") for value in state.values()}
     state = {name: on_meta[id(value)] for name, value in state.items()}  # what was shared stays shared
 
-    counter = FlopCounterMode(display=False, depth=None)
+    counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]  # None: no limit
     with (
         _eval(model),
         _no_fast_path(),

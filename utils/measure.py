@@ -119,12 +119,11 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> PowerLaw:
     Raises:
         ValueError: fewer than two points, or a value that is not positive.
     """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(x) < 2 or len(x) != len(y) or min(x.min(), y.min()) <= 0:
+    if len(x) < 2 or len(x) != len(y) or min(*x, *y) <= 0:
         raise ValueError(f"a power law needs two or more pairs of positive numbers, got x={x}, y={y}")
     from scipy.stats import t
 
-    u, v = np.log(x), np.log(y)
+    u, v = np.log(np.asarray(x, dtype=float)), np.log(np.asarray(y, dtype=float))
     slope, intercept = np.polyfit(u, v, 1)
     free = len(x) - 2
     half = math.nan

@@ -42,8 +42,8 @@ class Vocabulary:
 
 def collate(batch: Sequence[tuple[Sequence[int], int]], pad: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """`torch.nn.utils.rnn.pad_sequence` with lengths and labels."""
-    rows, labels = zip(*batch, strict=True)
-    rows = [torch.tensor(row, dtype=torch.long) for row in rows]
+    rows = [torch.tensor(row, dtype=torch.long) for row, _ in batch]
+    labels = [label for _, label in batch]
     lengths = torch.tensor([row.numel() for row in rows])
     return pad_sequence(rows, batch_first=True, padding_value=pad), lengths, torch.tensor(labels)
 
@@ -70,8 +70,8 @@ class LSTM(nn.LSTM):
         if lengths is None or bool((lengths == x.shape[1]).all()):
             return super().forward(x)
         packed = pack_padded_sequence(x, lengths.cpu().clamp(min=1), batch_first=True, enforce_sorted=False)
-        outputs, (h, c) = super().forward(packed)
-        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+        packed, (h, c) = super().forward(packed)
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
         empty = (lengths == 0)[:, None].to(x.device)  # packing refuses them: they were given one step
         return outputs.masked_fill(empty[:, None], 0.0), (
             h.masked_fill(empty, 0.0),

@@ -68,7 +68,9 @@ class SelfAttention(nn.MultiheadAttention):
 
     def weights(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, H, N, N)."""
-        return super().forward(x, x, x, average_attn_weights=False)[1]
+        _, weights = super().forward(x, x, x, average_attn_weights=False)
+        assert weights is not None
+        return weights
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""

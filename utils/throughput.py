@@ -140,7 +140,8 @@ def shares(model: nn.Module, images: Tensor, *, repeats: int = 5, bf16: bool = F
                 total[kind] += clock.seconds(pair)
             for kind, value in total.items():
                 times[kind].append(value)
-    macs, moved = defaultdict(int), defaultdict(int)
+    macs: dict[str, int] = defaultdict(int)
+    moved: dict[str, int] = defaultdict(int)
     for kind, count, size, _ in clock.records:
         macs[kind] += count
         moved[kind] += size
@@ -182,7 +183,7 @@ class _Residual(nn.Module):
         self.second = nn.Sequential(
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels)
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels_in != channels:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)

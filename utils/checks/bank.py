@@ -104,7 +104,7 @@ def source_of(attempt: Any) -> str:
     """
     functions = [attempt, *vars(attempt).values()] if inspect.isclass(attempt) else [attempt]
     line = max(f.__code__.co_firstlineno for f in functions if hasattr(f, "__code__"))
-    lines = linecache.getlines(inspect.getsourcefile(attempt))
+    lines = linecache.getlines(inspect.getsourcefile(attempt) or "")
     kinds = (ast.ClassDef, ast.FunctionDef)
     node = next(
         node

@@ -10,7 +10,7 @@ import copy
 import inspect
 import linecache
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
@@ -180,12 +180,13 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
     module.load_state_dict({key: value.clone() for key, value in weights.items()}, strict=False)
 
 
-def name_outputs(result: Any, exercise: Exercise) -> dict[str, Tensor]:
+def name_outputs(result: Any, exercise: Exercise | None) -> dict[str, Tensor]:
     """The returned values under their names; numbers, strings and lists of numbers become tensors; None is left out of several.
 
     Raises:
         ObservationError: None, a NumPy array, the wrong number of values, or something that is no tensor.
     """
+    assert exercise is not None, "a case belongs to an exercise once its cases are drawn"
     names = exercise.outputs
     if result is None:
         raise ObservationError(
@@ -208,7 +209,7 @@ def name_outputs(result: Any, exercise: Exercise) -> dict[str, Tensor]:
     }
 
 
-def gradients(outputs: dict[str, Tensor], case: Case, leaves: dict[str, Tensor]) -> Seen:
+def gradients(outputs: dict[str, Tensor], case: Case, leaves: Mapping[str, Tensor]) -> Seen:
     """Gradients of `sum(output * cotangent)` for the leaves that it reaches, as `grad:<leaf>`.
 
     Outputs whose shape is not the cotangent's are left out: the comparison says so first.

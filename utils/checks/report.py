@@ -90,13 +90,12 @@ def table(all_rates: list[Rates]) -> str:
     rows = [head, "-" * len(head)]
     for r in all_rates:
         rows.append(_row(r.exercise.name, r.wrong, r.killed, r.diagnosed, r.right, r.rejected, r.seconds))
-    total = [
-        sum(getattr(r, name) for r in all_rates)
-        for name in ("wrong", "killed", "diagnosed", "right", "rejected")
-    ]
+    columns = ("wrong", "killed", "diagnosed", "right", "rejected")
+    wrong, killed, diagnosed, right, rejected = (sum(getattr(r, name) for r in all_rates) for name in columns)
+    seconds = [s for r in all_rates for s in r.seconds]
     rows += [
         "-" * len(head),
-        _row(f"all {len(all_rates)}", *total, [s for r in all_rates for s in r.seconds]),
+        _row(f"all {len(all_rates)}", wrong, killed, diagnosed, right, rejected, seconds),
     ]
     return "\n".join(rows)
 

@@ -45,7 +45,7 @@ def decode(files: list[bytes], size: int, title: str = "images") -> tuple[np.nda
         for index in range(start, min(start + CHUNK, len(files))):
             try:
                 with Image.open(io.BytesIO(files[index])) as image:
-                    seen.add(image.format)
+                    seen.add(image.format or "unknown")
                     picture = image.convert("RGB")
             except (OSError, TypeError) as error:
                 raise DataError(f"{title}: image {index} can't be decoded ({error})") from error
@@ -83,7 +83,7 @@ def save_cached(path: Path, arrays: dict[str, np.ndarray]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
             temporary = Path(file.name)
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
         temporary.replace(path)
     except OSError:
         if temporary is not None:

@@ -248,13 +248,8 @@ class Writer:
                 "contrast", (subject, be, self.adjective_phrase(-want), "but", self.adjective_phrase(want))
             )
         if draw < 0.68:
-            sides = (
-                "although",
-                self.statement(-want, first_is_part),
-                ",",
-                self.statement(want, second_is_part),
-            )
-            return Node("contrast", sides)
+            first, second = self.statement(-want, first_is_part), self.statement(want, second_is_part)
+            return Node("contrast", ("although", first, ",", second))
         if draw < 0.84:
             sides = (
                 self.statement(want, first_is_part),

@@ -112,8 +112,8 @@ def bars(ax, values: dict, *, xlabel: str | None = None, colors=None) -> None:
         colors: name -> colour, a list, or one colour for all; default: one colour for all.
     """
     names = readable(values)
-    pairs = [value if isinstance(value, (tuple, list)) else (value, math.nan) for value in values.values()]
-    pairs = np.array(pairs, dtype=float).reshape(-1, 2)
+    given = [value if isinstance(value, (tuple, list)) else (value, math.nan) for value in values.values()]
+    pairs = np.array(given, dtype=float).reshape(-1, 2)
     chosen = list(_colors(values, COLORS[0] if colors is None else colors).values())
     rows = np.arange(len(names))[::-1]
     ax.barh(rows, pairs[:, 0], color=chosen, height=0.66, zorder=2)

@@ -5,6 +5,7 @@ import html
 import io
 import sys
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -63,7 +64,7 @@ def check_alt(alt: str) -> str:
 def png(fig: Figure, *, dpi: int | None = None) -> bytes:
     """The figure as a PNG with at most 256 colours (about a third of the size of full colour)."""
     pictures = fig.findobj(AxesImage)
-    photos = any(picture.get_array().ndim == 3 for picture in pictures)
+    photos = any(np.asarray(picture.get_array()).ndim == 3 for picture in pictures)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=dpi or (PHOTO_DPI if photos else DPI))
     picture = Image.open(buffer).convert("RGB")

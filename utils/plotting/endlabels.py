@@ -16,13 +16,15 @@ class EndLabel(Annotation):
         group.append(self)
 
     def update_positions(self, renderer) -> None:
-        _ = self.axes.viewLim  # settles a pending autoscale, on which the position depends
+        _ = self.axes and self.axes.viewLim  # settles a pending autoscale, on which the position depends
         self._spread()
         super().update_positions(renderer)
 
     def _spread(self) -> None:
         labels = [label for label in self.group if label.axes is not None]
-        points_per_pixel = 72 / self.get_figure(root=True).dpi
+        root = self.get_figure(root=True)
+        assert root is not None, "labels are drawn, so they are in a figure"
+        points_per_pixel = 72 / root.dpi
         anchors = (
             np.array([label.axes.transData.transform(label.xy)[1] for label in labels]) * points_per_pixel
         )

@@ -19,6 +19,7 @@ from functools import lru_cache
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
@@ -149,7 +150,7 @@ def apply_theme() -> None:
             "grid.linewidth": 0.8,
             "axes.axisbelow": True,
             "lines.linewidth": 1.9,
-            "axes.prop_cycle": matplotlib.cycler(color=list(COLORS)),
+            "axes.prop_cycle": cycler(color=list(COLORS)),
             "axes.unicode_minus": False,
             "legend.frameon": False,
         }
@@ -170,8 +171,8 @@ def figure(rows: int = 1, cols: int = 1, *, width: float = 7.2, height: float | 
         raise ValueError(f"A figure needs at least one row and one column; got {rows} x {cols}.")
     if height is None:
         height = rows * min(max(width / cols * 0.7, 2.1), 3.4)
-    fig = Figure(figsize=(width, height), layout="constrained")
-    fig.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.06)
+    fig = Figure(figsize=(width, height))
+    fig.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.06)
     return fig, fig.subplots(rows, cols)
 
 
@@ -204,7 +205,7 @@ def darker(color, ratio: float = 4.5) -> str:
     rgb = np.asarray(to_rgb(color))
     while contrast(rgb, BACKGROUND) < ratio:
         rgb = rgb * 0.96
-    return to_hex(rgb)
+    return to_hex(tuple(rgb))
 
 
 apply_theme()

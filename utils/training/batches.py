@@ -114,4 +114,4 @@ def count_batches(batches, batches_of: Callable) -> int:
         raise ValueError(
             "train_batches has no length: give a list, a DataLoader, or a function epoch -> batches."
         )
-    return max(1, sum(1 for _ in countable))
+    return max(1, sum(1 for _ in batches_of(0)))

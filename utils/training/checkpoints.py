@@ -21,7 +21,7 @@ def save(path, settings, model, optimizer, history) -> None:
         "rng": {
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "numpy": [kind, torch.from_numpy(key.astype(np.int64)), *rest],
+            "numpy": [kind, torch.from_numpy(np.asarray(key).astype(np.int64)), *rest],
             "python": [python[0], list(python[1]), python[2]],
         },
     }

@@ -182,7 +182,8 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.op
     bias.
     """
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))}
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_weight = parameter.ndim >= 2 and "weight" in name.rsplit(".", 1)[-1]
         if parameter.requires_grad:

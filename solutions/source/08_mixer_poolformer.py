@@ -1,0 +1,728 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 08 · MLP-Mixer and PoolFormer: is attention all you need?
+#
+# A Transformer block does two things in turn. Attention lets tokens exchange information; the MLP then works on
+# each token by itself. Since 2021 people have put other things in the place of attention, simpler and simpler
+# ones: an MLP along the tokens (MLP-Mixer), a plain average of the neighbours (PoolFormer), a random matrix, and
+# in the end nothing at all. Surprisingly much kept working. In this notebook you build these networks, and then
+# run the experiment that the question asks for: one architecture, six token mixers, everything else the same.
+#
+# **Goals.** After this notebook you can
+#
+# - say which part of a block moves information between tokens and which within them, and prove it by gradients;
+# - build MLP-Mixer, with the published sizes, and explain why it can do without positions and why it is tied to
+#   one image size;
+# - build PoolFormer from a block that takes *any* token mixer;
+# - compare token mixers fairly, with intervals, and tell what an experiment shows from what it does not.
+#
+# **You need** the pre-norm block (notebook 01) and patches (notebook 05). Windowed attention is taken from your
+# notebook 07 where it passes its checks, else from the library's stand-in.
+#
+# **Time.** About two hours of reading and coding. The cells are sized to run in under four minutes together on a CPU
+# with two cores (a GPU changes little, the models are small); those that train say how long they took.
+
+# %%
+import re
+import time
+from collections import OrderedDict
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from utils import plotting
+from utils.budget import current_budget, describe_machine
+from utils.channel_mlp import ChannelMLP
+from utils.checks import check, ready, reuse
+from utils.data import load_images
+from utils.experiments import plots, results, statistics
+from utils.experiments.declare import find
+from utils.experiments.live import run_live
+from utils.macs import profile
+from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.training import count_parameters, fit, seed_everything, tensor_batches
+
+budget = current_budget()
+print(f"Budget: {budget}. Machine: {describe_machine()}.")
+
+# %% [markdown]
+# ## 1 · Two directions
+#
+# Write the tokens of one image as a table: $N$ rows, one per token, and $D$ columns, one per channel. A layer can
+# work along the rows or along the columns of this table.
+#
+# - **Channel mixing** takes a *row*: all channels of one token. The same function for every token. That is the
+#   MLP of a Transformer block, and the 1 x 1 convolution of a CNN.
+# - **Token mixing** takes a *column*: one channel of all tokens. The same function for every channel. Attention is
+#   nearly of this kind (its weights depend on all channels), a depthwise convolution is.
+
+# %%
+N, D = 6, 9
+fig, axes = plotting.figure(1, 2, height=2.7, width=7.6)
+for ax, (title, where) in zip(axes, [("channel mixing: along a row", (2, slice(None))),
+                                     ("token mixing: along a column", (slice(None), 4))], strict=True):
+    table = torch.zeros(N, D)
+    table[where] = 1.0
+    plotting.heatmap(ax, table, xlabel="channel (D)", ylabel="token (N)", title=title, colorbar=False)
+alt = "The same table of 6 tokens by 9 channels twice: left one row is shaded, right one column."
+plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# ## 2 · The Mixer block
+#
+# Tolstikhin et al. (2021) use the simplest thing that works along a line of numbers, a two-layer MLP, in both
+# directions. With $X: (N, D)$
+#
+# $$U = X + \big(W_2\, \sigma(W_1\, \mathrm{LN}(X))\big), \qquad W_1: (D_S, N),\; W_2: (N, D_S),$$
+# $$Y = U + \sigma(\mathrm{LN}(U)\, W_3)\, W_4, \qquad\qquad W_3: (D, D_C),\; W_4: (D_C, D),$$
+#
+# with $\sigma$ = GELU, and biases left out of the formula. Look at the sides: a matrix on the *left* of $X$
+# combines rows, so it mixes tokens; a matrix on the *right* combines columns, so it mixes channels. `nn.Linear`
+# works on the last axis only. For the first MLP the table has to be turned.
+
+# %% [markdown] exercise="MixerBlock"
+# Build both MLPs with the small helper `mlp(width, hidden)` that is given, then the block. Pre-norm, as in
+# notebook 01: normalise, mix, add.
+#
+# <details><summary>Hint</summary>
+#
+# `(B, N, D)` to `(B, D, N)` is a transposition, not a `reshape`. And back again before you add.
+# </details>
+
+# %% [markdown]
+# Who influences whom? Change one number of the input, token 2, channel 4, and see which outputs of each MLP
+# change.
+
+# %%
+if ready("MixerBlock"):
+    seed_everything(0)
+    block = MixerBlock(num_tokens=N, dim=D, token_hidden=12, channel_hidden=20)
+    x = torch.randn(1, N, D)
+    other = x.clone()
+    other[0, 2, 4] += 1.0
+    along = {"mlp_channels": lambda t: block.mlp_channels(t), "mlp_tokens": lambda t: block.mlp_tokens(t.mT).mT}
+    fig, axes = plotting.figure(1, 2, height=2.7, width=7.6)
+    with torch.no_grad():
+        moved = {name: (call(other) - call(x))[0].abs() for name, call in along.items()}
+    for ax, (name, change) in zip(axes, moved.items(), strict=True):
+        plotting.heatmap(ax, change, xlabel="channel", ylabel="token", title=f"change by {name}")
+        ax.plot(4, 2, "o", color=plotting.COLORS["orange"])
+    rows, columns = ((change > 0).nonzero().unique(dim=0) for change in moved.values())
+    said = f"the channel MLP changes token {rows[:, 0].unique().tolist()} only, the token MLP channel {columns[:, 1].unique().tolist()} only"
+    plotting.show(fig, alt=f"Change of the output when token 2, channel 4 (dot) changes: {said}.")
+    print(said[0].upper() + said[1:] + ".")
+
+# %% [markdown] predict="positions"
+# A Transformer without positions does not notice when its tokens are shuffled: the outputs are shuffled in the
+# same way, nothing else happens (notebook 01). Mixer has no position embedding either. Shuffle the tokens of a
+# Mixer block: what will happen, and why? And what, if the image had a few patches more?
+
+# %%
+if ready("MixerBlock"):
+    seed_everything(1)
+    x, order = torch.randn(2, N, D), torch.randperm(N)
+    attention = nn.MultiheadAttention(D, 3, batch_first=True)
+    with torch.no_grad():
+        for name, layer in {"attention": lambda t: attention(t, t, t)[0], "Mixer block": block}.items():
+            apart = (layer(x[:, order]) - layer(x)[:, order]).abs().max()
+            print(f"{name:>12}: shuffle, then layer, against layer, then shuffle: largest difference {apart:.1e}")
+    try:
+        block(torch.randn(2, N + 1, D))
+    except ValueError as error:
+        print(f"One token more: {error}.")
+
+# %% [markdown]
+# The token MLP has a weight for every *pair of positions*, so it knows positions by construction, and needs none
+# added. The price is on the same bill: the number of tokens is built in. And nothing says that what is learned
+# for one place holds for another; a convolution knows that, and so, with its bias per offset, does Swin.
+
+# %% [markdown]
+# ## 3 · MLP-Mixer
+#
+# Patches, a stack of blocks, a norm, the mean over the tokens, a linear head. You have built all of it before.
+
+# %% [markdown] exercise="MLPMixer"
+# Build the stack for the number of tokens that the image and patch size give, the norm, and the head (none, that
+# is `nn.Identity`, for `num_classes=0`). In `forward`, `self.embed` is given.
+
+# %%
+if ready("MixerBlock", "MLPMixer"):
+    print("model        parameters (M)   GMACs    of which token MLPs")
+    for name in budget.pick(smoke=("mixer_s_16",), cpu=("mixer_s_16", "mixer_b_16", "mixer_l_16")):
+        with torch.device("meta"):  # shapes without data: nothing is drawn or stored
+            model = MLPMixer.from_config(name)
+        cost = profile(model, (1, 3, 224, 224))
+        mixing = sum(macs for part, macs in cost.by_module.items() if part.endswith("mlp_tokens"))
+        parameters = sum(p.numel() for part, p in model.named_parameters() if "mlp_tokens" in part)
+        print(
+            f"{name}        {cost.parameters / 1e6:6.2f}       {cost.macs / 1e9:6.3f}    "
+            f"{parameters / cost.parameters:.0%} of the parameters, {mixing / cost.macs:.0%} of the MACs"
+        )
+
+# %% [markdown]
+# Mixer-S/16 has 18.53 million parameters and 3.777 GMACs, ViT-S/16 (notebook 05) 22.05 million and 4.599. Both
+# spend most of it on the *channel* MLPs. Keep that in mind for section 7: when attention is exchanged, the larger
+# part of the network stays.
+#
+# ### What do the token MLPs learn?
+#
+# We train a small one on a part of CIFAR-10. Its first layer's rows are filters over the 8 x 8 grid of patches:
+# 64 weights each, that start as noise.
+
+# %%
+limit = budget.pick(smoke={"train": 256, "test": 200}, cpu={"train": 6_000, "test": 1_000}, gpu=None)
+data = load_images("cifar10", limit=limit)
+print(data)
+train = tensor_batches(data.train.images, data.train.labels, batch_size=100, shuffle=True)
+test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
+
+# %% [markdown] predict="filters"
+# What will these filters look like after training: like noise, like local blobs, like waves over the whole grid?
+# No one has told the network which patches are neighbours.
+
+# %%
+if ready("MixerBlock", "MLPMixer"):
+    seed_everything(0)
+    sizes = {"image_size": 32, "patch_size": 4, "token_hidden": 64, "num_classes": len(data.label_names)}
+    sizes |= {"dim": budget.pick(smoke=16, cpu=64), "depth": budget.pick(smoke=1, cpu=3), "channel_hidden": 128}
+    mixer = MLPMixer(**sizes)
+    before = mixer.blocks[0].mlp_tokens.fc1.weight.detach().clone()
+    epochs = budget.pick(smoke=1, cpu=8, gpu=30)
+    history = fit(mixer, train, epochs=epochs, lr=3e-3, validation=test, progress=False)
+    history.summary()
+    plotting.show(history.plot("a small Mixer on part of CIFAR-10"), alt=history.alt())
+
+
+# %%
+def neighbours_alike(filters: Tensor) -> float:
+    """Correlation of a filter's weights at patches side by side; filters (K, 8, 8)."""
+    here = torch.cat([filters[:, :, :-1].flatten(), filters[:, :-1].flatten()])
+    there = torch.cat([filters[:, :, 1:].flatten(), filters[:, 1:].flatten()])
+    return float(torch.corrcoef(torch.stack([here, there]))[0, 1])
+
+
+if ready("MixerBlock", "MLPMixer"):
+    after = mixer.blocks[0].mlp_tokens.fc1.weight.detach().cpu()
+    filters, noise = after.view(-1, 8, 8), before.view(-1, 8, 8)
+    strongest = filters.flatten(1).norm(dim=1).argsort(descending=True)[:12]
+    fig, axes = plotting.figure(2, 6, height=2.9, width=8.0)
+    for ax, which in zip(axes.flat, strongest, strict=True):
+        plotting.heatmap(ax, filters[which], diverging=True, colorbar=False, xlabels=[""] * 8, ylabels=[""] * 8)
+    said = f"correlation of neighbouring weights {neighbours_alike(filters):.2f}, before training {neighbours_alike(noise):.2f}"
+    plotting.show(fig, alt=f"The twelve strongest filters of the first token MLP over the 8 by 8 patches, blue positive, brown negative; {said}.")
+    print(said[0].upper() + said[1:] + ".")
+
+# %% [markdown]
+# A correlation above that of the noise would mean that patches side by side get similar weights: neighbourhood
+# *learned*, from images alone. With 300 million images the paper's filters (its figure 5) become clear waves and
+# blobs. With some thousands there can only be a start of it. The knowledge that a CNN has before the first image is
+# what Mixer has to buy with data.
+
+# %% [markdown]
+# ### An aside: a parameter that does nothing
+#
+# The token MLP's second bias adds one number to *all* channels of a token. Every layer norm behind it subtracts
+# the mean over the channels, and this number with it. So the logits cannot depend on it, and its gradient is zero
+# up to rounding. Ask your network:
+
+# %%
+if ready("MixerBlock", "MLPMixer"):
+    images = data.test.images[:100].float().to(next(mixer.parameters()).device)
+    images = (images - images.mean()) / images.std()
+    mixer.zero_grad()
+    mixer(images).square().sum().backward()
+    for part in ("mlp_tokens.fc1.bias", "mlp_tokens.fc2.bias", "mlp_channels.fc2.bias"):
+        largest = mixer.blocks[0].get_parameter(part).grad.abs().max()
+        print(f"{part:>22}: largest gradient {largest:.1e}")
+
+# %% [markdown]
+# ## 4 · Pooling as a token mixer
+#
+# Yu et al. (2022) took away even the weights. Their token mixer is the mean of the $K \times K$ neighbourhood of
+# each position, minus the position itself. On a map $T: (C, H, W)$
+#
+# $$\mathrm{Pool}(T)_{c,i,j} = \frac{1}{|\Omega_{ij}|} \sum_{(p,q) \in \Omega_{ij}} T_{c,p,q} \;-\; T_{c,i,j},$$
+#
+# where $\Omega_{ij}$ are the positions of the neighbourhood *that lie inside the map*: for $K = 3$ nine in the
+# middle, six at an edge, four in a corner. Why minus? The block adds its input back, so that mean minus input
+# plus input is the mean: smoothing. On a constant map there is nothing to smooth, and the mixer should say so,
+# with zeros, up to the last pixel of the border.
+
+# %% [markdown] exercise="Pooling"
+# No parameters, one call of a function from `torch.nn.functional`. Read its arguments: padding must not count.
+
+# %%
+if ready("Pooling"):
+    picture = data.test.images[1].float() / 255  # (3, 32, 32)
+    counted = F.avg_pool2d(picture[None], 7, stride=1, padding=3)[0]
+    mixed = Pooling(7)(picture[None])[0]
+    shown = [picture, counted, picture + mixed, (mixed + 0.5).clamp(0, 1)]
+    titles = ["input", "mean, padding counted", "input + Pooling", "Pooling alone (+ 0.5)"]
+    border = [f"{version[:, 0].mean():.2f}" for version in shown[:3]]
+    fig = plotting.images(torch.stack(shown), titles=titles, cols=4)
+    alt = f"A photo; its 7 by 7 mean with a dark frame where padding is counted; the mean from your Pooling, without frame; Pooling alone, grey but at edges. Mean brightness of the top row: {', '.join(border)}."
+    plotting.show(fig, alt=alt)
+    print(f"Mean brightness of the top row: input {border[0]}, padding counted {border[1]}, input + Pooling {border[2]}.")
+
+# %% [markdown]
+# Where padding counts, every map gets a dark frame, and a network can read off the frame where the border is.
+# That may even help; but it is not a mean, and the released weights were trained without it. Alone, `Pooling` is
+# silent on flat areas and speaks at edges: it is a Laplacian, the simplest edge detector there is.
+
+# %% [markdown]
+# ## 5 · A block for any mixer
+#
+# Take the Transformer block and leave the mixer open. Yu et al. call what is left a **MetaFormer**:
+#
+# $$U = X + s_1 \odot \mathrm{Mixer}(\mathrm{Norm}(X)), \qquad Y = U + s_2 \odot \mathrm{MLP}(\mathrm{Norm}(U)).$$
+#
+# The vectors $s_1, s_2: (C,)$ are *layer scales* (Touvron et al. 2021): one learned factor per channel, tiny at
+# the start, so that a deep network begins as nearly the identity. Maps are `(B, C, H, W)` here, so the MLP is two
+# 1 x 1 convolutions; and the norm is `nn.GroupNorm` with a single group: mean and variance over all channels
+# *and* positions of an image.
+
+# %% [markdown] exercise="MetaFormerBlock"
+# The MLP is given. Add the norms, the mixer and the scales in `__init__`, then the two branches in `forward`.
+#
+# <details><summary>Hint</summary>
+#
+# A vector `(C,)` times a map `(B, C, H, W)` needs two more axes: `scale[:, None, None]`.
+# </details>
+
+# %%
+if ready("Pooling", "MetaFormerBlock"):
+    seed_everything(0)
+    x = torch.randn(4, 64, 8, 8)
+    for scale in (1.0, 0.1, 1e-5):
+        blocks = nn.Sequential(*(MetaFormerBlock(64, Pooling(3), layer_scale=scale) for _ in range(36)))
+        with torch.no_grad():
+            change = (blocks(x) - x).norm() / x.norm()
+        print(f"36 blocks, scales starting at {scale:g}: the output differs from the input by {change:.2%} of its size")
+
+# %% [markdown]
+# ## 6 · PoolFormer
+#
+# A pyramid, as in Swin: four stages, with a strided convolution before each that makes the map smaller and wider.
+# The first has kernel 7, stride 4, padding 2, the others kernel 3, stride 2, padding 1.
+
+# %%
+steps = [("image", "(B, 3, 224, 224)")]
+for stage, (depth, dim, side) in enumerate(zip((2, 2, 6, 2), (64, 128, 320, 512), (56, 28, 14, 7), strict=True)):
+    steps.append((f"embed {stage + 1}, {depth} blocks", f"(B, {dim}, {side}, {side})"))
+steps += [("norm, mean", "(B, 512)"), ("head", "(B, 1000)")]
+plotting.show(
+    plotting.flow(steps, title="PoolFormer-S12"),
+    alt="PoolFormer-S12 as boxes from image to head: four stages with 2, 2, 6 and 2 blocks on maps of 56, 28, 14 and 7 positions a side with 64, 128, 320 and 512 channels, then norm and mean, then the head.",
+)
+
+# %% [markdown] exercise="PoolFormer"
+# For each stage append an `nn.Conv2d` to `self.patch_embeddings` and an `nn.Sequential` of blocks to
+# `self.stages`; each block gets the next rate of stochastic depth. Then run them. The head reads the mean of the
+# normalised map.
+
+# %%
+ALL = ("Pooling", "MetaFormerBlock", "PoolFormer")
+
+if ready(*ALL):
+    with torch.device("meta"):
+        model = PoolFormer.from_config("poolformer_s12")
+    cost = profile(model, (1, 3, 224, 224))
+    print(f"PoolFormer-S12: {cost}")
+    kinds = {"patch embeddings": r"^patch_embeddings\.\d$", "channel MLPs": r"\.mlp$", "token mixers": r"\.token_mixer$"}
+    for name, pattern in kinds.items():
+        inside = sum(macs for part, macs in cost.by_module.items() if re.search(pattern, part))
+        print(f"{name:>17}: {inside / cost.macs:.1%} of the multiply-adds")
+    seed_everything(0)
+    small = PoolFormer.from_config("poolformer_cifar")
+    for size in ((32, 32), (40, 24), (37, 51)):
+        print(f"an image of {size[0]} x {size[1]}: logits {tuple(small(torch.randn(2, 3, *size)).shape)}")
+
+# %% [markdown]
+# The token mixers cost no multiply-adds at all (sums are not counted), and the network reads images of any size,
+# odd ones too. Nothing in it is tied to a position.
+#
+# PoolFormer, too, has parameters that do nothing: the bias of `norm1` adds a constant to the whole map, and
+# pooling makes zero of a constant. Mixer's useless bias fell to the norm *behind* the mixer, PoolFormer's falls
+# to the mixer behind the norm.
+
+# %% [markdown]
+# ## 7 · One MetaFormer, six token mixers
+#
+# Now the experiment. One pyramid, and in every block one of six token mixers:
+#
+# | mixer | reaches | learns |
+# | --- | --- | --- |
+# | attention | the whole map, weights from the content | projections, a bias per offset |
+# | window attention | its window of 4 x 4, shifted in every second block | the same |
+# | token MLP | the whole map, weights fixed per pair of positions | these weights |
+# | pooling | the 3 x 3 neighbourhood | nothing |
+# | random | the whole map, a random matrix drawn once | nothing |
+# | identity | the position itself | nothing |
+#
+# Attention is your `WindowAttention` of notebook 07. With a window as large as the map it is global attention with
+# a position bias, so that "attention" and "window attention" differ in reach and in nothing else.
+
+# %%
+WindowAttention = reuse("WindowAttention")
+window_partition, window_reverse = reuse("window_partition"), reuse("window_reverse")
+cyclic_shift, shifted_window_mask = reuse("cyclic_shift"), reuse("shifted_window_mask")
+
+
+# %%
+class MapAttention(nn.Module):
+    """(B, C, H, W) -> (B, C, H, W): self-attention in windows; a window as large as the map makes it global."""
+
+    def __init__(self, dim, side, window_size, head_dim=32, shift_size=0):
+        super().__init__()
+        if side % window_size:
+            raise ValueError(f"windows of {window_size} x {window_size} do not tile a {side} x {side} map")
+        self.window_size, self.shift_size = window_size, shift_size
+        self.attn = WindowAttention(dim, window_size, max(1, dim // head_dim))
+        mask = shifted_window_mask(side, side, window_size, shift_size) if shift_size else None
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, x):
+        height, width = x.shape[-2:]
+        x = x.permute(0, 2, 3, 1)  # (B, H, W, C)
+        if self.shift_size:
+            x = cyclic_shift(x, self.shift_size)
+        windows = window_partition(x, self.window_size).flatten(1, 2)  # (B nW, M M, C)
+        windows = self.attn(windows, self.mask).unflatten(1, (self.window_size, self.window_size))
+        x = window_reverse(windows, self.window_size, height, width)
+        if self.shift_size:
+            x = cyclic_shift(x, -self.shift_size)
+        return x.permute(0, 3, 1, 2)
+
+
+# %%
+class TokenMLP(nn.Module):
+    """(B, C, H, W) -> (B, C, H, W): Mixer's MLP along the N = H W positions, shared by all channels."""
+
+    def __init__(self, num_tokens, hidden):
+        super().__init__()
+        self.fc1 = nn.Linear(num_tokens, hidden)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(hidden, num_tokens)
+
+    def forward(self, x):
+        rows = x.flatten(2)  # (B, C, N)
+        return self.fc2(self.act(self.fc1(rows))).view(x.shape)
+
+
+class RandomMixing(nn.Module):
+    """(B, C, H, W) -> (B, C, H, W): each position becomes a fixed weighted mean of all; the weights are never trained."""
+
+    def __init__(self, num_tokens):
+        super().__init__()
+        self.register_buffer("matrix", torch.rand(num_tokens, num_tokens).softmax(dim=1))
+
+    def forward(self, x):
+        rows = x.flatten(2)  # (B, C, N)
+        return (rows @ self.matrix.T).view(x.shape)
+
+
+# %%
+TOKEN_MIXERS = ("attention", "window attention", "token MLP", "pooling", "random", "identity")
+
+
+def make_mixer(name, dim, side, block, *, window_size=4):
+    """One of the six, for a map of `dim` channels and `side` x `side` positions in block number `block` of a stage."""
+    if name == "attention":
+        return MapAttention(dim, side, window_size=side)
+    if name == "window attention":
+        window = min(window_size, side)
+        shifted = block % 2 == 1 and window < side  # a single window has nowhere to go
+        return MapAttention(dim, side, window, shift_size=window // 2 if shifted else 0)
+    if name == "token MLP":
+        return TokenMLP(side * side, side * side)
+    if name == "pooling":
+        return Pooling(pool_size=3)
+    if name == "random":
+        return RandomMixing(side * side)
+    if name == "identity":
+        return nn.Identity()
+    raise ValueError(f"no token mixer is called {name!r}; there are {', '.join(TOKEN_MIXERS)}")
+
+
+# %% [markdown]
+# And the network: *your* PoolFormer, in which every block's mixer is replaced. From the same seed all that the six
+# models share starts from the same values. The layer scales start at 0.1, since few blocks and a short training
+# leave no time to grow from 1e-5.
+
+
+# %%
+def mixer_metaformer(mixer, image_size=32, num_classes=10, *, depths=(2, 2, 2), dims=(64, 128, 256),
+                     mlp_ratio=4.0, in_channels=3, window_size=4, layer_scale=0.1, drop_path=0.0):  # fmt: skip
+    """A small PoolFormer with another token mixer in every block; maps of 16, 8 and 4 for 32 pixels."""
+    if image_size % 2 ** len(depths):
+        raise ValueError(f"an image of {image_size} pixels cannot be halved {len(depths)} times")
+    model = PoolFormer(depths, dims, mlp_ratio=mlp_ratio, num_classes=num_classes, in_channels=in_channels,
+                       stem=(3, 2, 1), layer_scale=layer_scale, drop_path=drop_path)  # fmt: skip
+    for stage, (blocks, dim) in enumerate(zip(model.stages, dims, strict=True)):
+        side = image_size // 2 ** (stage + 1)
+        for number, block in enumerate(blocks):
+            block.token_mixer = make_mixer(mixer, dim, side, number, window_size=window_size)
+            for module in block.token_mixer.modules():
+                if isinstance(module, nn.Linear):  # as every other linear layer of the network
+                    nn.init.trunc_normal_(module.weight, std=0.02)
+                    nn.init.zeros_(module.bias)
+    return model
+
+
+if ready(*ALL):
+    print("mixer               parameters (M)   MACs (M)   of which in the mixers")
+    for name in TOKEN_MIXERS:
+        model = mixer_metaformer(name)
+        own = sum(p.numel() for key, p in model.named_parameters() if "token_mixer" in key)
+        cost = profile(model, (1, 3, 32, 32))
+        inside = sum(macs for key, macs in cost.by_module.items() if key.endswith("token_mixer"))
+        print(f"{name:<17}  {cost.parameters / 1e6:8.2f}       {cost.macs / 1e6:8.1f}     "
+              f"{own / cost.parameters:4.0%} of the parameters, {inside / cost.macs:4.0%} of the MACs")
+
+# %% [markdown]
+# The networks are not equally large: attention adds parameters and multiply-adds, pooling and identity add none.
+# This is part of the comparison, not a flaw of it. But it means that a lead of attention could be one of size.
+#
+# ### Who sees what
+#
+# Before any training: which pixels can reach one position of the map? We take the gradient of one position (dot)
+# with respect to the image. First behind the first stage (two blocks), on the map of 16 x 16; then behind the last. For
+# this picture the norms are left out: group norm takes its mean over the whole image, so with it a little of
+# everything comes from everywhere.
+
+
+# %%
+def receptive_field(model, stages, place):
+    """(32, 32): size of the gradient of one position of the map behind `stages` stages, for each pixel."""
+    images = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = images.requires_grad_()
+    for embed, blocks in list(zip(model.patch_embeddings, model.stages, strict=True))[:stages]:
+        x_map = blocks(embed(x if embed.in_channels == 3 else x_map))
+    probe = torch.randn(x_map.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    (x_map[0, :, place, place] * probe).sum().backward()
+    return images.grad[0].norm(dim=0)
+
+
+if ready(*ALL):
+    fig, axes = plotting.figure(2, 6, height=3.6, width=9.6)
+    reached = {}
+    for column, name in zip(axes.T, TOKEN_MIXERS, strict=True):
+        seed_everything(0)
+        model = mixer_metaformer(name, layer_scale=1.0).double()
+        for block in (block for blocks in model.stages for block in blocks):
+            block.norm1 = block.norm2 = nn.Identity()
+        for ax, (stages, place) in zip(column, [(1, 6), (3, 2)], strict=True):
+            size = receptive_field(model, stages, place)
+            reached[name, stages] = float((size > 0).double().mean())
+            ticks = [""] * 32
+            plotting.heatmap(ax, (size / size.max()).clamp(min=1e-8).log10(), xlabels=ticks, ylabels=ticks, colorbar=False)
+            ax.plot(place * 2**stages, place * 2**stages, ".", color=plotting.COLORS["orange"])
+            ax.set_title(f"{name}\n{reached[name, stages]:.0%}", fontsize=8.5)
+    said = "; ".join(f"{name} {reached[name, 1]:.0%} and {reached[name, 3]:.0%}" for name in TOKEN_MIXERS)
+    plotting.show(fig, alt=f"Pixels that reach one position, shaded by the logarithm of the gradient, behind the first stage (top) and the last (bottom). Share of the image: {said}.")
+
+# %% [markdown]
+# The percentages count the pixels whose gradient is not exactly zero. The mixers' shapes are as announced: everything
+# for attention, token MLP and random; for window attention windows that the shift has joined; for pooling a small
+# blob, which grows with every block and every stage. And *identity* is more than a point: the strided 3 x 3
+# convolutions between the stages overlap, so they mix neighbours even where the blocks do not.
+
+# %% [markdown] predict="mixers"
+# Before you look: order the six by test accuracy on CIFAR-10, same images, same number of steps. How far below the
+# best will *identity* be: hopeless, or near? Will *random* be better than nothing or worse? Write down numbers.
+
+# %%
+experiment = find("token-mixers")
+print(experiment.question)
+print("What the authors of this course predicted before the first run:")
+for number, text in enumerate(experiment.predictions, start=1):
+    print(f"{number}. {text}")
+
+# %% [markdown]
+# ### Live: a small part of it
+#
+# The experiment is declared in `utils/experiments`; here it runs with *your* classes, small models, few images and
+# a few seeds.
+
+# %%
+if ready(*ALL):
+    began = time.perf_counter()
+    live = run_live(
+        "token-mixers",
+        budget.pick(smoke="smoke", cpu="cpu", gpu="cpu"),
+        classes={"mixer_metaformer": mixer_metaformer},
+        seeds=budget.pick(smoke=(0, 1), cpu=(0, 1, 2)),
+        **budget.pick(smoke={}, cpu={"sizes": (4_000,), "steps": 60, "test_images": 1_000}),
+        progress=False,
+    )
+    took = time.perf_counter() - began
+    print(f"{len(live)} trainings in {took:.0f} s on {describe_machine()}; budget: {budget}.")
+
+
+# %%
+def short(rows):
+    """The rows with the mixer's name as the model's."""
+    return [row | {"model": row["mixer"]} for row in rows]
+
+
+def describe_runs(rows):
+    """One line on what was run."""
+    first, seeds = rows[0], sorted({row["seed"] for row in rows})
+    rates = sorted({row["lr"] for row in rows})
+    return (
+        f"{first['data_used']}, {first['size']:,} training images, {first['steps_taken']:,} steps of {first['batch']}, "
+        f"{len(seeds)} seeds, {first['test_images']:,} test images, learning rates {', '.join(f'{lr:g}' for lr in rates)}"
+    )
+
+
+def show_runs(rows, title):
+    """Accuracies with intervals as bars, a dot per run."""
+    fig, ax = plotting.figure(width=7.2, height=3.0)
+    _, said = plots.bars(short(rows), order=list(TOKEN_MIXERS), ax=ax)
+    for place, name in enumerate(TOKEN_MIXERS):
+        dots = [100 * row["test_accuracy"] for row in rows if row["mixer"] == name]
+        ax.plot(dots, [len(TOKEN_MIXERS) - 1 - place] * len(dots), ".", color=plotting.COLORS["orange"], zorder=5)
+    ax.set_title(title, loc="left")
+    plotting.show(fig, alt=f"{title}. {said} Dots are single runs.")
+
+
+if ready(*ALL):
+    print(describe_runs(live))
+    show_runs(live, "Six token mixers, live")
+
+
+# %% [markdown]
+# Read the intervals before the bars. These are few, short runs, on purpose: they show *how* the comparison is
+# made. Mixers are compared in pairs that share seed, images and order, so that what the pair shares cancels out.
+
+
+# %%
+def compare(rows, a, b):
+    """A sentence on a minus b, in pairs of runs with the same seed."""
+    difference = statistics.paired_difference(short(rows), a, b)
+    if difference.n < 2:
+        return f"{a} − {b}: {100 * difference.mean:+.1f} points in one pair; no interval."
+    verdict = "the interval includes zero, so these runs do not tell"
+    if difference.excludes_zero:
+        verdict = f"{a} is {'ahead' if difference.mean > 0 else 'behind'}"
+    return f"{a} − {b}: {plots.describe(difference)}: {verdict}."
+
+
+def read_runs(rows, chance=0.1):
+    """What the rows say, in sentences."""
+    mean = statistics.means(short(rows), by="model")
+    best = max(mean, key=lambda name: mean[name].mean)
+    lead = (mean["identity"].mean - chance) / (mean[best].mean - chance)
+    print(f"Best on average: {best} with {mean[best].mean:.1%}. Identity reaches {mean['identity'].mean:.1%}, "
+          f"which is {lead:.0%} of the best one's lead over chance ({chance:.0%}).")
+    for a, b in (("attention", "window attention"), ("attention", "token MLP"), ("window attention", "pooling"),
+                 ("attention", "pooling"), ("pooling", "identity"), ("random", "identity")):
+        print("  " + compare(rows, a, b))
+    gaps = statistics.means(short(rows), by="model", value="gap")
+    print("Training minus test accuracy (points): "
+          + ", ".join(f"{name} {100 * gaps[name].mean:+.1f}" for name in TOKEN_MIXERS if name in gaps) + ".")
+
+
+if ready(*ALL):
+    read_runs(live)
+
+# %% [markdown]
+# ### Recorded: the same experiment, longer
+#
+# The repository keeps the rows of the full run in `data/results/token-mixers.jsonl`, each with its command, seed,
+# machine and learning rate (chosen per mixer on held-out training images). The following cells read whatever is
+# there, the largest preset first.
+
+# %%
+recorded = {preset: results.load("token-mixers", preset=preset, stage="main") for preset in ("gpu", "cpu")}
+recorded = {preset: rows for preset, rows in recorded.items() if {row["mixer"] for row in rows} >= set(TOKEN_MIXERS)}
+if not recorded:
+    print("Nothing is recorded yet. `python -m utils.experiments run token-mixers --preset cpu` does it.")
+for preset, rows in recorded.items():
+    print(f"{preset}: {describe_runs(rows)}; machine: {rows[0]['machine']}")
+    print(f"  command: {rows[0]['command']}")
+    show_runs(rows, f"Six token mixers, recorded ({preset})")
+
+# %%
+for preset, rows in recorded.items():
+    print(f"[{preset}]")
+    read_runs(rows)
+
+# %%
+if recorded:
+    preset, rows = next(iter(recorded.items()))
+    fig, axes = plotting.figure(1, 2, height=3.2, width=8.6)
+    for ax, (key, unit) in zip(axes, [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")], strict=True):
+        for name in TOKEN_MIXERS:
+            some = [row for row in rows if row["mixer"] == name]
+            seen = statistics.mean_interval(100 * row["test_accuracy"] for row in some)
+            at = some[0][key] / 1e6
+            ax.errorbar(at, seen.mean, yerr=seen.half, marker="o", capsize=3, color=plotting.COLORS["blue"])
+            ax.annotate(name, (at, seen.mean), xytext=(6, 3), textcoords="offset points", fontsize=8)
+        ax.set(xlabel=unit, ylabel="test accuracy (%)")
+        ax.margins(x=0.3)
+    means = statistics.means(short(rows), by="model")
+    said = ", ".join(f"{name} {100 * means[name].mean:.1f}%" for name in TOKEN_MIXERS)
+    plotting.show(fig, alt=f"Test accuracy against parameters and against multiply-adds of the six networks ({preset}): {said}.")
+
+# %% [markdown]
+# ### How to argue from this
+#
+# *What is the architecture's?* Identity is the yardstick: its network mixes tokens in the three patch embeddings
+# and in the final mean only. All of its lead over chance is patches, channel MLPs, norms, residuals and training. The
+# sentence on identity above puts a number on it.
+#
+# *What is the mixer's?* The differences to identity, if their interval excludes zero. For a mixer without
+# parameters (pooling, random) the difference is free of the objection that the network is larger. For attention and
+# the token MLP it is not: a network of identity blocks with more channels would be the fair opponent.
+#
+# *What does the budget decide?* Attention and the token MLP have to learn where to look, pooling looks at its
+# neighbours from the first step. Short training and few images favour what is built in. Compare the live and the
+# recorded intervals: if the order changes with the budget, that is the reason to suspect first.
+#
+# *What is not in these figures?* Images of 32 pixels, ten classes, small networks. On ImageNet-1K the paper reports
+# 82.1% for its PoolFormer of 56 million parameters, and Yu et al. (2024) more than 80% with identity and more than
+# 81% with random mixing, for networks larger and trained far longer than ours, and with other improvements. The direction is the same in
+# both papers: the frame carries most. But most is not all: in the same paper, the networks with convolutions below
+# and attention on top are the best, at 85.5%.
+
+# %% [markdown]
+# ## Summary
+#
+# - A block has two jobs: mixing tokens and mixing channels. A matrix from the left does one, from the right the
+#   other.
+# - Mixer's token MLP has a weight for each pair of positions: it needs no position embedding, is tied to one
+#   size, and must learn neighbourhood from images.
+# - Pooling minus input is a token mixer without a single parameter; its mean must not count padding.
+# - A MetaFormer block takes any mixer. Residuals, norms, channel MLPs and patch embeddings are the larger part of
+#   such a network, in parameters, in multiply-adds, and as the experiment measures it, in accuracy.
+# - A comparison needs pairs, several seeds, intervals, equal tuning, and a yardstick: here, *identity*.
+#
+# **Try next.** Make the patch embeddings of section 7 non-overlapping (kernel = stride): what does identity still
+# see, and what does it lose? Give identity more channels until it has attention's parameters. Put attention in the last
+# stage only, pooling below. Permute the pixels of all images by one fixed permutation (notebook 06): whose accuracy
+# suffers, whose does not?
+#
+# ## Further reading
+#
+# 1. I. Tolstikhin, N. Houlsby, A. Kolesnikov, L. Beyer, X. Zhai, T. Unterthiner, J. Yung, A. Steiner, D. Keysers,
+#    J. Uszkoreit, M. Lucic, A. Dosovitskiy (2021). *MLP-Mixer: An all-MLP Architecture for Vision.* NeurIPS.
+#    https://arxiv.org/abs/2105.01601
+# 2. W. Yu, M. Luo, P. Zhou, C. Si, Y. Zhou, X. Wang, J. Feng, S. Yan (2022). *MetaFormer Is Actually What You Need
+#    for Vision.* CVPR. https://arxiv.org/abs/2111.11418
+# 3. W. Yu, C. Si, P. Zhou, M. Luo, Y. Zhou, J. Feng, S. Yan, X. Wang (2024). *MetaFormer Baselines for Vision.*
+#    IEEE Transactions on Pattern Analysis and Machine Intelligence 46(2). https://arxiv.org/abs/2210.13452
+# 4. H. Touvron, M. Cord, A. Sablayrolles, G. Synnaeve, H. Jégou (2021). *Going deeper with Image Transformers.*
+#    ICCV. https://arxiv.org/abs/2103.17239
+# 5. A. Trockman, J. Z. Kolter (2023). *Patches Are All You Need?* Transactions on Machine Learning Research.
+#    https://arxiv.org/abs/2201.09792 (ConvMixer: the same frame with a depthwise convolution)

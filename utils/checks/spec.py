@@ -30,13 +30,13 @@ class Draw:
         self, *shape: int, scale: float = 1.0, shift: float = 0.0, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """Normal values of both signs, shape `shape`."""
-        return (torch.randn(*shape, generator=self.generator, dtype=torch.float64) * scale + shift).to(dtype)
+        return (torch.randn(shape, generator=self.generator, dtype=torch.float64) * scale + shift).to(dtype)
 
     def uniform(
         self, *shape: int, low: float = 0.0, high: float = 1.0, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """Uniform values in [low, high), shape `shape`."""
-        values = torch.rand(*shape, generator=self.generator, dtype=torch.float64)
+        values = torch.rand(shape, generator=self.generator, dtype=torch.float64)
         return (values * (high - low) + low).to(dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:

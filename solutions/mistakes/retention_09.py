@@ -1,0 +1,432 @@
+"""Wrong and alternative right answers to notebook 09: retention. Each runs in the namespace of the reference's module."""
+
+from __future__ import annotations
+
+from utils.checks.bank import Bank
+
+# decay_matrix ------------------------------------------------------------------------------------------------------
+
+decays = Bank("decay_matrix")
+DISTANCE = "position[:, None] - position[None, :]"
+POWER = "(decay[:, None, None] ** distance.clamp(min=0)).tril()"
+
+decays.wrong(
+    "transposed",
+    "Your matrix is transposed: it shows the future and hides the past. Row n is the query, and m <= n are the columns that it may use.",
+    edits={DISTANCE: "position[None, :] - position[:, None]", ".tril()": ".triu()"},
+)
+decays.wrong(
+    "exponent one too large",
+    "Your exponent is n - m + 1, so that a position's own key has already faded once. It is n - m, which is 0 on the diagonal.",
+    edits={DISTANCE: "position[:, None] - position[None, :] + 1"},
+)
+decays.wrong(
+    "exponent m",
+    "Your exponent is m, the position of the key. What counts is how far it lies behind the query: n - m.",
+    edits={DISTANCE: "position[None, :].expand(length, length)"},
+)
+decays.wrong(
+    "the future fades, too",
+    "Your matrix fades to both sides, gamma^|n - m|. The future (m > n) should be 0.",
+    edits={POWER: "decay[:, None, None] ** distance.abs()"},
+)
+decays.wrong(
+    "the future is one",
+    "The entries of the future are 1 in your matrix: gamma^0. They should be 0.",
+    edits={POWER: "decay[:, None, None] ** distance.clamp(min=0)"},
+)
+decays.wrong(
+    "infinity times zero",
+    "You compute gamma to negative powers and multiply them by 0. For a long sequence these powers are infinite, and infinity times 0 is not a "
+    "number. Set the exponent of the future to 0 before you raise gamma to it.",
+    edits={POWER: "decay[:, None, None] ** distance * (distance >= 0)"},
+)
+decays.wrong(
+    "infinite before it is cut off",
+    "Your values are right, but for a long sequence the gradient is not a number: gamma to a negative power overflows, and cutting it off "
+    "afterwards does not help the backward pass. Set the exponent of the future to 0 before you raise gamma to it.",
+    edits={POWER: "(decay[:, None, None] ** distance).tril()"},
+)
+decays.wrong(
+    "gamma times the distance",
+    "You multiply gamma by the distance. It is raised to it: what is n - m steps old has been multiplied by gamma n - m times.",
+    edits={POWER: "(decay[:, None, None] * distance.clamp(min=0)).tril()"},
+)
+decays.wrong(
+    "the first head's decay for all",
+    "All your heads fade at the pace of the first. Each has its own gamma.",
+    edits={POWER: "(decay[:1, None, None] ** distance.clamp(min=0)).tril().repeat(len(decay), 1, 1)"},
+)
+decays.wrong(
+    "blind for itself",
+    "Your diagonal is 0, so a position doesn't see itself. It should be 1.",
+    edits={".tril()": ".tril(-1)"},
+)
+
+
+@decays.right("exponential of a logarithm")
+def decay_matrix(decay, length):
+    n = torch.arange(length, dtype=decay.dtype)
+    distance = (n.unsqueeze(1) - n).relu()
+    return (
+        torch.exp(distance * decay.log().view(-1, 1, 1))
+        * torch.ones(length, length, dtype=decay.dtype).tril()
+    )
+
+
+@decays.right("entry by entry")
+def decay_matrix(decay, length):
+    rows = []
+    for n in range(length):
+        entries = [decay ** (n - m) if m <= n else torch.zeros_like(decay) for m in range(length)]
+        rows.append(torch.stack(entries, dim=-1))
+    return torch.stack(rows, dim=1)
+
+
+@decays.right("where, with the exponent made safe first")
+def decay_matrix(decay, length):
+    n = torch.arange(length)
+    past = n[:, None] >= n[None, :]
+    exponent = torch.where(past, n[:, None] - n[None, :], 0)
+    return torch.where(past, decay[:, None, None].pow(exponent), 0.0)
+
+
+@decays.right("row after row, each the last one faded")
+def decay_matrix(decay, length):
+    row, rows = torch.zeros(len(decay), length, dtype=decay.dtype), []
+    for n in range(length):
+        row = row * decay[:, None] + torch.eye(length, dtype=decay.dtype)[n]
+        rows.append(row)
+    return torch.stack(rows, 1)
+
+
+# retention_parallel ------------------------------------------------------------------------------------------------
+
+parallel = Bank("retention_parallel")
+SCORES = "query @ key.transpose(-2, -1)"
+RESULT = "(scores * decay_matrix(decay, query.shape[2])) @ value"
+
+parallel.wrong(
+    "a softmax",
+    "You put the scores through a softmax. Retention has none: only so can the sum be carried along as a state.",
+    edits={
+        RESULT: "(scores.masked_fill(torch.ones_like(scores).triu(1) > 0, float('-inf')).softmax(-1) * decay_matrix(decay, query.shape[2])) @ value"
+    },
+)
+parallel.wrong(
+    "divided by sqrt(d)",
+    "You divide the scores by sqrt(d). The formula here has no such division (a RetNet layer scales its keys before).",
+    edits={SCORES: "query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5"},
+)
+parallel.wrong(
+    "no decay",
+    "You cut off the future and forget nothing of the past. Each score is multiplied by gamma^(n - m).",
+    edits={RESULT: "scores.tril() @ value"},
+)
+parallel.wrong(
+    "decay added",
+    "You add the decay to the scores. It multiplies them, entry by entry.",
+    edits={RESULT: "(scores + decay_matrix(decay, query.shape[2])) @ value"},
+)
+parallel.wrong(
+    "a matrix product with the decay",
+    "You multiply scores and decay as matrices. It is an elementwise product: each score with its own decay.",
+    edits={RESULT: "(scores @ decay_matrix(decay, query.shape[2])) @ value"},
+)
+parallel.wrong(
+    "keys ask queries",
+    "Your scores are transposed: row m, column n. Rows should be queries, as in attention.",
+    edits={SCORES: "key @ query.transpose(-2, -1)"},
+)
+parallel.wrong(
+    "the future, faded",
+    "You apply the decay the wrong way round, so that every position collects from its future. Row n of the decay matrix belongs to query n.",
+    edits={RESULT: "(scores * decay_matrix(decay, query.shape[2]).mT) @ value"},
+)
+parallel.wrong(
+    "decay applied twice",
+    "You apply the decay twice (squared). Once is enough: gamma^(n - m).",
+    edits={RESULT: "(scores * decay_matrix(decay, query.shape[2]) ** 2) @ value"},
+)
+parallel.wrong(
+    "rows of the decay normalised",
+    "You divide each row of the decay matrix by its sum. That is done in RetNet's code, where a norm follows; the formula here leaves it out.",
+    edits={
+        RESULT: "(scores * torch.nn.functional.normalize(decay_matrix(decay, query.shape[2]), p=1, dim=-1)) @ value"
+    },
+)
+
+
+@parallel.right("einsum")
+def retention_parallel(query, key, value, decay):
+    scores = torch.einsum("bhnd,bhmd->bhnm", query, key)
+    return torch.einsum("bhnm,hnm,bhme->bhne", scores, decay_matrix(decay, query.shape[-2]), value)
+
+
+@parallel.right("head by head")
+def retention_parallel(query, key, value, decay):
+    faded, outputs = decay_matrix(decay, query.shape[2]), []
+    for head in range(query.shape[1]):
+        scores = query[:, head] @ key[:, head].mT
+        outputs.append(torch.bmm(scores * faded[head], value[:, head]))
+    return torch.stack(outputs, dim=1)
+
+
+@parallel.right("query by query")
+def retention_parallel(query, key, value, decay):
+    outputs = []
+    for n in range(query.shape[2]):
+        ages = torch.arange(n, -1, -1)
+        scores = (query[:, :, n : n + 1] * key[:, :, : n + 1]).sum(-1) * decay[
+            :, None
+        ] ** ages  # (B, H, n + 1)
+        outputs.append((scores.unsqueeze(-1) * value[:, :, : n + 1]).sum(2))
+    return torch.stack(outputs, 2)
+
+
+@parallel.right("float64 inside, decay split between query and key")
+def retention_parallel(query, key, value, decay):
+    n = torch.arange(query.shape[2], dtype=torch.float64)[:, None]
+    gamma = decay.double()[:, None, None]
+    scores = ((query.double() * gamma**n) @ (key.double() * gamma**-n).mT).tril()
+    return (scores @ value.double()).to(value.dtype)
+
+
+# retention_recurrent -----------------------------------------------------------------------------------------------
+
+recurrent = Bank("retention_recurrent")
+UPDATE = "state = gamma * state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]"
+APPEND = "outputs.append(query[:, :, row] @ state)"
+
+recurrent.wrong(
+    "the new one fades at once",
+    "You let the new entry fade together with the old state, so that each exponent is one too large. Only what was there before is multiplied by "
+    "gamma.",
+    edits={UPDATE: "state = gamma * (state + key[:, :, row].transpose(-2, -1) @ value[:, :, row])"},
+)
+recurrent.wrong(
+    "asked before the update",
+    "You ask the state before the new key and value are in it, so that no position sees itself. First update, then ask.",
+    edits={
+        UPDATE: "before, state = state, gamma * state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]",
+        APPEND: "outputs.append(query[:, :, row] @ before)",
+    },
+)
+recurrent.wrong(
+    "the new one fades, the old one stays",
+    "You multiply the new entry by gamma and leave the old state as it is. It is the old state that fades.",
+    edits={UPDATE: "state = state + gamma * (key[:, :, row].transpose(-2, -1) @ value[:, :, row])"},
+)
+recurrent.wrong(
+    "nothing fades",
+    "Your state only grows: gamma is not used. Before the new entry is added, the state is multiplied by gamma.",
+    edits={UPDATE: "state = state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]"},
+)
+recurrent.wrong(
+    "no memory",
+    "Your state is the newest entry alone. It is added to what is left of the state before.",
+    edits={UPDATE: "state = key[:, :, row].transpose(-2, -1) @ value[:, :, row]"},
+)
+recurrent.wrong(
+    "the given state is not used",
+    "You begin with zeros even where a state is given. Go on from that state.",
+    edits={
+        "gamma = decay[:, None, None]": "state = torch.zeros_like(state)\n    gamma = decay[:, None, None]"
+    },
+)
+recurrent.wrong(
+    "state changed in place",
+    "You change the state in place. The caller's state changes with it, and the backward pass needs the states as they were: make a new one in "
+    "every step.",
+    edits={UPDATE: "state.mul_(gamma).add_(key[:, :, row].transpose(-2, -1) @ value[:, :, row])"},
+)
+recurrent.wrong(
+    "the first head's decay for all",
+    "All your heads fade at the pace of the first. Each has its own gamma.",
+    edits={"decay[:, None, None]": "decay[0]"},
+)
+recurrent.wrong(
+    "the decay grows with the position",
+    "You multiply the state by gamma^n. It has faded at every earlier step already; one factor gamma per step is enough.",
+    edits={UPDATE: "state = gamma**n * state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]"},
+)
+recurrent.wrong(
+    "the state of one step earlier",
+    "You return the state before the last position. It should be the one after it, so that the next call can go on from it.",
+    edits={
+        UPDATE: "last, state = state, gamma * state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]",
+        "return torch.cat(outputs, dim=2), state": "return torch.cat(outputs, dim=2), last",
+    },
+)
+recurrent.wrong(
+    "the state faded once more",
+    "The state that you return has faded once too often. The next step multiplies it by gamma itself.",
+    edits={"return torch.cat(outputs, dim=2), state": "return torch.cat(outputs, dim=2), gamma * state"},
+)
+
+recurrent.right(
+    "einsum",
+    edits={
+        UPDATE: "state = torch.einsum('h,bhde->bhde', decay, state) + torch.einsum('bhd,bhe->bhde', key[:, :, n], value[:, :, n])",
+        APPEND: "outputs.append(torch.einsum('bhd,bhde->bhe', query[:, :, n], state).unsqueeze(2))",
+    },
+)
+recurrent.right(
+    "unsqueezed products",
+    edits={
+        UPDATE: "state = state * gamma + key[:, :, n, :, None] * value[:, :, n, None, :]",
+        APPEND: "outputs.append((query[:, :, n, :, None] * state).sum(-2, keepdim=True))",
+    },
+)
+
+
+@recurrent.right("float64 inside, stacked at the end")
+def retention_recurrent(query, key, value, decay, state=None):
+    kind = value.dtype
+    query, key, value, decay = (x.double() for x in (query, key, value, decay))
+    memory = 0.0 if state is None else state.double()
+    outputs = []
+    for q, k, v in zip(query.unbind(2), key.unbind(2), value.unbind(2)):
+        memory = memory * decay.view(1, -1, 1, 1) + k.unsqueeze(-1) * v.unsqueeze(-2)
+        outputs.append((q.unsqueeze(-2) @ memory).squeeze(-2))
+    return torch.stack(outputs, dim=2).to(kind), memory.to(kind)
+
+
+@recurrent.right("all states at once, by a weighted sum")
+def retention_recurrent(query, key, value, decay, state=None):
+    length = query.shape[2]
+    entries = key.unsqueeze(-1) * value.unsqueeze(-2)  # (B, H, N, d, e)
+    states = torch.einsum("hnm,bhmde->bhnde", decay_matrix(decay, length), entries)
+    if state is not None:
+        fade = decay[:, None] ** torch.arange(1, length + 1)  # (H, N)
+        states = states + fade[..., None, None] * state.unsqueeze(2)
+    return torch.einsum("bhnd,bhnde->bhne", query, states), states[:, :, -1]
+
+
+# retention_chunkwise -----------------------------------------------------------------------------------------------
+
+chunks = Bank("retention_chunkwise")
+BEFORE = "before = gamma**i * (q @ state)"
+GATHERED = "gathered = (gamma ** (length - i) * k).transpose(-2, -1) @ v"
+STATE = "state = gamma**length * state + gathered"
+SPLIT = "zip(*(x.split(chunk_size, dim=2) for x in (query, key, value)), strict=True)"
+
+chunks.wrong(
+    "the state fades one step too little",
+    "Inside a chunk you let the state fade by gamma^(i - 1). The first position is already one step away from it: gamma^i with i from 1.",
+    edits={BEFORE: "before = gamma ** (i - 1) * (q @ state)"},
+)
+chunks.wrong(
+    "the state does not fade inside a chunk",
+    "All positions of a chunk see the state as if no step had passed. Position i sees it faded by gamma^i.",
+    edits={BEFORE: "before = q @ state"},
+)
+chunks.wrong(
+    "keys fade from the wrong end",
+    "You gather the keys with gamma^i, so that the first of a chunk counts most. The last one is the freshest: gamma^(C - i).",
+    edits={GATHERED: "gathered = (gamma**i * k).transpose(-2, -1) @ v"},
+)
+chunks.wrong(
+    "keys do not fade",
+    "You gather keys and values of a chunk without decay. At its end, position i has faded by gamma^(C - i).",
+    edits={GATHERED: "gathered = k.transpose(-2, -1) @ v"},
+)
+chunks.wrong(
+    "keys fade one step too much",
+    "You gather the keys with gamma^(C - i + 1). The last position of a chunk has not faded at all at the chunk's end: gamma^(C - i).",
+    edits={GATHERED: "gathered = (gamma ** (length - i + 1) * k).transpose(-2, -1) @ v"},
+)
+chunks.wrong(
+    "one step per chunk",
+    "From chunk to chunk your state fades by a single gamma. A chunk is C steps: gamma^C.",
+    edits={STATE: "state = gamma * state + gathered"},
+)
+chunks.wrong(
+    "nothing kept from chunk to chunk",
+    "Your state is that of the last chunk alone. What was there before is still there, faded by gamma^C.",
+    edits={STATE: "state = gathered"},
+)
+chunks.wrong(
+    "chunks do not see each other",
+    "Your chunks don't look at the state, so each sees only itself. What came before the chunk reaches it through the state.",
+    edits={"inside + before": "inside"},
+)
+chunks.wrong(
+    "the chunk counted twice",
+    "You update the state before you ask it, so that the chunk's own keys count twice (and later ones are seen early). First ask, then update.",
+    edits={
+        f"        {BEFORE}  # (H, C, 1) * (B, H, C, e)\n        outputs.append(inside + before)\n": "",
+        STATE: f"state = gamma**length * state + gathered\n        {BEFORE}\n        outputs.append(inside + before)",
+    },
+)
+chunks.wrong(
+    "the last chunk taken for a whole one",
+    "You let the state fade by a whole chunk where the last one is shorter. C is the number of positions that this chunk really has.",
+    edits={STATE: "state = gamma**chunk_size * state + gathered"},
+)
+
+
+@chunks.wrong(
+    "the rest left out",
+    "You leave out the positions after the last whole chunk. They form a shorter chunk of their own.",
+)
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = [value[:, :, :0]]
+    for start in range(0, query.shape[2] - chunk_size + 1, chunk_size):
+        q, k, v = (x[:, :, start : start + chunk_size] for x in (query, key, value))
+        i = torch.arange(1, chunk_size + 1)[:, None]
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**chunk_size * state + (gamma ** (chunk_size - i) * k).transpose(-2, -1) @ v
+    return torch.cat(outputs, dim=2), state
+
+
+chunks.right(
+    "einsum",
+    edits={
+        BEFORE: "before = torch.einsum('bhcd,bhde,hc->bhce', q, state, gamma[:, 0] ** i[:, 0])",
+        GATHERED: "gathered = torch.einsum('bhcd,bhce,hc->bhde', k, v, gamma[:, 0] ** (length - i[:, 0]))",
+    },
+)
+chunks.right(
+    "decay on the query, and on the value",
+    edits={
+        BEFORE: "before = (q * gamma**i) @ state",
+        GATHERED: "gathered = k.mT @ (v * gamma ** (length - i))",
+    },
+)
+
+
+@chunks.right("recurrent inside, by slices")
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    outputs = []
+    for start in range(0, query.shape[2], chunk_size):
+        part = slice(start, start + chunk_size)
+        output, state = retention_recurrent(
+            query[:, :, part], key[:, :, part], value[:, :, part], decay, state
+        )
+        outputs.append(output)
+    return torch.cat(outputs, dim=2), state
+
+
+@chunks.right("all chunks side by side, the states in a loop")
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    length = query.shape[2]
+    extra = -length % chunk_size  # zeros behind the end
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    padded = (torch.nn.functional.pad(x, (0, 0, 0, extra)) for x in (query, key, value))
+    q, k, v = (x.unflatten(2, (-1, chunk_size)) for x in padded)  # (B, H, chunks, C, .)
+    gamma = decay[:, None, None, None]
+    i = torch.arange(1, chunk_size + 1)[:, None]
+    inside = (q @ k.mT * decay_matrix(decay, chunk_size)[:, None]) @ v
+    gathered = (gamma ** (chunk_size - i) * k).mT @ v
+    befores, final = [], state
+    for number in range(q.shape[2]):
+        befores.append(final)
+        final = decay[:, None, None] ** chunk_size * final + gathered[:, :, number]
+    output = inside + gamma**i * (q @ torch.stack(befores, 2))
+    final = final / decay[:, None, None] ** extra  # the padding at the end let the state fade too far
+    return output.flatten(2, 3)[:, :, :length], final

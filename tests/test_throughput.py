@@ -52,12 +52,7 @@ def test_resnet_is_timms_up_to_the_stem(train: bool) -> None:
             if value.is_floating_point() and value.ndim == 1:
                 value.copy_(torch.rand_like(value) + (0.5 if "var" in name or "weight" in name else -0.5))
     ours = ResNet(width=64, num_classes=7).double()
-    state = {}
-    for name, value in theirs.state_dict().items():
-        if name.startswith("layer"):
-            name = f"stages.{int(name[5]) - 1}{name[6:]}"
-        state[name.replace("fc.", "head.")] = value
-    ours.load_state_dict(state)
+    ours.load_state_dict(theirs.state_dict())
     images = torch.randn(3, 3, 16, 24, dtype=torch.float64)
     left, right = ours.train(train)(images), theirs.train(train)(images)
     assert left.std() > 1e-3

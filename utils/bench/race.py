@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Way = Callable[[], object]
+
+#: counted rounds that even the slowest contest gets
+FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,19 @@ class Contest:
     peers: dict[str, Way]
     target: float | None = 1.0
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A row that this machine cannot run, and the reason, so that nobody takes its absence for an oversight."""
+
+    name: str
+    setting: str
+    reason: str
+
+    def record(self) -> dict[str, object]:
+        """For the JSON file."""
+        return {"name": self.name, "setting": self.setting, "absent": self.reason}
 
 
 @dataclass(frozen=True)
@@ -59,38 +76,60 @@ class Outcome:
         }
 
 
-def run(contest: Contest, rounds: int = 15, warmup: int = 2) -> Outcome:
+def run(
+    contest: Contest | Absent,
+    rounds: int = 15,
+    warmup: int = 2,
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Outcome | Absent:
     """Runs a contest.
 
     Args:
-        contest: what to time.
+        contest: what to time; an `Absent` comes back as it is.
         rounds: counted rounds; the order of the sides rotates from round to round.
         warmup: rounds that are not counted.
+        seconds: from the first counted round on; after this time no new round begins, once `FEWEST` have been counted. Slow contests get fewer rounds.
+        clock: `time.process_time` counts only what this process computed: with one thread it ranks the sides even while
+            others use the machine.
 
     Returns:
         medians in ms; the ratio ours / fastest peer as median of the rounds' own ratios, with its quartiles.
     """
+    if isinstance(contest, Absent):
+        return contest
     ways = {"ours": contest.ours, **contest.peers}
     times: dict[str, list[float]] = {side: [] for side in ways}
     order = list(ways)
+    started = time.perf_counter()
     for number in range(warmup + rounds):
+        if number == warmup:
+            started = time.perf_counter()  # warming up may compile, which takes longer than all that follows
+        if number >= warmup + FEWEST and time.perf_counter() - started > seconds:
+            break
         for side in order:
-            began = time.perf_counter()
+            began = clock()
             ways[side]()
+            taken = clock() - began
             if number >= warmup:
-                times[side].append(time.perf_counter() - began)
+                times[side].append(taken)
         order = order[1:] + order[:1]
     medians = {side: statistics.median(values) * 1000 for side, values in times.items()}
     fastest = min(contest.peers, key=lambda side: medians[side])
     ratios = sorted(a / b for a, b in zip(times["ours"], times[fastest], strict=True))
-    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
-    return Outcome(contest, medians, fastest, middle, low, high, rounds)
+    low, middle, high = (
+        statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else (ratios[0],) * 3
+    )
+    return Outcome(contest, medians, fastest, middle, low, high, len(ratios))
 
 
-def table(outcomes: list[Outcome]) -> str:
+def table(outcomes: list[Outcome | Absent]) -> str:
     """The outcomes as text: ratio to the fastest peer with quartiles, then every side's median."""
     rows = []
     for o in outcomes:
+        if isinstance(o, Absent):
+            rows += [f"{o.name}  [{o.setting}]", f"    not run: {o.reason}"]
+            continue
         target = o.contest.target
         verdict = "" if target is None else "met" if o.ratio <= target else f"over {target:.2f}"
         sides = "  ".join(f"{side} {value:.2f} ms" for side, value in o.milliseconds.items())

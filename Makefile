@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab test notebooks solve bench report clean lint
+.PHONY: lab test notebooks solve bench report clean lint grade bench-grading release book
 
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/
@@ -25,6 +25,19 @@ report: $(VENV)/.test-installed  ## how good the checks are
 
 bench: $(VENV)/.test-installed  ## reference models against their peers
 	$(RUN) -m utils.bench
+
+# make grade SUBMISSIONS=folder-or-archive OUT=folder [WORKERS=2]
+grade: $(VENV)/.installed  ## grade a class in sandboxes; run it again to go on where it stopped
+	$(RUN) -m utils.grading grade "$(SUBMISSIONS)" "$(OUT)" --workers $(or $(WORKERS),1) $(ARGS)
+
+bench-grading: $(VENV)/.test-installed  ## the grader against pytest --nbval-lax
+	$(RUN) -m utils.grading.bench $(ARGS)
+
+release: $(VENV)/.test-installed  ## make release OUT=folder: the repository for a class, without answers
+	$(RUN) -m utils.authoring.release "$(OUT)"
+
+book: $(VENV)/.test-installed  ## the course as web pages, in build/site
+	$(RUN) -m utils.book $(ARGS)
 
 lint: $(VENV)/.test-installed  ## format and fix
 	$(RUN) -m ruff check --fix .

@@ -35,16 +35,41 @@ def main() -> int:
     )
     marks.add_argument("out", type=Path)
     commands.add_parser("level", help="how well this host can isolate student code")
+    attacks = commands.add_parser(
+        "attacks", help="table of hostile and broken submissions: expected, got (for authors)"
+    )
+    attacks.add_argument("names", nargs="*", help="only these")
+    agreement = commands.add_parser(
+        "agreement", help="do both paths agree on every honest answer? (for authors)"
+    )
+    agreement.add_argument("--every", type=int, default=1, help="every N-th answer of the banks only")
     options = parser.parse_args()
-    return {"grade": _grade, "marks": _marks, "level": _level}[options.command](options)
+    if sys.platform == "win32":
+        print(
+            "The sandbox needs fork: grade inside WSL 2 or a container (utils/grading/README.md).",
+            file=sys.stderr,
+        )
+        return 2
+    return {"grade": _grade, "marks": _marks, "level": _level, "attacks": _attacks, "agreement": _agreement}[
+        options.command
+    ](options)
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from utils.grading import reports, run
+    from utils.grading import launch
     from utils.grading.isolation import probe
 
     sentence = probe().sentence()
     print(sentence, flush=True)
+    if not options.scheduler and options.submissions.exists():
+        launch.early(min(options.workers, launch.MOST_EARLY))
+    from utils.grading import (
+        marks,
+        reports,
+        run,
+    )  # torch comes with these; the sandboxes import theirs meanwhile
+    from utils.grading.records import write_safely
+
     try:
         entries = run.run(
             options.submissions,
@@ -57,9 +82,14 @@ def _grade(options: argparse.Namespace) -> int:
     except (RuntimeError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 2
-    (options.out / "entries.json").write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
-    for path in reports.write(entries, options.out, sentence):
+    write_safely(options.out / "entries.json", json.dumps(entries, ensure_ascii=False))
+    complaints = marks.merge(
+        entries, options.out / "written"
+    )  # marks that were entered before a second run stay
+    for path in reports.write(entries, options.out, reports.isolation_of(entries, sentence)):
         print(f"wrote {path}")
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
     return 0
 
 
@@ -69,11 +99,23 @@ def _marks(options: argparse.Namespace) -> int:
 
     entries = marks.latest(options.out)
     complaints = marks.merge(entries, options.out / "written")
-    for path in reports.write(entries, options.out, probe().sentence()):
+    for path in reports.write(entries, options.out, reports.isolation_of(entries, probe().sentence())):
         print(f"wrote {path}")
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
+
+
+def _attacks(options: argparse.Namespace) -> int:
+    from utils.grading.attacks import table
+
+    return table.main(options.names)
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    from utils.grading import agreement
+
+    return agreement.main(options.every)
 
 
 def _level(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Runs in the sandbox: a student's cells, then one forked process per check. Sends values home, no verdicts.
+"""Runs in the sandbox: a student's cells, each answer followed by its check in a forked process. Sends values home, no verdicts.
 
 Nothing in here is trusted by the grader: a student's code may change any of it in its own process.
 """
@@ -22,35 +22,61 @@ from utils.checks.observe import Problem, observe
 from utils.checks.registry import find
 from utils.checks.spec import Exercise
 from utils.grading import wire
-from utils.grading.normalise import without_magics
+from utils.grading.cells import parse
 
-CELL_SECONDS = 10.0
+GRACE = 2.0  # seconds between a check's own time limit and its end by force
 
 
 def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
-    """Defines what the request's parts define, then answers its checks, each in a process of its own.
+    """Runs the request's parts in order. An answer's check follows it at once, as in the notebook, in a process of its own.
 
     Args:
-        request: `parts` (name, source) and `checks` (exercise, cases, stand_ins).
+        request: `parts` (kind, name, source), `checks` (exercise, cases, stand_ins) and `limits`.
         tensors: of the cases.
         out: where frames go.
     """
     space: dict[str, Any] = {"__name__": "__main__"}
-    errors = {}
+    waiting = {check["exercise"]: check for check in request["checks"]}
+    limits = request["limits"]
     for part in request["parts"]:
-        error = define(part["name"], part["source"], space)
-        if error and part["kind"] == "answer":
-            errors[part["name"]] = error
-    for check in request["checks"]:
+        error = define(part["name"], part["source"], space, limits["cell"])
+        if part["kind"] == "answer" and part["name"] in waiting:
+            examine(waiting.pop(part["name"]), tensors, space, error, limits["check"], out)
+    for check in waiting.values():  # no cell answers these
+        examine(check, tensors, {}, "", limits["check"], out)
+
+
+def examine(
+    check: dict[str, Any],
+    tensors: dict[str, Tensor],
+    space: dict[str, Any],
+    error: str,
+    limit: float,
+    out: int,
+) -> None:
+    """Answers one check in a forked process, or says in its place why there is no answer."""
+    seconds = min(find(check["exercise"]).seconds, limit)
+    try:
         child = os.fork()
-        if child == 0:
-            with contextlib.suppress(BaseException):
-                answer(check, tensors, space, errors, out)
+    except OSError as refused:
+        return send(
+            check, [Problem("died", f"no process could be started for it ({refused.strerror})")], {}, out
+        )
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            answer(check, tensors, space, error, seconds, out)
             os._exit(0)
-        wait(child, find(check["exercise"]).seconds + 5.0)
+        os._exit(1)
+    status = wait(child, seconds + GRACE)
+    if status is None:
+        sentence = f"Your code was still running after {seconds:.0f} s and was stopped. Is there a loop that never ends?"
+        send(check, [Problem("time", sentence)], {}, out)
+    elif status != 0:
+        send(check, [Problem("died", f"its process ended with status {status}")], {}, out)
+    return None
 
 
-def define(name: str, source: str, space: dict[str, Any]) -> str:
+def define(name: str, source: str, space: dict[str, Any], seconds: float) -> str:
     """Runs a cell statement by statement, so that an error behind a definition does not undo it.
 
     Returns:
@@ -61,49 +87,57 @@ def define(name: str, source: str, space: dict[str, Any]) -> str:
     from utils.checks.limits import TimeLimitExceeded, time_limit
 
     filename = f"<{name}>"
-    source = without_magics(source)
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     first = ""
-    try:
-        tree = ast.parse(source, filename)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"Your cell is not valid Python: {error}."
-    with contextlib.suppress(TimeLimitExceeded), time_limit(CELL_SECONDS):
+    tree = parse(source)
+    if tree is None:
+        return "Your cell is not valid Python."
+    with contextlib.suppress(TimeLimitExceeded), time_limit(seconds):
         for statement in tree.body:
             try:
                 exec(compile(ast.Module([statement], []), filename, "exec"), space)
             except (Exception, SystemExit, KeyboardInterrupt) as error:
                 first = first or f"Your cell raised {type(error).__name__}: {error}"[:500]
         return first
-    return first or f"Your cell was still running after {CELL_SECONDS:.0f} s and was stopped."
+    return first or f"Your cell was still running after {seconds:.0f} s and was stopped."
 
 
 def answer(
-    check: dict[str, Any], tensors: dict[str, Tensor], space: dict[str, Any], errors: dict[str, str], out: int
+    check: dict[str, Any],
+    tensors: dict[str, Tensor],
+    space: dict[str, Any],
+    error: str,
+    seconds: float,
+    out: int,
 ) -> None:
     """Observes one exercise on its cases and sends what was seen."""
     exercise = find(check["exercise"])
     attempt = space.get(exercise.name)
     if attempt is None:
-        problem = Problem("missing", errors.get(exercise.name) or f"{exercise.name} is not defined.")
-        outcomes: list[Any] = [problem] * len(check["cases"])
+        outcomes: list[Any] = [Problem("missing", error or f"{exercise.name} is not defined.")]
     else:
-        outcomes = _outcomes(exercise, attempt, check, tensors)
-    message: dict[str, Any] = {"exercise": exercise.name, "outcomes": []}
+        outcomes = _outcomes(exercise, attempt, check, tensors, seconds)
     found: dict[str, Tensor] = {}
     for index, outcome in enumerate(outcomes):
-        if isinstance(outcome, Problem):
-            message["outcomes"].append(
-                {"kind": outcome.kind, "sentence": outcome.sentence[:1000], "trace": outcome.trace[:1000]}
-            )
-        else:
-            message["outcomes"].append({"seen": list(outcome)})
+        if not isinstance(outcome, Problem):
             found.update({f"{index}/{key}": value for key, value in outcome.items()})
-    wire.write_frame(out, wire.pack(message, found))
+    send(check, outcomes, found, out)
+
+
+def send(check: dict[str, Any], outcomes: list[Any], tensors: dict[str, Tensor], out: int) -> None:
+    """One frame for one check; the last outcome stands for all cases behind it."""
+    outcomes = outcomes + outcomes[-1:] * (len(check["cases"]) - len(outcomes))
+    entries = [
+        {"kind": one.kind, "sentence": one.sentence[:1000], "trace": one.trace[:1000]}
+        if isinstance(one, Problem)
+        else {"seen": list(one)}
+        for one in outcomes
+    ]
+    wire.write_frame(out, wire.pack({"exercise": check["exercise"], "outcomes": entries}, tensors))
 
 
 def _outcomes(
-    exercise: Exercise, attempt: Any, check: dict[str, Any], tensors: dict[str, Tensor]
+    exercise: Exercise, attempt: Any, check: dict[str, Any], tensors: dict[str, Tensor], seconds: float
 ) -> list[Any]:
     began = time.perf_counter()
     outcomes: list[Any] = []
@@ -111,37 +145,46 @@ def _outcomes(
     with substituted(attempt, others):
         for raw in check["cases"]:
             case = fixtures.decode_case(raw, exercise, tensors)
-            left = exercise.seconds - (time.perf_counter() - began)
+            left = seconds - (time.perf_counter() - began)
             outcomes.append(observe(attempt, case, seconds=max(left, 0.05)))
             if isinstance(outcomes[-1], Problem) and outcomes[-1].kind in ("time", "not started"):
                 break
-    return outcomes + outcomes[-1:] * (len(check["cases"]) - len(outcomes))
+    return outcomes
 
 
-def wait(child: int, seconds: float) -> None:
-    """Waits for a child, and kills it when its time is over."""
-    descriptor = os.pidfd_open(child) if hasattr(os, "pidfd_open") else -1
-    if descriptor >= 0:
-        ready, _, _ = select.select([descriptor], [], [], seconds)
-        os.close(descriptor)
-        if not ready:
-            os.kill(child, signal.SIGKILL)
+def wait(child: int, seconds: float) -> int | None:
+    """Waits for a child, and kills it when its time is over.
+
+    Returns:
+        its exit status (negative: the signal that ended it), or None if its time was over.
+    """
+    over = False
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(child)
+            over = not select.select([descriptor], [], [], seconds)[0]
+            os.close(descriptor)
     else:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if os.waitpid(child, os.WNOHANG)[0]:
-                return
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
             time.sleep(0.002)
+        over = True
+    if over:
         os.kill(child, signal.SIGKILL)
+    status = 0
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(child, 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return None if over else status
 
 
-def silence() -> None:
+def silence(*streams: int) -> None:
     """What student code prints goes nowhere; nobody reads 200 MB of it."""
     sys.stdout.flush()
     sys.stderr.flush()
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
+    for stream in streams or (0, 1, 2):
         os.dup2(null, stream)
     os.close(null)

@@ -3,7 +3,8 @@
 Level 3, "namespaces": own user, pid, mount, network, IPC namespaces; a private tmpfs with a size; Landlock (read-only allow-list of paths);
 a seccomp filter; resource limits. When the namespace's first process dies, the kernel kills every other one in it, whatever
 it called (`setsid`, double forks, ignored signals).
-Level 2, "landlock": no namespaces; Landlock, seccomp and limits. Processes are hunted down by their session, which one that hides well survives.
+Level 2, "landlock": no namespaces; Landlock, seccomp and limits. There is no scratch folder. The zygote adopts orphans and kills
+them one by one.
 Level 1, "limits": resource limits only (macOS, old kernels). It keeps accidents from hurting, and no attacker from anything.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import site
 import sys
 import sysconfig
@@ -20,6 +20,11 @@ from functools import cache
 from pathlib import Path
 
 from utils.grading import kernel
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -35,8 +40,10 @@ class Limits:
         memory: address space of one process beyond what it starts with, bytes.
         disk: size of the private temporary folder, bytes.
         file_size: largest file, bytes.
-        processes: largest number of processes at a time (held by a watchdog).
-        seconds: for running all its cells (each check has a limit of its own).
+        processes: largest number of processes at a time (held by the kernel where it can, and by a watchdog).
+        seconds: longest silence. A submission that sends no answer for so long is stopped.
+        check: for one exercise's check; an exercise's own limit holds if it is shorter.
+        cell: for one cell.
         cpu: processor seconds of one process.
     """
 
@@ -45,6 +52,8 @@ class Limits:
     file_size: int = 64 * MIB
     processes: int = 48
     seconds: float = 60.0
+    check: float = 20.0
+    cell: float = 10.0
     cpu: int = 120
 
 
@@ -141,11 +150,14 @@ def enter_namespaces() -> None:
 def private_folders(size: int) -> None:
     """In new namespaces: a scratch folder in memory that nobody else sees, and a `/proc` of its own."""
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    with contextlib.suppress(OSError):  # a second wall behind Landlock, where the kernel has the call
+        kernel.make_readonly("/")
     options = f"size={size},mode=1777,nr_inodes=4096"
     kernel.mount("tmpfs", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
 
 
+@cache
 def readable_paths() -> list[str]:
     """What a check needs to read: the system's libraries, this Python and its packages, the course's `utils` without the grader."""
     system = [
@@ -162,15 +174,22 @@ def readable_paths() -> list[str]:
     devices = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
     python = {sys.prefix, sys.base_prefix, sysconfig.get_paths()["purelib"], *site.getsitepackages()}
     course = [
-        str(ROOT / "utils" / part)
-        for part in ("__init__.py", "checks", "stand_ins.py", "data", "training", "plotting", "budget.py")
+        str(ROOT / "utils" / part) for part in ("checks", "data", "training", "plotting", "experiments")
     ]
     course += [str(path) for path in (ROOT / "utils").glob("*.py")]
     return [*system, *devices, *sorted(python), *course]
 
 
+def exposed(paths: list[Path]) -> list[Path]:
+    """Those of `paths` that a submission could read because they lie under a folder that it needs (`/usr`, Python's own)."""
+    open_to_all = [Path(path).resolve() for path in readable_paths() if Path(path).exists()]
+    return [path for path in paths if any(path.resolve().is_relative_to(other) for other in open_to_all)]
+
+
 def set_limits(limits: Limits) -> None:
     """Resource limits of this process and its descendants (each for itself)."""
+    if resource is None:
+        return
     used = _address_space()
     wanted = {
         resource.RLIMIT_AS: used + limits.memory,
@@ -200,8 +219,11 @@ def lock_up(level: Level, limits: Limits) -> None:
         private_folders(limits.disk)
         kernel.drop_capabilities()
     if level.number >= 2:
-        kernel.load_landlock(readable_paths(), [SCRATCH] if level.number == 3 else [])
+        kernel.load_landlock(readable_paths(), [SCRATCH, "/dev/null"] if level.number == 3 else ["/dev/null"])
     set_limits(limits)
+    if level.number == 3 and resource is not None and kernel.release() >= (5, 14):
+        # counted within the user namespace since 5.14 (before, it would count all of the user's processes); root is exempt
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
     if level.number >= 2:
         kernel.load_seccomp()
     if level.number == 3:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+from utils.grading.normalise import RELEASE
 from utils.grading.reports.questions import written_points
+from utils.grading.reports.tables import mark_key
 
 
 def merge(entries: list[dict[str, Any]], folder: Path) -> list[str]:
@@ -21,29 +24,45 @@ def merge(entries: list[dict[str, Any]], folder: Path) -> list[str]:
         complaints about marks that make no sense, in words; those are left out.
     """
     complaints = []
-    by_key = {entry["key"]: entry for entry in entries}
     for path in sorted(folder.glob("*.csv")):
         notebook, _, question = path.stem.partition("-")
-        most = written_points(notebook).get(question)
+        most = written_points(notebook).get(question) if notebook in _notebooks() else None
         if most is None:
-            complaints.append(f"{path.name}: {notebook} has no question {question}")
+            complaints.append(f"{path.name}: no notebook has such a question")
             continue
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(file), start=1):
-                if number == 1 or len(row) < 3 or not row[2].strip():
-                    continue
-                entry = by_key.get(row[0])
-                try:
-                    mark = float(row[2].replace(",", "."))
-                except ValueError:
-                    mark = -1.0
-                if entry is None or not 0 <= mark <= most:
-                    complaints.append(
-                        f"{path.name}, line {number}: {'no such submission' if entry is None else f'{row[2]!r} is not between 0 and {most}'}"
-                    )
-                    continue
+        owners = {mark_key(entry, question): entry for entry in entries if entry["notebook"] == notebook}
+        for number, row in enumerate(rows_of(path), start=1):
+            if number == 1 or len(row) < 3 or not row[2].strip():
+                continue
+            try:
+                mark = float(row[2].strip().replace(",", "."))
+            except ValueError:
+                mark = -1.0
+            entry = owners.get(row[0].strip())
+            if entry is None:
+                complaints.append(
+                    f"{path.name}, line {number}: no such answer (has {row[1]} handed in another since? Mark the new one)"
+                )
+            elif not 0 <= mark <= most:
+                complaints.append(f"{path.name}, line {number}: {row[2]!r} is not between 0 and {most}")
+            else:
                 entry.setdefault("marks", {})[question] = mark
     return complaints
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """Rows of a CSV file that a spreadsheet may have saved with semicolons."""
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    first = text.split("\n", 1)[0]
+    return list(
+        csv.reader(
+            io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
+        )
+    )
+
+
+def _notebooks() -> set[str]:
+    return {path.stem for path in RELEASE.glob("[0-9][0-9]_*.ipynb")}
 
 
 def latest(out: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """From whatever a student hands in to the few pieces that are run: answers, their own helpers, and the release's imports.
 
 Outputs, metadata, kernel specification, check cells and everything else that a submission says about itself are ignored.
-Cells are matched by id, then by nbgrader's grade id, then by the name that they define.
+Cells are matched by the name that they define, and among several by id or nbgrader's grade id. All of this reads text; no code runs.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from dataclasses import dataclass, field
@@ -14,12 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from utils.checks.registry import exercises_of
+from utils.grading.cells import defines, definitions, problem_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "notebooks"
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
+MAX_CELLS = 5000
 MAX_SOURCE = 200_000  # characters of one cell
+MAX_CODE = 2_000_000  # characters of all code cells: what is parsed here
 STUB = 'raise NotImplementedError("not started yet")'
 
 
@@ -65,28 +66,34 @@ def normalise(path: Path, notebook: str) -> Submission:
     Raises:
         BadNotebook: empty, corrupt, too large, or another assignment.
     """
+    from utils.checks.registry import exercises_of  # comes with torch, which a reader of names needs not
+
     cells = read_cells(path)
     release = release_cells(notebook)
     names = [exercise.name for exercise in exercises_of(notebook)]
     submission = Submission(notebook)
+    for cell in cells:
+        cell["defines"] = defines(cell["source"]) if cell["cell_type"] == "code" else []
     answers = {name: _find(name, cells, submission.notes) for name in names}
-    if names and not any(answers.values()):
+    submission.written = _written(cells, release)
+    if names and not any(answers.values()) and not any(text.strip() for text in submission.written.values()):
         raise BadNotebook(
             f"it holds none of the answers of {notebook}: is it the notebook of another assignment?"
         )
-    used = {id(cell) for cell in answers.values() if cell is not None}
-    known = {cell["id"] for cell in release}
-    helpers = _helpers(cells, answers, used, known)
+    helpers = _helpers(cells, answers, {cell["id"]: cell["source"].strip() for cell in release})
+    first = True
     for cell in release:
         if cell["id"] in answers:
+            if first:  # functions that stand behind the last answer can be used by all; constants there are scratch work
+                late = (definitions(part.source, constants=False) for part in helpers.get("", []))
+                submission.parts += [Part("helper", "at the end", source) for source in late if source]
+                first = False
             submission.parts += helpers.get(cell["id"], [])
             found = answers[cell["id"]]
             if found is not None:
                 submission.parts.append(Part("answer", cell["id"], found["source"]))
-        elif cell["cell_type"] == "code" and (kept := definitions(cell["source"])):
+        elif cell["cell_type"] == "code" and (kept := release_definitions(cell["source"])):
             submission.parts.append(Part("release", cell["id"], kept))
-    submission.parts += helpers.get("", [])
-    submission.written = _written(cells, release)
     return submission
 
 
@@ -104,23 +111,45 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
             f"the file has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES // 2**20} MiB (clear the outputs and submit again)"
         )
     try:
-        raw = json.loads(path.read_bytes().decode("utf-8-sig"))["cells"]
-        return [_plain(cell, index) for index, cell in enumerate(raw)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raw = json.loads(path.read_bytes())["cells"]
+        if not isinstance(raw, list) or len(raw) > MAX_CELLS:
+            raise BadNotebook(
+                f"the file has {len(raw)} cells; the limit is {MAX_CELLS}"
+                if isinstance(raw, list)
+                else "the file is not a notebook (its cells are no list)"
+            )
+        cells = [_plain(cell, index) for index, cell in enumerate(raw)]
+    except BadNotebook:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, OSError) as error:
         raise BadNotebook(f"the file is not a notebook ({type(error).__name__})") from error
+    code = sum(len(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    if code > MAX_CODE:
+        raise BadNotebook(f"its code has {code:,} characters; the limit is {MAX_CODE:,}")
+    return cells
 
 
 def _plain(cell: dict[str, Any], index: int) -> dict[str, Any]:
     source = cell.get("source", "")
     source = "".join(source) if isinstance(source, list) else str(source)
     grade = (cell.get("metadata") or {}).get("nbgrader") or {}
-    identity = str(cell.get("id") or f"cell-{index}")
     return {
-        "id": identity,
-        "cell_type": str(cell.get("cell_type")),
-        "source": source[:MAX_SOURCE],
-        "grade_id": str(grade.get("grade_id", "")),
+        "id": clean(str(cell.get("id") or f"cell-{index}"))[:200],
+        "cell_type": str(cell.get("cell_type"))[:20],
+        "source": clean(source[:MAX_SOURCE]),
+        "grade_id": clean(str(grade.get("grade_id", "")))[:200],
     }
+
+
+def clean(text: str) -> str:
+    """Text that can be stored: halves of surrogate pairs, which JSON may hold and UTF-8 may not, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@cache
+def release_definitions(source: str) -> str:
+    """`definitions` of a released cell, kept."""
+    return definitions(source)
 
 
 @cache
@@ -129,52 +158,15 @@ def release_cells(notebook: str) -> tuple[dict[str, Any], ...]:
     return tuple(read_cells(RELEASE / f"{notebook}.ipynb"))
 
 
-def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None if it is no Python. Lines for IPython (`%magic`, `!shell`) count as `pass`."""
-    try:
-        return ast.parse(without_magics(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def without_magics(source: str) -> str:
-    """The source with IPython's special lines replaced by `pass`, so that line numbers stay."""
-    return re.sub(r"^([ \t]*)[%!?][^\n]*$", r"\1pass", source, flags=re.M)
-
-
-def defines(source: str) -> list[str]:
-    """Names of the functions and classes that a cell defines at its top level."""
-    tree = parse(source)
-    kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
-    return [node.name for node in tree.body if isinstance(node, kinds)] if tree else []
-
-
-def definitions(source: str) -> str:
-    """Of a cell, what defines something without doing work: imports, functions, classes, literals, `reuse(...)`."""
-    tree = parse(source)
-    if tree is None:
-        return ""
-    kept = [node for node in tree.body if _is_definition(node)]
-    return "\n".join(ast.unparse(node) for node in kept)
-
-
-def _is_definition(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
-        return True
-    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        if isinstance(node.value, ast.Call):
-            return isinstance(node.value.func, ast.Name) and node.value.func.id == "reuse"
-        return not any(isinstance(part, ast.Call | ast.Await) for part in ast.walk(node.value))
-    return False
-
-
 def _find(name: str, cells: list[dict[str, Any]], notes: list[str]) -> dict[str, Any] | None:
     """The cell that answers exercise `name`: one that defines it, rather not a stub, rather with the right id, rather the last."""
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    candidates = [cell for cell in code if name in defines(cell["source"])]
+    candidates = [cell for cell in code if name in cell["defines"]]
     if not candidates:
         broken = [cell for cell in code if name in (cell["id"], cell["grade_id"]) and cell["source"].strip()]
-        if broken:  # a syntax error: the sandbox will say which
+        if broken:  # a syntax error, most likely
+            if problem := problem_of(broken[-1]["source"]):
+                notes.append(f"{name}: its cell is not valid Python ({problem}).")
             return broken[-1]
         text = any(
             cell["cell_type"] != "code"
@@ -197,19 +189,28 @@ def _find(name: str, cells: list[dict[str, Any]], notes: list[str]) -> dict[str,
 
 
 def _helpers(
-    cells: list[dict[str, Any]], answers: dict[str, Any], used: set[int], known: set[str]
+    cells: list[dict[str, Any]], answers: dict[str, Any], released: dict[str, str]
 ) -> dict[str, list[Part]]:
-    """The student's own cells, under the answer that follows them ("" for those behind the last)."""
-    places: dict[int, str] = {id(cell): name for name, cell in answers.items() if cell is not None}
+    """The student's own definitions, under the answer that follows them ("" for those behind the last).
+
+    A released cell that the student has changed (an import added, say) counts as theirs.
+    """
+    places: dict[int, list[str]] = {}
+    for name, cell in answers.items():
+        if cell is not None:
+            places.setdefault(id(cell), []).append(name)
     found: dict[str, list[Part]] = {}
     waiting: list[Part] = []
     for cell in cells:
         if id(cell) in places:
-            found.setdefault(places[id(cell)], []).extend(waiting)
+            first = next(name for name in answers if name in places[id(cell)])
+            found.setdefault(first, []).extend(waiting)
             waiting = []
-        elif cell["cell_type"] == "code" and id(cell) not in used and cell["id"] not in known:
+        elif cell["cell_type"] == "code" and cell["source"].strip() != released.get(cell["id"]):
             kept = definitions(cell["source"])
-            if kept and not set(defines(kept)) & set(answers):  # another version of an answer is not a helper
+            if kept and not set(cell["defines"]) & set(
+                answers
+            ):  # another version of an answer is not a helper
                 waiting.append(Part("helper", cell["id"], kept))
     found[""] = waiting
     return found

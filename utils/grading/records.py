@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,16 +48,49 @@ class Records:
         """Appends an entry (with its `key`) in one write and makes sure that it is on the disk."""
         if entry["key"] in self.lines:
             return
-        self._write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        self._write(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         self.lines[entry["key"]] = entry
 
     def _write(self, data: bytes) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, data)
+            while data:  # a full disk takes a part only, and the next try says so
+                data = data[os.write(descriptor, data) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Within the block no other grader writes to `folder`.
+
+    Raises:
+        RuntimeError: another one does now.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"another grader is writing to {folder}") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_safely(path: Path, text: str) -> None:
+    """Writes a file so that a kill at any moment leaves the old or the new one, never a part. Only its owner may read it."""
+    beside = path.with_name(f".{path.name}.new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def key(submission: str, student: str, notebook: str, seed: int) -> str:

@@ -8,21 +8,36 @@ import json
 import multiprocessing
 import os
 import secrets
+import shutil
 import tempfile
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from functools import cache
+import threading
+from collections import deque
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from functools import cache, partial
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from utils.grading import records, submissions
-from utils.grading.isolation import Limits, probe
+from utils.grading import launch, records, submissions
+from utils.grading.isolation import ROOT, Limits, exposed, probe
 from utils.grading.normalise import RELEASE, BadNotebook, normalise
-from utils.grading.records import Records
+from utils.grading.records import Records, alone, write_safely
 from utils.grading.submissions import Handed
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade
+
+# So many workers share one process: the work is in their sandboxes, and a thread needs no torch of its own.
+THREADS = launch.MOST_EARLY
+IN_HAND = 64  # submissions given out at a time: to workers elsewhere their content goes along, and memory must not grow with the class
 
 
 def notebooks() -> list[str]:
@@ -31,32 +46,51 @@ def notebooks() -> list[str]:
 
 
 @cache
-def examiner(notebook: str, seed: int) -> Examiner:
-    """This process's examiner for a notebook: made once."""
+def _examiner(notebook: str, seed: int) -> Examiner:
     import torch
 
     torch.set_num_threads(1)
     return Examiner(notebook, seed)
 
 
-@cache
-def sandbox() -> Sandbox:
-    """This process's sandbox: started once, ended with the process."""
-    box = Sandbox(Limits())
-    atexit.register(box.stop)
-    return box
+_making = threading.Lock()
 
 
-def grade_one(content: bytes | str, notebook: str, seed: int) -> dict[str, Any]:
+def examiner(notebook: str, seed: int) -> Examiner:
+    """This process's examiner for a notebook: made once."""
+    with _making:
+        return _examiner(notebook, seed)
+
+
+_mine = threading.local()
+
+
+def sandbox(limits: Limits) -> Sandbox:
+    """This thread's sandbox: started once, ended with the process. (A Dask worker grades in several threads.)"""
+    boxes: dict[Limits, Sandbox] = _mine.__dict__.setdefault("boxes", {})
+    if limits not in boxes:
+        boxes[limits] = Sandbox(limits)
+        atexit.register(boxes[limits].stop)
+    return boxes[limits]
+
+
+def grade_one(
+    content: bytes | str, notebook: str, seed: int, limits: Limits | None = None, allow_weak: bool = False
+) -> dict[str, Any]:
     """Grades one file. Runs in a worker, on this machine or another.
 
     Args:
         content: the file's bytes, or its path where the worker shares the disk.
         notebook: its name.
         seed: the secret seed.
+        limits: of the sandbox; default `Limits()`.
+        allow_weak: go on where this machine cannot isolate fully.
 
     Returns:
         `verdicts`, `written`, `notes`, `problem` (why nothing could be graded, or ""), `isolation`.
+
+    Raises:
+        RuntimeError: no sandbox can be had here, or only a weak one and `allow_weak` is not set.
     """
     result: dict[str, Any] = {"verdicts": [], "written": {}, "notes": [], "problem": "", "isolation": ""}
     judge = examiner(notebook, seed)
@@ -65,7 +99,9 @@ def grade_one(content: bytes | str, notebook: str, seed: int) -> dict[str, Any]:
     except BadNotebook as error:
         verdicts = [judge.missing(name, "There is nothing to grade.") for name in judge.exercises]
         return result | {"verdicts": [v.record() for v in verdicts], "problem": str(error)}
-    box = sandbox()
+    box = sandbox(limits or Limits())
+    if not box.start().safe and not allow_weak:
+        raise RuntimeError(box.level.sentence())
     verdicts = grade(box, judge, submission)
     result |= {
         "verdicts": [v.record() for v in verdicts],
@@ -93,6 +129,7 @@ def run(
     scheduler: str = "",
     allow_weak: bool = False,
     progress: bool = True,
+    limits: Limits | None = None,
 ) -> list[dict[str, Any]]:
     """Grades everything in `folder` and returns all entries, graded now or before.
 
@@ -104,44 +141,109 @@ def run(
         scheduler: address of a Dask scheduler; then its workers grade.
         allow_weak: go on where the host cannot isolate fully.
         progress: show a progress bar with the time left.
+        limits: for each submission.
 
     Raises:
-        RuntimeError: isolation is weak and `allow_weak` is not set.
+        RuntimeError: isolation is weak and `allow_weak` is not set; answers lie where submissions can read; another grader
+            writes to `out`.
     """
     level = probe()
     if not level.safe and not allow_weak:
         raise RuntimeError(level.sentence() + " Say --allow-weak-isolation to grade all the same.")
+    open_to_all = exposed([ROOT / "solutions", folder, out])
+    if open_to_all and not allow_weak:
+        raise RuntimeError(
+            f"Submissions can read {open_to_all[0]}, which lies under a folder that they need; put it elsewhere."
+        )
     out.mkdir(parents=True, exist_ok=True)
-    secret = _seed(out, seed)
-    book = Records(out / "records.jsonl")
-    with tempfile.TemporaryDirectory(prefix="grading-") as scratch:
-        handed = submissions.find(folder, Path(scratch), notebooks())
-        keys = {index: _key(one, secret) for index, one in enumerate(handed)}
-        todo = [index for index in keys if keys[index] not in book]
-        with (
-            _executor(workers, scheduler) as pool,
-            tqdm(total=len(todo), disable=not progress, unit="notebook", desc="grading") as bar,
-        ):
-            for index, entry in _results(pool, handed, todo, secret, bool(scheduler)):
-                book.add(_entry(handed[index], entry, keys[index]))
-                bar.update()
-    return [book.lines[keys[index]] for index in keys]
+    with alone(out):
+        secret = _seed(out, seed)
+        book = Records(out / "records.jsonl")
+        scratch = out / ".scratch"  # of a killed run too
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        try:
+            handed = submissions.find(folder, scratch, notebooks())
+            keys = {index: _key(one, secret) for index, one in enumerate(handed)}
+            todo = [index for index in keys if keys[index] not in book]
+            failed: dict[int, str] = {}
+            with tqdm(total=len(todo), disable=not progress, unit="notebook", desc="grading") as bar:
+                grader = partial(_results, workers, scheduler, handed, secret, limits, allow_weak)
+                for index, result in grader(todo):
+                    if isinstance(result, str):
+                        failed[index] = result
+                        continue
+                    book.add(_entry(handed[index], result, keys[index]))
+                    bar.update()
+            # what no worker could do is no grade: it stands in the reports and is tried again by the next run
+            lost = {
+                index: _nothing(f"not graded, run the command again: {why}") for index, why in failed.items()
+            }
+            extra = {index: _entry(handed[index], result, keys[index]) for index, result in lost.items()}
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return [extra.get(index) or book.lines[key] for index, key in keys.items()]
 
 
-def _results(pool: Executor, handed: list[Handed], todo: list[int], seed: int, remote: bool):  # noqa: ANN202
-    """Yields (index, result) as they are done; a task whose worker died counts as a problem of its own only."""
-    waiting: dict[Future[dict[str, Any]], int] = {}
+def _nothing(problem: str) -> dict[str, Any]:
+    return {"verdicts": [], "written": {}, "notes": [], "problem": problem, "isolation": ""}
+
+
+def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noqa: ANN001, ANN202
+    """Yields (index, result) as they are done; in place of a result the reason, where there is none.
+
+    A worker process that dies takes what its pool had in hand with it: that is given to a new pool, and at last, so that
+    one file cannot take others with it, to a process of its own.
+    """
+    waiting = []
     for index in todo:
         one = handed[index]
-        if not one.notebook:
+        if one.problem:
+            yield index, _nothing(one.problem)
+        elif not one.notebook:
             names = ", ".join(notebooks())
-            problem = f"the file's name ({Path(one.origin).name}) names no notebook of the course ({names})"
-            yield index, {"verdicts": [], "written": {}, "notes": [], "problem": problem, "isolation": ""}
-            continue
-        content = _bytes(one.path) if remote else str(one.path)
-        waiting[pool.submit(grade_one, content, one.notebook, seed)] = index
-    for future in as_completed(waiting):
-        yield waiting[future], future.result()
+            yield (
+                index,
+                _nothing(
+                    f"the file's name ({Path(one.origin).name}) names no notebook of the course ({names})"
+                ),
+            )
+        else:
+            waiting.append(index)
+    task = partial(_submit, handed, seed, limits, allow_weak, bool(scheduler))
+    for attempt in range(3):
+        again = []
+        groups = [waiting] if attempt < 2 else [[index] for index in waiting]
+        for group in groups:
+            with _executor(workers, scheduler) as pool:
+                left, futures = deque(group), {}
+                while left or futures:
+                    try:
+                        while left and len(futures) < IN_HAND:
+                            futures[task(pool, left[0])] = left[0]
+                            left.popleft()
+                    except BrokenExecutor:
+                        again += left
+                        left.clear()
+                    for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                        index = futures.pop(future)
+                        try:
+                            yield index, future.result()
+                        except BrokenExecutor:
+                            again.append(index)
+                        except Exception as error:  # a bug, or the host's memory: one file's, not the class's
+                            yield index, f"{type(error).__name__}: {error}"
+        waiting = again
+        if not waiting:
+            return
+    for index in waiting:
+        yield index, "the process that graded it died"
+
+
+def _submit(handed, seed, limits, allow_weak, remote, pool: Executor, index: int):  # noqa: ANN001, ANN202
+    one = handed[index]
+    content = _bytes(one.path) if remote else str(one.path)
+    return pool.submit(grade_one, content, one.notebook, seed, limits, allow_weak)
 
 
 def _bytes(path: Path) -> bytes:
@@ -156,27 +258,41 @@ def _executor(workers: int, scheduler: str) -> Executor:
         from dask.distributed import Client
 
         return Client(scheduler).get_executor(retries=3, pure=False)
-    if workers == 1:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    if workers <= THREADS:
+        return ThreadPoolExecutor(workers)
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when the grader is killed; the pool itself would leave it waiting for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _seed(out: Path, seed: int | None) -> int:
     path = out / "seed.json"
-    if seed is None and path.exists():
-        return int(json.loads(path.read_text())["seed"])
+    before = json.loads(path.read_text()) if path.exists() else {}
+    if before and seed in (None, before["seed"]):
+        return int(before["seed"])
     secret = secrets.randbelow(2**31) if seed is None else seed
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w") as file:
-        json.dump({"seed": secret, "date": datetime.date.today().isoformat()}, file)
+    earlier = [*before.pop("earlier", []), before] if before else []
+    now = {"seed": secret, "date": datetime.date.today().isoformat(), "earlier": earlier}
+    write_safely(path, json.dumps(now))
     return secret
 
 
 def _key(one: Handed, seed: int) -> str:
     return (
         records.key(one.digest, f"{one.student}\0{one.user}", one.notebook, seed)
-        if one.notebook
-        else f"unnamed {one.origin} {one.digest}"
+        if one.notebook and not one.problem
+        else f"unread {one.origin} {one.digest} {one.problem}"
     )
 
 
@@ -189,4 +305,6 @@ def _entry(one: Handed, result: dict[str, Any], key: str) -> dict[str, Any]:
         "origin": one.origin,
         "sha256": one.digest,
     }
-    return head | {"when": datetime.datetime.now().isoformat(timespec="seconds")} | result
+    notes = [f"Graded is {one.origin}; also found, and not graded: {one.note}."] if one.note else []
+    when = {"when": datetime.datetime.now().isoformat(timespec="seconds")}
+    return head | when | result | {"notes": notes + result["notes"]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from utils.checks.compare import Finding, compare
 from utils.checks.engine import diagnose
 from utils.checks.observe import Problem
 from utils.checks.registry import exercises_of
-from utils.checks.spec import Exercise, Seen
+from utils.checks.spec import Case, Exercise, Seen
 from utils.grading import wire
 
 
@@ -32,6 +34,7 @@ class Verdict:
         sentence: what is wrong.
         diagnosis: sentence of the known mistake, or "".
         substitutes: earlier exercises for which the library's version stood in.
+        said: what the student's process said of a problem, for the instructor's records only.
     """
 
     exercise: str
@@ -44,6 +47,7 @@ class Verdict:
     sentence: str = ""
     diagnosis: str = ""
     substitutes: tuple[str, ...] = field(default=())
+    said: str = ""
 
     def record(self) -> dict[str, Any]:
         return asdict(self) | {"substitutes": list(self.substitutes)}
@@ -101,25 +105,83 @@ class Examiner:
     def _verdict(self, exercise: Exercise, outcomes: list[Seen | Problem]) -> Verdict:
         fixture = self.fixtures[exercise.name]
         findings: list[Finding | None] = []
-        for case, wanted, outcome in zip(fixture.cases, fixture.expected, outcomes, strict=True):
-            if isinstance(outcome, Problem):
-                findings.append(Finding(outcome.kind, outcome.sentence))
-            else:
-                findings.append(compare(exercise, case, wanted, outcome))
+        for index, (case, wanted, outcome) in enumerate(
+            zip(fixture.cases, fixture.expected, outcomes, strict=True)
+        ):
+            outcomes[index] = outcome = _bounded(outcome, wanted)
+            findings.append(
+                Finding(outcome.kind, "")
+                if isinstance(outcome, Problem)
+                else _compare(exercise, case, wanted, outcome)
+            )
         right = sum(finding is None for finding in findings)
         base = Verdict(exercise.name, 0.0, exercise.points, right, len(findings), "passed")
         if right == len(findings):
             return replace(base, points=float(exercise.points))
         index, first = next((i, f) for i, f in enumerate(findings) if f is not None)
+        outcome = outcomes[index]
         state = first.kind if first.kind in ("not started", "missing") else "failed"
         return replace(
             base,
             points=round(exercise.points * right / len(findings), 2),
             state=state,
             concept=fixture.cases[index].name,
-            sentence=first.sentence,
-            diagnosis=diagnose(fixture, outcomes) if state == "failed" else "",
+            sentence=_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence,
+            diagnosis=_diagnose(fixture, outcomes) if state == "failed" else "",
+            said=f"{outcome.sentence} {outcome.trace}".strip() if isinstance(outcome, Problem) else "",
         )
+
+
+# What a student reads of a problem. The words that came out of the sandbox are theirs to choose and could carry the
+# values of a hidden case, so none of them is shown; they are kept for the instructor.
+NEUTRAL = {
+    "not started": "Not started.",
+    "missing": "Your notebook does not define it, or its cell raised an error before that.",
+    "time": "Your code was still running when its time was over. Is there a loop that never ends?",
+    "signature": "It cannot be called as the exercise says.",
+    "parameters": "Its parameters are not those of the exercise (names or shapes).",
+    "type": "It returns something else than the exercise asks for (None, a NumPy array, too few values).",
+    "needs": "It calls an earlier exercise that is not started.",
+    "died": "Its process ended before it answered.",
+    "size": "It returns far more values than the exercise asks for.",
+}
+_ERROR = re.compile(r"Your code raised (\w+)")
+_BUILTIN = {
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)
+}
+
+
+def _neutral(problem: Problem, exercise: Exercise) -> str:
+    if problem.kind in NEUTRAL:
+        return NEUTRAL[problem.kind]
+    found = _ERROR.match(problem.sentence)
+    error = found[1] if found and found[1] in _BUILTIN else "an error"
+    return f"Your code raised {error} here. Run check({exercise.name}) in your notebook: it shows the message where it happens there too."
+
+
+def _bounded(outcome: Seen | Problem, wanted: Seen) -> Seen | Problem:
+    """The observation, unless it is so large that looking at it would cost the grader memory."""
+    if isinstance(outcome, Problem):
+        return outcome
+    most = 20 * sum(value.numel() for value in wanted.values()) + 1_000_000
+    if len(outcome) > 10 * len(wanted) + 100 or sum(value.numel() for value in outcome.values()) > most:
+        return Problem("size", NEUTRAL["size"])
+    return outcome
+
+
+def _compare(exercise: Exercise, case: Case, wanted: Seen, seen: Seen) -> Finding | None:
+    """`compare`, which was written for a student's honest tensors, on whatever came over the wire (a dtype it cannot read, say)."""
+    try:
+        return compare(exercise, case, wanted, seen)
+    except Exception as error:
+        return Finding("problem", f"What it returned could not be compared ({type(error).__name__}).")
+
+
+def _diagnose(fixture: fixtures.Fixture, outcomes: list[Seen | Problem]) -> str:
+    try:
+        return diagnose(fixture, outcomes)
+    except Exception:  # as in `_compare`; without a diagnosis the neutral sentence stands
+        return ""
 
 
 def _outcomes(message: dict[str, Any], tensors: dict[str, Tensor], count: int) -> list[Seen | Problem]:

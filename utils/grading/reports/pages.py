@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import statistics
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from utils.grading.records import write_safely
 from utils.grading.reports.questions import questions
-from utils.grading.reports.tables import by_student, file_name, points, possible, said
+from utils.grading.reports.tables import by_student, cell, file_name, mark_key, points, possible, said
 
 Entry = dict[str, Any]
 STYLE = """
@@ -20,7 +23,8 @@ h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}
 .passed{border-left-color:#1a7f37}.failed{border-left-color:#b35900}.missing,.open{border-left-color:#57606a}
 .ex h3{font-size:1rem;margin:0}.ex p{margin:.3rem 0 0}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #999;vertical-align:top}
-.bar{background:#0b6bb0;height:.8rem;min-width:1px}pre{white-space:pre-wrap;background:#f3f3f3;padding:.6rem;border-radius:.3rem}
+.bar{background:#0b6bb0;height:.8rem}pre{white-space:pre-wrap;background:#f3f3f3;padding:.6rem;border-radius:.3rem}
+th,td{overflow-wrap:break-word}td code{overflow-wrap:anywhere}
 small{color:#4a4a4a}
 @media (prefers-color-scheme:dark){body{background:#161616;color:#eee}pre{background:#262626}small{color:#bbb}.bar{background:#5ab0ee}}
 """
@@ -80,13 +84,14 @@ def _exercise(verdict: dict[str, Any]) -> str:
 
 
 def written(entries: list[Entry], folder: Path) -> Path:
-    """Per written question: a page with the rubric and all answers, and a CSV to put marks into."""
-    import csv
+    """Per written question: a page with the rubric and all answers, and a CSV to put marks into.
 
+    A later run adds rows for new answers and keeps what has been entered.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for notebook in sorted({entry["notebook"] for entry in entries if entry["notebook"]}):
+        answers = [entry for entry in entries if entry["notebook"] == notebook]
         for question in questions(notebook):
-            answers = [entry for entry in entries if entry["notebook"] == notebook]
             body = [
                 f"<h1>{html.escape(notebook)}: {html.escape(question.name)} ({question.points} points)</h1><pre>{html.escape(question.text)}</pre>"
             ]
@@ -95,19 +100,30 @@ def written(entries: list[Entry], folder: Path) -> Path:
             for entry in answers:
                 text = entry["written"].get(question.name, "")
                 shown = f"<pre>{html.escape(text)}</pre>" if text.strip() else "<p>(no answer)</p>"
-                body.append(f"<section><h2>{html.escape(entry['student'])}</h2>{shown}</section>")
+                key = mark_key(entry, question.name)
+                body.append(
+                    f"<section><h2>{html.escape(entry['student'])}</h2><p><small>{key}</small></p>{shown}</section>"
+                )
             stem = f"{notebook}-{question.name}"
             (folder / f"{stem}.html").write_text(page(stem, "".join(body)), encoding="utf-8")
-            target = folder / f"{stem}.csv"
-            if not target.exists():  # never overwrite marks that somebody has begun to enter
-                from utils.grading.reports.tables import cell
-
-                with open(target, "w", newline="", encoding="utf-8") as file:
-                    out = csv.writer(file)
-                    out.writerow(["key", "student", f"points (0 to {question.points})", "comment"])
-                    for entry in answers:
-                        out.writerow([entry["key"], cell(entry["student"]), "", ""])
+            _marking_sheet(folder / f"{stem}.csv", answers, question.name, question.points)
     return folder
+
+
+def _marking_sheet(path: Path, answers: list[Entry], question: str, most: int) -> None:
+    from utils.grading.marks import rows_of
+
+    kept = rows_of(path) if path.exists() else [["key", "student", f"points (0 to {most})", "comment"]]
+    known = {row[0] for row in kept[1:] if row}
+    rows = [
+        [key, cell(entry["student"]), "", ""]
+        for entry in answers
+        if entry["written"].get(question, "").strip() and (key := mark_key(entry, question)) not in known
+    ]
+    if rows or not path.exists():
+        text = io.StringIO()
+        csv.writer(text).writerows([*kept, *rows])
+        write_safely(path, text.getvalue())
 
 
 def summary(entries: list[Entry], path: Path, isolation: str) -> Path:

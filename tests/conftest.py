@@ -1,0 +1,17 @@
+"""Fixtures for the whole suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser import launch
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, for one test module; skips with one sentence where there is none.
+
+    Not for the session: Playwright keeps an event loop running in the main thread while it lives.
+    """
+    with launch() as started:
+        yield started

@@ -1,0 +1,75 @@
+"""Hostile, broken and odd submissions against the whole grader: what each scores, and that nothing changes outside its sandbox."""
+
+from __future__ import annotations
+
+import json
+import resource
+
+import pytest
+
+from utils.grading import isolation, reports
+from utils.grading.attacks import ALL, table
+from utils.grading.attacks.room import FULL
+from utils.grading.isolation import probe
+from utils.grading.reports.tables import said
+
+pytestmark = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
+DONE: dict[str, table.Outcome] = {}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("class")
+
+
+def test_there_are_at_least_forty_and_each_has_a_name_of_its_own():
+    assert len(ALL) >= 40 and len({attack.name for attack in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize(
+    "attack", ALL, ids=lambda attack: attack.name.replace(" ", "-").encode("ascii", "replace").decode()
+)
+def test_attack(attack, base):
+    outcome = table.attempt(attack, base / f"a{len(DONE)}", base / "out")
+    DONE[attack.name] = outcome
+    assert not outcome.complaints, "; ".join(outcome.complaints)
+
+
+def test_no_report_is_broken_and_no_hidden_value_comes_home(base):
+    """All of them as one class: the pages, tables and files hold no live formula, no live script and no word that an attack smuggled."""
+    entries = [outcome.entry for outcome in DONE.values() if outcome.entry]
+    if len(entries) < len(ALL):
+        pytest.skip("runs with the whole module")
+    out = base / "reports"
+    reports.write(entries, out, reports.isolation_of(entries, probe().sentence()))
+    for path in out.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert "LEAK" not in text, path
+            if path.suffix == ".html":
+                assert "<script" not in text and "<img" not in text, path
+    kept = [v["said"] for entry in entries for v in entry["verdicts"]]
+    assert any("LEAK" in text for text in kept), "the instructor's records keep what the process said"
+    assert not any("LEAK" in said(v) for entry in entries for v in entry["verdicts"])
+    json.loads((base / "out" / "seed.json").read_text())
+
+
+def test_nothing_is_left_behind_and_the_grader_stays_small(capsys):
+    if len(DONE) < len(ALL):
+        pytest.skip("runs with the whole module")
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with capsys.disabled():
+        print("\n" + table.text(list(DONE.values())))
+        print(f"largest memory of the grader: {largest:.0f} MiB")
+    assert table.leftover_processes() == 0
+    assert sum(outcome.files for outcome in DONE.values()) == 0
+    assert largest < 2500
+
+
+def test_honest_ones_are_among_them():
+    assert sum(attack.expect == FULL for attack in ALL) >= 20
+
+
+def test_limits_of_the_attacks_are_bounded():
+    """If a limit fails, an attack must still harm no machine: at most 50 processes, 3 GiB, 300 MB."""
+    assert isolation.Limits().processes <= 50 and table.LIMITS.memory < 3 * 2**30

@@ -1,0 +1,238 @@
+"""What stands between a submission and the rest, level by level, and what each wall does when it is leaned against."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from utils.grading import isolation, run, worker
+from utils.grading.attacks import exhausting, reaching, table
+from utils.grading.attacks.room import NOTEBOOK, TARGET, solved
+from utils.grading.isolation import Level, Limits, probe
+from utils.grading.normalise import ROOT, normalise
+from utils.grading.verdict import Examiner
+from utils.grading.worker import Sandbox, grade, grade_some
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+full = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
+QUICK = Limits(memory=1024 * 2**20, seconds=8.0, check=3.0, cell=3.0)
+
+
+@pytest.fixture(scope="module")
+def examiner():
+    return Examiner(NOTEBOOK, 5)
+
+
+@pytest.fixture(scope="module", params=[3, 2, 1])
+def box(request):
+    if probe().number < request.param:
+        pytest.skip(probe().sentence())
+    with Sandbox(QUICK, level=request.param) as sandbox:
+        yield sandbox
+
+
+def submission(tmp_path, code):
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(solved(**{TARGET: code})), encoding="utf-8")
+    return normalise(path, NOTEBOOK)
+
+
+def test_a_weak_level_says_so():
+    assert "NOT SAFE" not in Level(3).sentence()
+    for level in (Level(2, ("user namespaces",)), Level(1, ("darwin has none",))):
+        assert not level.safe and "NOT SAFE" in level.sentence() and level.missing[0] in level.sentence()
+
+
+def test_a_system_without_these_walls_gets_the_lowest_level(monkeypatch):
+    isolation.probe.cache_clear()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    try:
+        assert isolation.probe().number == 1 and "darwin" in isolation.probe().sentence()
+    finally:
+        isolation.probe.cache_clear()
+
+
+def test_a_weak_level_is_refused_unless_it_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(run, "probe", lambda: Level(1, ("x",)))
+    with pytest.raises(RuntimeError, match="NOT SAFE.*--allow-weak-isolation"):
+        run.run(tmp_path, tmp_path / "out", progress=False)
+
+
+def test_answers_under_a_readable_folder_are_noticed(tmp_path):
+    inside = Path(sys.prefix) / "lib"
+    assert isolation.exposed([inside, tmp_path, ROOT / "solutions", ROOT / "notebooks"]) == [inside]
+
+
+@linux
+def test_right_answers_pass_at_every_level(box, examiner, tmp_path):
+    notebook = tmp_path / "x.ipynb"
+    notebook.write_text(json.dumps(solved()), encoding="utf-8")
+    assert {v.state for v in grade(box, examiner, normalise(notebook, NOTEBOOK))} == {"passed"}
+
+
+@linux
+def test_only_the_lowest_level_lets_a_submission_read_the_answers(box, examiner, tmp_path):
+    code = (
+        f"def causal_mask(length):\n    assert 'SOLUTION' in open({str(ROOT / 'solutions' / 'attention.py')!r}).read()\n"
+        "    return torch.ones(length, length, dtype=torch.bool).tril()\n"
+    )
+    found = grade_some(box, examiner, submission(tmp_path, code), [TARGET])[TARGET]
+    assert (found.state == "passed") == (box.level.number == 1), found
+    assert box.level.safe == (box.level.number == 3)
+
+
+@linux
+@pytest.mark.parametrize("attack", ["forty children with setsid, forked twice", "ten processes left behind"])
+def test_no_level_leaves_processes_behind(attack, box, examiner, tmp_path):
+    grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[attack]), [TARGET])
+    assert table.leftover_processes() == 0
+
+
+@linux
+def test_the_watchdog_sees_what_children_use_together(box, examiner, tmp_path):
+    """Each child is within its own limit; together they are not. This is the watchdog's work: a process's limit does not see it."""
+    name = "children that together take 2 GiB, each within its limit"
+    found = grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[name]), [TARGET])[TARGET]
+    assert "it used more than 1024 MiB of memory" in found.sentence, found
+    assert table.leftover_processes() == 0
+
+
+@linux
+def test_the_watchdog_counts_processes(box, examiner, tmp_path):
+    found = grade_some(
+        box,
+        examiner,
+        submission(tmp_path, exhausting.BESIDE["fifty processes, more than the limit"]),
+        [TARGET],
+    )[TARGET]
+    limited_by_the_kernel = box.level.number == 3 and os.getuid() != 0
+    assert limited_by_the_kernel or "it ran more than 48 processes" in found.sentence, found
+    assert table.leftover_processes() == 0
+
+
+@full
+def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
+    """`kill -9` of the zygote, while a submission runs that has tried to disarm the signal which ends it."""
+    box = Sandbox(Limits(seconds=60, cell=60))
+    box.start()
+    disarm = "import ctypes, time\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\ntime.sleep(50)\n"
+    checks, tensors = examiner.request({TARGET: []})
+    thread = threading.Thread(target=box._once, args=(submission(tmp_path, disarm), checks, tensors))
+    thread.start()
+    until = time.monotonic() + 30
+    while table.leftover_processes() == 0 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert table.leftover_processes() > 0, "it never began"
+    time.sleep(0.5)
+    os.kill(box.process.pid, signal.SIGKILL)
+    thread.join(timeout=30)
+    until = time.monotonic() + 10
+    while table.leftover_processes() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert table.leftover_processes() == 0
+
+
+def test_a_host_that_cannot_isolate_gives_no_zeros(monkeypatch, examiner, tmp_path):
+    box = Sandbox(QUICK)
+    monkeypatch.setattr(box, "_once", lambda *a: ([], "no sandbox"))
+    with pytest.raises(worker.NoSandbox, match="nothing was graded"):
+        grade(box, examiner, submission(tmp_path, "x = 1"))
+
+
+FILTERED = """
+import ctypes, os, sys, threading
+sys.path.insert(0, sys.argv[1])
+from utils.grading import kernel
+open(sys.argv[2], "w").close()
+kernel.load_seccomp()
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(call, *args):
+    try:
+        call(*args)
+    except PermissionError:
+        return True
+    return False
+calls = {"chmod": (os.chmod, sys.argv[2], 0o777), "utime": (os.utime, sys.argv[2]), "chown": (os.chown, sys.argv[2], 1, 1),
+         "setxattr": (os.setxattr, sys.argv[2], "user.x", b"x"), "memfd": (os.memfd_create, "x")}
+print([name for name, (call, *args) in calls.items() if not refused(call, *args)])
+print([flag for flag in (0x10000000, 0x20000000, 0x40000000) if libc.syscall(kernel.SYSCALLS["clone"], flag | 17, 0, 0, 0, 0) != -1])
+print(libc.prctl(1, 0, 0, 0, 0), libc.shmget(0, 4096, 0o1600), libc.socket(2, 1, 0), libc.socket(1, 1, 0) > 0)
+thread = threading.Thread(target=print, args=("threads work",))
+thread.start(); thread.join()
+child = os.fork()
+if child == 0:
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@linux
+@pytest.mark.skipif(probe().number < 2, reason="no seccomp here")
+def test_the_filter_refuses_what_it_should_and_lets_forks_and_threads_be(tmp_path):
+    command = [sys.executable, "-c", FILTERED, str(ROOT), str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["[]", "[]", "-1 -1 -1 True", "threads work", "7"], (
+        done.stdout + done.stderr
+    )
+
+
+ORDINARY = """
+import os, sys, time
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from utils.grading import isolation
+print(os.getuid(), isolation.probe().number, flush=True)
+if os.fork() == 0:
+    isolation.enter_namespaces()
+    if os.fork() == 0:
+        isolation.lock_up(isolation.Level(3), isolation.Limits(processes=20))
+        count = 0
+        try:
+            for count in range(40):
+                if os.fork() == 0:
+                    time.sleep(1)
+                    os._exit(0)
+        except OSError:
+            print("refused at", count, flush=True)
+        os._exit(0)
+    os.wait()
+    os._exit(0)
+os.wait()
+"""
+
+
+@full
+@pytest.mark.skipif(
+    isolation.kernel.release() < (5, 14), reason="processes are counted per namespace since Linux 5.14"
+)
+def test_an_ordinary_user_gets_the_highest_level_and_a_limit_of_processes_by_the_kernel(tmp_path):
+    """Run as root, the test becomes the user "nobody", for whom the system's Python must do (no torch is needed)."""
+    python, prefix = sys.executable, []
+    if os.getuid() == 0:
+        python = "/usr/bin/python3"
+        prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        if not shutil.which("setpriv") or not Path(python).exists():
+            pytest.skip("run as root, this test needs setpriv and /usr/bin/python3")
+        parents = [ROOT, *ROOT.parents]
+        if not all(parent.stat().st_mode & 0o005 == 0o005 for parent in parents):
+            pytest.skip("the course lies where other users cannot read it")
+    command = [*prefix, python, "-c", ORDINARY, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    first, second = done.stdout.splitlines()
+    assert first.split()[1] == "3" and first.split()[0] != "0", done.stdout + done.stderr
+    assert second.startswith("refused at") and 10 <= int(second.split()[-1]) < 20, done.stdout + done.stderr
+
+
+def test_every_reaching_attack_stays_bounded():
+    """Loopback only: no attack names another address."""
+    for code in [*reaching.CODE.values(), *reaching.KILLING.values()]:
+        assert "http" not in code or "127.0.0.1" in code

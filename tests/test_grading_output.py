@@ -1,0 +1,201 @@
+"""What the grader writes, read back as the platforms read it; what its pages must not say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from utils.authoring import expected
+from utils.checks.registry import exercises_of
+from utils.grading import marks, reports, verdict
+from utils.grading.reports import tables
+from utils.grading.reports.pages import _mistakes
+from utils.grading.verdict import Examiner, Verdict
+
+NAME, WRITTEN = "03_transformer_sentiment", "assignment-2"
+
+
+def entry(student, user, verdicts, text="Because of the data.", notebook=NAME, **more):
+    return {
+        "key": f"{student}{user}{notebook}",
+        "student": student,
+        "user": user,
+        "notebook": notebook,
+        "origin": f"{student}/{notebook}.ipynb",
+        "problem": "",
+        "notes": [],
+        "written": {WRITTEN: text} if notebook == NAME else {},
+        "verdicts": [v.record() for v in verdicts],
+        "isolation": "Isolation: x.",
+    } | more
+
+
+@pytest.fixture
+def entries():
+    passed = Verdict("padding_mask", 2.0, 2, 5, 5, "passed")
+    half = Verdict(
+        "TransformerEncoder",
+        2.0,
+        4,
+        2,
+        4,
+        "failed",
+        "a padded batch",
+        "`output` is wrong.",
+        "You mask the real tokens.",
+    )
+    none = Verdict("warmup_cosine", 0.0, 2, 0, 4, "not started")
+    return [
+        entry("Ana; =1+1", "77", [passed, half, none]),
+        entry("=cmd()", "78", [passed, half, none], text=""),
+        entry("\uae40\ubbfc\uc218", "79", [passed, passed, passed], text="\ub370\uc774\ud130 <b>"),
+        entry("Ana; =1+1", "77", [passed], notebook="01_transformer_recap"),
+        entry("Zed", "", [], problem="the file is empty", notebook=""),
+    ]
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        return list(csv.reader(file))
+
+
+def test_canvas_reads_grades_csv(entries, tmp_path):
+    table = rows(tables.grades_csv(entries, tmp_path / "g.csv"))
+    assert table[0] == ["Student", "ID", "SIS Login ID", "Section", "01_transformer_recap", NAME]
+    assert table[1] == ["    Points Possible", "", "", "", "2", "8"]
+    by_name = {row[0]: row for row in table[2:]}
+    assert by_name["Ana; =1+1"][1:] == ["77", "", "", "2", "4"]
+    assert by_name["'=cmd()"][1:] == ["78", "", "", "", "4"]
+    assert by_name["Zed"][4:] == ["", ""]
+    assert '"Ana; =1+1"' in (tmp_path / "g.csv").read_text(encoding="utf-8-sig"), (
+        "quoted, where ; separates cells"
+    )
+
+
+def test_moodle_reads_its_worksheet(entries, tmp_path):
+    folder = tables.moodle_csv(entries, tmp_path / "moodle")
+    table = rows(folder / f"{NAME}.csv")
+    for column in ("Identifier", "Grade", "Last modified (grade)"):  # what its importer asks for
+        assert column in table[0]
+    grades = {row[0]: row[2] for row in table[1:]}
+    assert grades == {"Participant 77": "4", "Participant 78": "4", "Participant 79": "6"}
+
+
+def test_gradescope_reads_results_json(entries, tmp_path):
+    tables.gradescope(entries, tmp_path, "Isolation: x.")
+    found = [json.loads(path.read_text()) for path in tmp_path.rglob("results.json")]
+    assert len(found) == len(entries), "one per submission, none overwritten"
+    for result in found:
+        assert {"score", "output", "tests"} <= set(result)
+        assert sum(test["score"] for test in result["tests"]) == pytest.approx(result["score"])
+        assert all(
+            0 <= test["score"] <= test["max_score"] and test["status"] in ("passed", "failed")
+            for test in result["tests"]
+        )
+        assert "Isolation" in result["output"] or "empty" in result["output"]
+
+
+def test_junit_is_well_formed_and_counts_right(entries, tmp_path):
+    bad = entry(
+        "control \x00\x1b\uffff <&>", "1", [Verdict("x", 0, 1, 0, 2, "failed", "a <b>", "\x08 & ]]>")]
+    )
+    root = ElementTree.parse(tables.junit([*entries, bad], tmp_path / "j.xml", "Isolation: x.")).getroot()
+    suites = root.findall("testsuite")
+    assert len(suites) == len(entries) + 1
+    for suite in suites:
+        cases = suite.findall("testcase")
+        assert int(suite.attrib["tests"]) == len(cases)
+        assert int(suite.attrib["failures"]) == sum(case.find("failure") is not None for case in cases)
+        assert int(suite.attrib["skipped"]) == sum(case.find("skipped") is not None for case in cases)
+        assert suite.find("properties/property").attrib["value"] == "Isolation: x."
+
+
+def test_summary_counts_mistakes_and_exercises(entries, tmp_path):
+    reports.write(entries, tmp_path, "Isolation: x.")
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "Isolation: x." in page and "the file is empty" in page
+    assert "3 submissions; median 4 of 8 points, mean 4.7" in page
+    assert re.search(
+        r"<td>2</td><td><code>TransformerEncoder</code></td><td>You mask the real tokens.</td>",
+        _mistakes(entries),
+    )
+
+
+def test_marks_come_back_and_survive_a_regrade(entries, tmp_path):
+    folder = reports.pages.written(entries, tmp_path)
+    sheet = folder / f"{NAME}-{WRITTEN}.csv"
+    table = rows(sheet)
+    assert [row[1] for row in table[1:]] == ["Ana; =1+1", "\uae40\ubbfc\uc218"], (
+        "a row for each answer that there is"
+    )
+    page = (folder / f"{NAME}-{WRITTEN}.html").read_text(encoding="utf-8")
+    assert "Rubric" in page and "&lt;b&gt;" in page and "(no answer)" in page
+    with open(sheet, "w", newline="", encoding="utf-8-sig") as file:  # as a German spreadsheet saves it
+        out = csv.writer(file, delimiter=";")
+        out.writerow(table[0])
+        out.writerow([*table[1][:2], "7,5", "good"])
+        out.writerow([*table[2][:2], "99", ""])
+    regraded = [dict(one, key="of another version", when="later") for one in entries]
+    reports.pages.written([*regraded, entry("Late", "80", [], text="Mine too.")], tmp_path)
+    kept = rows(sheet)
+    assert [row[2] for row in kept[1:]] == ["7,5", "99", ""] and kept[3][1] == "Late"
+    complaints = marks.merge(regraded, tmp_path)
+    assert regraded[0]["marks"] == {WRITTEN: 7.5} and "marks" not in regraded[2]
+    assert len(complaints) == 1 and "'99' is not between 0 and 10" in complaints[0]
+    assert tables.points(regraded[0]) == 11.5 and tables.possible(regraded[0]) == 18
+    changed = [entry("Ana; =1+1", "77", [], text="Another answer.")]
+    assert (
+        any("Mark the new one" in line for line in marks.merge(changed, tmp_path))
+        and "marks" not in changed[0]
+    )
+
+
+def test_what_a_sandbox_says_is_not_what_a_student_reads():
+    """Feedback about hidden cases is made of fixed sentences; the process's own words, which it can fill with hidden values, are not."""
+    exercise = exercises_of("01_transformer_recap")[1]
+    examiner = Examiner.__new__(Examiner)
+    examiner.notebook, examiner.exercises = exercise.notebook, {exercise.name: exercise}
+    examiner.fixtures = {exercise.name: expected.build(exercise, 3)}
+    count = len(examiner.fixtures[exercise.name].cases)
+    for kind in [*verdict.NEUTRAL, "raised", "3.14159", "value"]:
+        for sentence in (
+            "3.14159 is hidden",
+            "Your code raised V3_14159: 3.14159",
+            "Your code raised ValueError: 3.14159",
+        ):
+            problem = {"kind": kind, "sentence": sentence, "trace": "3.14159"}
+            payload = verdict.wire.pack({"exercise": exercise.name, "outcomes": [problem] * count}, {})
+            found = examiner.judge(payload)
+            shown = found.record() | {"said": ""}
+            assert "14159" not in json.dumps(shown), kind
+            assert found.points == 0 and (kind == "not started" or "14159" in found.said)
+
+
+def test_partial_credit_is_by_cases():
+    exercise = next(e for e in exercises_of("01_transformer_recap") if e.name == "causal_mask")
+    examiner = Examiner.__new__(Examiner)
+    examiner.exercises, examiner.fixtures = (
+        {exercise.name: exercise},
+        {exercise.name: expected.build(exercise, 3)},
+    )
+    fixture = examiner.fixtures[exercise.name]
+    count = len(fixture.cases)
+    for wrong in range(count + 1):
+        tensors, outcomes = {}, []
+        for index, seen in enumerate(fixture.expected):
+            if index < wrong:
+                outcomes.append(
+                    {"kind": "raised", "sentence": "Your code raised ValueError: no", "trace": ""}
+                )
+            else:
+                outcomes.append({"seen": list(seen)})
+                tensors |= {f"{index}/{key}": value for key, value in seen.items()}
+        found = examiner.judge(verdict.wire.pack({"exercise": exercise.name, "outcomes": outcomes}, tensors))
+        assert found.right == count - wrong and found.points == round(
+            exercise.points * (count - wrong) / count, 2
+        )
+        assert (found.state == "passed") == (wrong == 0)

@@ -1,0 +1,101 @@
+"""Reads the Python of notebook cells without running it: what a cell defines, and which of its statements do no work."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+# Calls that build a constant: cheap, and without them an answer may miss a name (`NEG_INF = float("-inf")`).
+_CHEAP = {
+    *("float", "int", "str", "bool", "complex", "list", "dict", "tuple", "set", "frozenset", "range", "len", "min", "max", "abs"),
+    *("sum", "sorted", "zip", "enumerate", "slice", "partial", "namedtuple", "defaultdict", "Counter", "TypeVar", "property", "reuse"),
+    *("math", "torch", "nn", "F", "np", "numpy", "re", "functools", "collections", "itertools", "operator", "string", "os"),
+}  # fmt: skip
+_KINDS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+
+
+def parse(source: str) -> ast.Module | None:
+    """The syntax tree, or None if it is no Python.
+
+    Lines for IPython (`%magic`, `!shell`, `name?`) count as `pass`.
+    """
+    for text in (source, without_magics(source)):
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def problem_of(source: str) -> str:
+    """Why a cell is no Python, with the line, or ""."""
+    try:
+        ast.parse(without_magics(source))
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return type(error).__name__
+    return ""
+
+
+def without_magics(source: str) -> str:
+    """The source with IPython's special lines replaced by `pass`, so that line numbers stay."""
+    return re.sub(r"^([ \t]*)(?:[%!?][^\n]*|[\w.]+\?\??[ \t]*)$", r"\1pass", source, flags=re.M)
+
+
+def defines(source: str) -> list[str]:
+    """Names of the functions and classes that a cell defines at its top level."""
+    tree = parse(source)
+    return [node.name for node in tree.body if isinstance(node, _KINDS)] if tree else []
+
+
+def definitions(source: str, *, constants: bool = True) -> str:
+    """Of a cell, what defines something without doing work: imports, functions, classes, constants, `reuse(...)`.
+
+    Args:
+        source: the cell.
+        constants: whether assignments count.
+    """
+    tree = parse(source)
+    if tree is None:
+        return ""
+    kept = [node for node in tree.body if _is_definition(node)]
+    if not constants:
+        kept = [node for node in kept if not isinstance(node, ast.Assign | ast.AnnAssign)]
+    try:
+        return "\n".join(ast.unparse(node) for node in kept)
+    except (RecursionError, ValueError):
+        return ""
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    if isinstance(node, (ast.Import, ast.ImportFrom, *_KINDS)):
+        return True
+    if isinstance(node, ast.Try | ast.If):  # an import with a fallback
+        parts = [*node.body, *node.orelse]
+        if isinstance(node, ast.Try):
+            parts += [*node.finalbody, *(part for handler in node.handlers for part in handler.body)]
+        tested = isinstance(node, ast.Try) or not list(_calls(node.test))
+        return tested and all(isinstance(part, ast.Pass) or _is_definition(part) for part in parts)
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        return all(_root(call) in _CHEAP for call in _calls(node.value))
+    return False
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call | ast.Await]:
+    """The calls that evaluating an expression makes; what a lambda would call later is none."""
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.Call | ast.Await):
+            yield part
+        if not isinstance(part, ast.Lambda):
+            todo.extend(ast.iter_child_nodes(part))
+
+
+def _root(node: ast.AST) -> str:
+    """`torch` of `torch.nn.init(...)`: the name that a call begins with, or ""."""
+    while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""

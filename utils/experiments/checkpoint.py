@@ -1,6 +1,6 @@
 """Trains the small ViT that ships with the course, and stores it as safetensors with its training log.
 
-    python -m utils.experiments.checkpoint --model solutions.vit:ViT                      # 65 minutes on 2 CPU cores that had other work too
+    python -m utils.experiments.checkpoint --model solutions.vit:ViT                      # 69 minutes on 2 CPU cores that had other work too
     python -m utils.experiments.checkpoint --model solutions.vit:ViT --epochs 200 --device cuda --crop 4
 
 Writes `data/checkpoints/cifar10_vit.safetensors` (float16) and `.jsonl` (a line per epoch: loss, accuracies, time; first the

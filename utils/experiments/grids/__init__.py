@@ -1,0 +1,1 @@
+"""The declared experiments, one module each; every module has an `EXPERIMENT`."""

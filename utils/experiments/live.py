@@ -1,0 +1,130 @@
+"""A small part of an experiment, live in a notebook cell, through the code that made the recorded results.
+
+    rows = run_live("data-scaling", classes={"CNN": ResNet, "ViT": ViT}, models=("CNN", "ViT"), sizes=(500, 2_000), steps=100)
+
+Nothing is written to the disk. The rows have the columns of recorded ones, so `plots` and `statistics` take them as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from utils.budget import describe_machine
+from utils.experiments.declare import cell_id, describe, find
+from utils.experiments.models import MODELS
+from utils.experiments.runner import Clock, duration, explain, make_row, summary, versions
+from utils.experiments.tasks import Context, compute
+
+
+def run_live(
+    name: str,
+    preset: str = "cpu",
+    *,
+    models: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+    seeds: Sequence[int] = (0,),
+    classes: Mapping[str, Callable[..., nn.Module]] | None = None,
+    steps: int | None = None,
+    lr: float | Mapping[str, float] | None = None,
+    only: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **changes: Any,
+) -> list[dict[str, Any]]:
+    """Runs a part of an experiment's grid now, in this process.
+
+    Args:
+        name: of the experiment.
+        preset: "smoke", "cpu" or "gpu": model sizes, batch and so on.
+        models: names of models, such as ("CNN", "ViT"); default: all that the grid has.
+        sizes: numbers of training images, any; default: the grid's.
+        seeds: one training per seed.
+        classes: own classes for names of models ("ViT") or of classes ("ResNet"); each is called with the preset's arguments
+            (see `models.MODELS`) and `num_classes`.
+        steps: of each training, in place of the grid's steps or epochs.
+        lr: learning rate, or one per model; default: what the recorded tuning chose, else 2e-3.
+        only: further columns and their value, such as {"arm": "steps", "augment": False}; a tuple allows several.
+        progress: print a line per training, with the time left.
+        changes: columns to overwrite, such as `test_images=500`.
+
+    Returns:
+        a row per training, as `results.load` gives them. A training that fails is reported and left out.
+
+    Raises:
+        ValueError: the grid has nothing of that kind.
+    """
+    cells = _choose(name, preset, models, sizes, seeds, only or {})
+    rates = _rates(name, preset)
+    context, clock, rows = Context(classes or {}, stand_ins=True), Clock(1), []
+    for number, cell in enumerate(cells):
+        if steps is not None and cell["task"] != "stream":
+            cell = {k: v for k, v in cell.items() if k != "epochs"} | {"steps": steps}
+        if cell["lr"] is None or lr is not None:
+            given = lr.get(cell["model"]) if isinstance(lr, Mapping) else lr
+            cell = cell | {"lr": given or rates(cell) or 2e-3}
+        cells[number] = cell | changes
+    for number, cell in enumerate(cells, start=1):
+        try:
+            found = compute(cell, context)
+        except Exception as error:
+            if len(cells) == 1:
+                raise
+            print(f"{describe(cell)}: {explain(error)}", flush=True)
+            continue
+        about = {
+            "machine": describe_machine(),
+            "versions": versions(),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        row = make_row(cell, cell_id(cell), found | about, f"run_live({name!r}, {preset!r})")
+        rows.append(row)
+        clock.add(cell, row["seconds"])
+        if progress:
+            left = cells[number:]
+            print(
+                f"[{number}/{len(cells)}] {summary(row)}"
+                + (f" · left: {duration(clock.left(left))}" if left else ""),
+                flush=True,
+            )
+    return rows
+
+
+def _choose(name, preset, models, sizes, seeds, only) -> list[dict[str, Any]]:
+    """Cells of the grid with the wanted columns; sizes and seeds that the grid lacks are made from its cells."""
+    grid = find(name).cells(preset)
+    allowed = {key: v if isinstance(v, (tuple, list, set)) else (v,) for key, v in only.items()}
+    kinds, found = [], []
+    for cell in grid:
+        if models is not None and cell["model"] not in models:
+            continue
+        if not all(cell.get(key) in values for key, values in allowed.items()):
+            continue
+        kind = {k: v for k, v in cell.items() if k not in ("seed", "size")}
+        if kind not in kinds:
+            kinds.append(kind)
+    wanted = list(dict.fromkeys(cell["size"] for cell in grid)) if sizes is None else list(sizes)
+    for seed in seeds:
+        for size in wanted:
+            found += [kind | {"size": size, "seed": seed} for kind in kinds]
+    if not found:
+        have = ", ".join(sorted({cell["model"] for cell in grid}))
+        raise ValueError(
+            f"{name} ({preset}) has no cell with models {models} and {dict(only)}; its models are {have}"
+        )
+    unknown = [m for m in models or () if m not in MODELS[preset] and m not in {c["model"] for c in grid}]
+    if unknown:
+        raise ValueError(f"there is no model {unknown[0]!r}")
+    return found
+
+
+def _rates(name: str, preset: str) -> Callable[[Mapping[str, Any]], float | None]:
+    from utils.experiments.declare import rates
+    from utils.experiments.results import load
+
+    experiment = find(name)
+    owner = find(experiment.rates_from) if experiment.rates_from else experiment
+    found = rates(load(owner.name, preset=preset), owner.tuned_by)
+    return lambda cell: found.get(tuple(cell.get(column) for column in owner.tuned_by))

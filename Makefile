@@ -12,6 +12,7 @@ lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 test: $(VENV)/.test-installed  ## the whole test suite
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 	$(RUN) -m pytest $(ARGS)
 
 notebooks: $(VENV)/.test-installed  ## build check data, student and solved notebooks

@@ -79,7 +79,7 @@ def fingerprint(*tensors: Tensor) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
-        digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
     return digest.hexdigest()
 
 

@@ -165,7 +165,8 @@ def train(
     Raises:
         Diverged: a loss was not finite (found at the end: looking sooner would wait for the device).
     """
-    call, watch = call or model, watch or {}
+    call = model if call is None else call  # a compiled module has no truth value
+    watch = watch or {}
     optimizer = make_optimizer(model, lr, weight_decay)
     parameters = list(model.parameters())
     losses, watched, paused = [], [], 0.0

@@ -141,7 +141,7 @@ def stream(cell: Cell, context: Context, keep: list | None = None) -> dict[str, 
     from utils.data.shapes import TEST_START
 
     hardware = context.on(cell)
-    source = ProceduralImages(cell["rule"], seed=cell["seed"])
+    source = ProceduralImages(cell["rule"], seed=cell["seed"], device=hardware.device)
     tuning = cell["stage"] == "tune"
     # The validation images lie before the test images and behind all training streams.
     held_out = source.batch(TEST_START // 2 if tuning else TEST_START, cell["test_images"])

@@ -36,7 +36,7 @@ def pretrain_and_load(model: nn.Module, cell: Mapping[str, Any], context: Any) -
     """Puts pretrained weights into everything but the head; trains them first if nobody has.
 
     Returns:
-        what belongs into the row: the pretraining's accuracy on its own test images, its seconds (0 if it was there).
+        what belongs into the row: the pretraining's accuracy on its own test images, and how many seconds it took, whenever that was.
     """
     source = source_cell(cell)
     path = folder() / f"{cell_id(source)}.safetensors"
@@ -53,7 +53,7 @@ def pretrain_and_load(model: nn.Module, cell: Mapping[str, Any], context: Any) -
     load_all_but_head(model, state)
     return {
         "pretraining_accuracy": round(about["accuracy"], 5),
-        "pretraining_seconds": round(about["seconds"], 1),
+        "pretraining_seconds": round(about["seconds"], 3),
     }
 
 

@@ -536,6 +536,35 @@ if ready(*ALL):
 # for attention, token MLP and random; for window attention windows that the shift has joined; for pooling a small
 # blob, which grows with every block and every stage. And *identity* is more than a point: the strided 3 x 3
 # convolutions between the stages overlap, so they mix neighbours even where the blocks do not.
+#
+# Choose a mixer, a stage and a position yourself. Where does the reach of pooling end, and what does it look like in a corner?
+
+# %%
+if ready(*ALL):
+    nets = {}
+    for name in TOKEN_MIXERS:
+        seed_everything(0)
+        nets[name] = mixer_metaformer(name, layer_scale=1.0).double()
+        for block in (block for blocks in nets[name].stages for block in blocks):
+            block.norm1 = block.norm2 = nn.Identity()  # a norm over the whole map would connect everything
+
+    def reach(mixer, stages, position):
+        """(32, 32): as above; positions count along the diagonal of the map behind the stage, from 0 to 3."""
+        side = 32 // 2**stages
+        return receptive_field(nets[mixer], stages, position * (side - 1) // 3)
+
+    def draw(mixer, stages, position):
+        size = reach(mixer, stages, position)
+        fig, ax = plotting.figure(width=3.6, height=3.4)
+        plotting.heatmap(ax, (size / size.max()).clamp(min=1e-8).log10(), colorbar=False, title=f"{mixer}, behind stage {stages}")
+        return fig
+
+    def said(mixer, stages, position):
+        share = (reach(mixer, stages, position) > 0).double().mean()
+        return f"{mixer}: {share:.0%} of the pixels reach position {position} of 3 on the diagonal behind stage {stages}."
+
+    start = {"mixer": "pooling", "stages": 2, "position": 1}
+    plotting.explore(draw, said, mixer=TOKEN_MIXERS, stages=[1, 2, 3], position=range(4), start=start)
 
 # %% [markdown] predict="mixers"
 # Before you look: order the six by test accuracy on CIFAR-10, same images, same number of steps. How far below the

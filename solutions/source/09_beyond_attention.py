@@ -314,8 +314,8 @@ if ready("MoELayer"):
     plotting.show(fig, alt=f"Share of each of eight experts in every training step, as stacked bands. At the end: {spread}. {ends}.")
 
 # %% [markdown]
-# Each band is one expert, the widest at the bottom. Without the loss nothing holds the narrow bands up: an expert that falls behind gets fewer tokens to learn from, and falls further behind. (On the two cores
-# where this was written, one of the eight ended with none of the choices and a tenth of all choices was dropped; with the loss the eight had between 7% and 16%, and 2% was dropped.) Its parameters are paid for and hardly used. With the loss, an expert below its share is cheap and gains, one above it is dear and loses. Compare the two pictures, and the printed shares.
+# Each band is one expert, the widest at the bottom. Without the loss nothing holds the narrow bands up: an expert that falls behind gets fewer tokens to learn from, and falls further behind.
+# The printed lines say how far it went here: the idlest expert's share, and the fraction dropped. Its parameters are paid for and hardly used. With the loss, an expert below its share is cheap and gains, one above it is dear and loses. Compare the two pictures, and the printed shares.
 #
 # The right panel shows the price of crowding. A dropped token is not lost, but it leaves the layer as it came in. A good balance *on average* does not bring it to zero: places are counted in each batch, and in a single batch an expert can be
 # asked more often than its 1.25 fair shares all the same.
@@ -656,7 +656,7 @@ if ready("PerceiverIO"):
     show_costs(sizes, took, needed, "number of inputs N")
 
 # %% [markdown]
-# The memory is exact, so begin there: with the weights written out it goes with $N^2$, since a matrix of $N \times N$ for each head is all that counts. The fused kernel keeps no matrix, and Perceiver IO's largest are $L \times N$: both go with $N$.
+# The memory is exact, so begin there: with the weights written out it goes with $N^2$, since a matrix of $N \times N$ for each head is all that counts. The fused kernel keeps no matrix, and Perceiver IO's largest are $L \times N$: neither grows faster than $N$.
 #
 # The time of the fused kernel still goes with $N^2$, as in notebook 04: every pair is still computed. Perceiver IO's is a constant (four layers on 32 latents, the same for every input) plus something proportional to N. For short inputs the constant is all there is, and plain attention
 # is the cheaper one; for long inputs the slope decides. That is also the limit of the design: *all* that is known about the input has to fit into L vectors.
@@ -813,7 +813,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 
 # %% [markdown]
 # Memory first again, because it does not vary. Where a matrix of all pairs is written down (attention, parallel retention) the exponent is 2; parallel retention needs more than attention even, for the decay matrix comes on top. Fused attention, the recurrent form and the chunks keep
-# something per position only, so their slopes approach 1.
+# something per position only, so no slope of theirs is above 1.
 #
 # Time is noisier, and the printed intervals say how much. Two things to look for. The recurrent form does the least arithmetic of all, and at short lengths it is the slowest: N tiny steps, one after the other, each too small to keep a processor busy. What it lacks is not efficiency in
 # theory but something to do in parallel. The chunks repair that with steps of $64 \times 64$. And fused attention has the exponent 2 with a small factor: the two printed rankings say whether that is enough at 256 positions, and at 4,096.

@@ -193,7 +193,11 @@ def main(names: list[str]) -> int:
     if not probe().safe:
         print(f"{probe().sentence()} The attacks are not run without full isolation.")
         return 2
-    chosen = [attack for attack in ALL if not names or any(name in f"{attack.group}: {attack.name}" for name in names)]
+    chosen = [
+        attack
+        for attack in ALL
+        if not names or any(name in f"{attack.group}: {attack.name}" for name in names)
+    ]
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
         base = Path(folder)
         outcomes = []

@@ -131,11 +131,11 @@ def table(outcomes: list[Outcome | Absent]) -> str:
             rows += [f"{o.name}  [{o.setting}]", f"    not run: {o.reason}"]
             continue
         target = o.contest.target
-        verdict = "" if target is None else "met" if o.ratio <= target else f"over {target:.2f}"
+        verdict = "" if target is None else "met" if round(o.ratio, 3) <= target else f"over {target:.2f}"
         sides = "  ".join(f"{side} {value:.2f} ms" for side, value in o.milliseconds.items())
         rows.append(f"{o.contest.name}  [{o.contest.setting}]")
         rows.append(f"    ratio to {o.fastest}: {o.ratio:.3f} ({o.low:.3f} to {o.high:.3f})  {verdict}")
         rows.append(f"    {sides}")
-        if target is not None and o.ratio > target and o.contest.note:
+        if target is not None and round(o.ratio, 3) > target and o.contest.note:
             rows.append(f"    {o.contest.note}")
     return "\n".join(rows)

@@ -110,5 +110,6 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, num_classes) logits."""
         ### BEGIN SOLUTION
-        return self.fc(self.features(images).mean(dim=(2, 3)))  # (B, C', H', W') -> (B, C') -> (B, num_classes)
+        pooled = self.features(images).mean(dim=(2, 3))  # (B, C', H', W') -> (B, C')
+        return self.fc(pooled)
         ### END SOLUTION

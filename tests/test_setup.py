@@ -38,6 +38,16 @@ def test_conda_environment_agrees_with_pyproject():
     assert found == wanted
 
 
+def test_conda_environment_says_how_to_choose_cpu_or_gpu():
+    text = (ROOT / "environment.yml").read_text()
+    torch = next(r for r in map(Requirement, pyproject()["dependencies"]) if r.name == "torch")
+    comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+    for variant in ("pytorch-cpu", "pytorch-gpu"):
+        assert f"- {variant}{torch.specifier}" in comments, "the notes ask for the same version as the list"
+    name = yaml.safe_load(text)["name"]
+    assert f"conda activate {name}" in comments
+
+
 def test_lock_satisfies_pyproject_and_pins_everything():
     pinned = {}
     for requirement in lock():

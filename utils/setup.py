@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 # import name -> name on PyPI. torch is not listed: where it is missing, the README's set-up is the way.
 NEEDED = {
@@ -28,7 +30,7 @@ def install_missing() -> None:
     """Installs missing packages with pip, keeping the installed torch exactly as it is.
 
     Raises:
-        RuntimeError: without torch, with what to do.
+        RuntimeError: without torch, or if pip fails; with what to do.
     """
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError(
@@ -39,6 +41,23 @@ def install_missing() -> None:
         from importlib.metadata import version
 
         print(f"Installing {', '.join(packages)} ...")
-        keep = f"torch=={version('torch')}"
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *packages, keep], check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            # A constraint, not a requirement: torch is looked at only if a package asks for it, and then this one has to do.
+            keep = Path(folder) / "constraints.txt"
+            keep.write_text(f"torch=={version('torch')}\n")
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--constraint",
+                str(keep),
+                *packages,
+            ]
+            if subprocess.run(command).returncode:
+                raise RuntimeError(
+                    f"pip could not install {', '.join(packages)} beside torch {version('torch')}, which stays as it is. "
+                    "What it says stands above; without a network, install the packages beforehand."
+                )
         importlib.invalidate_caches()

@@ -33,9 +33,22 @@ def repository() -> str:
         return tomllib.load(file)["tool"]["course"]["repository"]
 
 
+def colab(name: str) -> str:
+    """Address that opens a notebook in Colab."""
+    return f"https://colab.research.google.com/github/{_path()}/blob/main/notebooks/{name}.ipynb"
+
+
 def badge(name: str) -> str:
     """Markdown for the notebook's Colab badge."""
-    path = repository().removeprefix("https://github.com/").removesuffix(".git")
-    link = f"https://colab.research.google.com/github/{path}/blob/main/notebooks/{name}.ipynb"
     image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open this notebook in Colab]({image})]({link})"
+    return f"[![Open this notebook in Colab]({image})]({colab(name)})"
+
+
+def on_the_web(path: str, *, folder: bool = False) -> str:
+    """Address of a file or folder of the repository, for readers without a copy."""
+    return f"https://github.com/{_path()}/{'tree' if folder else 'blob'}/main/{path}"
+
+
+def _path() -> str:
+    """Owner and name of the repository on GitHub."""
+    return repository().removeprefix("https://github.com/").removesuffix(".git")

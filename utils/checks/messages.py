@@ -63,10 +63,13 @@ def text(result: Result) -> str:
 
 def short(result: Result) -> str:
     """Headline and the most helpful sentence, for the line under the panel and for test reports."""
-    body = lines(result)
+    if not result.started:
+        return headline(
+            result
+        )  # what to do stands in the panel above; saying it again in red would not be calm
     finding = next((f for f in result.findings if f is not None), None)
-    best = result.diagnosis or (finding.sentence if finding and result.started else "")
-    return " ".join([headline(result), best or (body[0] if body else "")]).strip()
+    best = result.diagnosis or (finding.sentence if finding else "")
+    return " ".join([headline(result), best or " ".join(lines(result)[:1])]).strip()
 
 
 def panel(result: Result) -> str:

@@ -67,7 +67,8 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None) -> Seen |
     look = exercise.observe or observe_default
     try:
         with time_limit(exercise.seconds if seconds is None else seconds):
-            torch.manual_seed(0)
+            # The CPU's generator alone: torch.manual_seed formats the stack too, once per absent accelerator.
+            torch.default_generator.manual_seed(0)
             seen = look(attempt, case)
     except ObservationError as error:
         return error.problem

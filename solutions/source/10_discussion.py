@@ -1,0 +1,391 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+# ---
+
+# %% [markdown]
+# # 10 · Discussion: arguing from evidence
+#
+# Two written assignments close the course. Both ask for an opinion, and both are marked by how it is supported.
+#
+# - **Individual: "CNN vs. Transformer".** Is a Transformer always the better backbone? When does a CNN win?
+# - **Team: "Inductive bias".** Explain the lecture's two tables through inductive bias and the size of the pre-training set.
+#
+# This notebook collects the evidence. Its cells compute findings and give each a number that you cite:
+#
+# | numbers | what they are | how far they reach |
+# | --- | --- | --- |
+# | **[T1]**, ... | computed from the lecture's tables | ImageNet, large models, other people's training recipes, one run each |
+# | **[E1]**, ... | computed from this course's recorded runs, with intervals | small images, small models, short training, several seeds |
+# | **[X1]**, ... | exact facts, computed here on untrained networks | these architectures, any weights, any data; they say what *cannot* happen |
+# | **[M1]**, ... | **your own measurements**, made here, on your machine | what you make of them |
+# | **[L1]**, ... | published findings that speak *for the other side* | read the source before you lean on it |
+#
+# Below each answer a cell reads what you have written (save first!) and says which citations are unknown and whether your own measurements are among
+# them. It counts; it does not judge. Whether a finding supports your sentence, a reader decides.
+#
+# **Goals.** After this notebook you can
+#
+# - make a claim that could be wrong, and say which finding would refute it;
+# - tell what a table shows from what is read into it;
+# - weigh evidence of different reach: few large runs without intervals against many small ones with them;
+# - argue the side that you do not hold.
+#
+# **You need** notebooks 06 to 08 for the ideas; nothing has to be solved. **Time.** An hour for the cells and your measurements, two to three for writing; the cells take about two
+# minutes on two CPU cores.
+
+# %%
+import json
+import time
+
+import torch
+
+from utils import plotting
+from utils.budget import current_budget, describe_machine
+from utils.checks import reuse
+from utils.experiments import plots
+from utils.experiments.evidence import Evidence, recorded
+from utils.experiments.live import run_live
+from utils.experiments.models import MODELS, build
+from utils.experiments.results import select
+from utils.experiments.statistics import mean_interval, paired_difference
+from utils.macs import profile
+from utils.measure import seconds
+
+budget = current_budget()
+evidence = Evidence()
+print(f"Budget: {budget}. Machine: {describe_machine()}.")
+
+# %% [markdown]
+# ## 1 · Evidence from the tables
+#
+# The two tables of the lecture (Liu et al. 2021, table 1; the ViT rows are from Dosovitskiy et al. 2021). FLOPs are multiply-adds, throughput is images per second on one V100.
+
+# %%
+tables = {t["name"]: t for t in json.loads((root / "data" / "lecture_tables.json").read_text(encoding="utf-8"))["tables"]}
+cells = {name: {f"{r['model']} {r['image_size']}": r for r in t["rows"]} for name, t in tables.items()}
+for table in tables.values():
+    print(table["title"])
+    for row in table["rows"]:
+        print(f"  {row['model']:<9} {row['image_size']} px  {row['params_M']:>4}M  {row['flops_G']:>6.1f} G  {row['throughput']:>6.1f}/s  {row['top1']:.1f}%")
+k1, k22 = (
+    {model: row["top1"] for model, row in cells[name].items()} for name in ("ImageNet-1K", "ImageNet-22K")
+)
+
+# %%
+evidence.add("T1", "Size: ViT-L/16 minus ViT-B/16, both at 384 px: "
+             f"{k1['ViT-L/16 384'] - k1['ViT-B/16 384']:+.1f} points on ImageNet-1K, {k22['ViT-L/16 384'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+gains = {model: k22[model] - k1[model] for model in k1}
+evidence.add("T2", "Gain from pre-training on 22K: " + ", ".join(f"{model} px {gain:+.1f}" for model, gain in gains.items()) + ".")
+evidence.add("T3", "Architecture: Swin-B at 384 px minus ViT-B/16 at 384 px: "
+             f"{k1['Swin-B 384'] - k1['ViT-B/16 384']:+.1f} points on 1K, {k22['Swin-B 384'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+rows = cells["ImageNet-1K"]
+evidence.add("T4", "Cost: Swin-B at 224 px against ViT-B/16 at 384 px: "
+             f"{rows['Swin-B 224']['flops_G'] / rows['ViT-B/16 384']['flops_G']:.2f} of the FLOPs, {rows['Swin-B 224']['throughput'] / rows['ViT-B/16 384']['throughput']:.1f} "
+             f"times the throughput, {k1['Swin-B 224'] - k1['ViT-B/16 384']:+.1f} points on 1K, {k22['Swin-B 224'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+rate = {model: row["flops_G"] * row["throughput"] / 1000 for model, row in rows.items()}
+evidence.add("T5", "Multiply-adds per second on the V100 (FLOPs times throughput): " + ", ".join(f"{model} px {value:.1f}" for model, value in rate.items()) + " million million.")
+errors = {model: (100 - k1[model]) / (100 - k22[model]) for model in k1}
+evidence.add("T6", "Errors on 1K divided by errors from 22K: " + ", ".join(f"{model} px {value:.2f}" for model, value in errors.items()) + ".")
+
+# %%
+fig, ax = plotting.figure(width=6.2, height=3.2)
+x = torch.tensor([1.28, 14.2])  # million images; the 22K set has 14.2 million
+lines = {model.replace(" ", "\n") + " px": [k1[model], k22[model]] for model in k1}
+plotting.lines(ax, x, lines, xlabel="images in the (pre-)training set (millions)", ylabel="ImageNet top-1 (%)", logx=True)
+ax.set_xticks(x, ["1.28 (1K)", "14.2 (22K)"])
+alt = "Top-1 accuracy with 1K and 22K: the two ViT lines rise steeply and cross each other, the two Swin lines lie above and rise by less than two points."
+plotting.show(fig, alt=alt)
+
+# %% [markdown]
+# ## 2 · Evidence from recorded runs
+#
+# Small models of like size, several seeds, paired differences with 95% t-intervals. Each cell first says what the rows are and where they were made. An interval that includes zero is a finding, too: "not
+# decided by these runs".
+
+# %%
+scaling = select(recorded("data-scaling"), augment=False)
+steps = select(scaling, arm="steps")
+if steps:
+    sizes = sorted({row["size"] for row in steps})
+    found = paired_difference(steps, "CNN", "ViT", "size")
+    evidence.add("E1", "CNN minus ViT, test accuracy, equal steps: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
+    trains = {m: [100 * mean_interval(r["train_accuracy"] for r in select(steps, model=m, size=s)).mean for s in sizes] for m in ("CNN", "ViT")}
+    evidence.add("E2", f"Training accuracy at {', '.join(f'{s:,}' for s in sizes)} images: " + "; ".join(f"{m} " + ", ".join(f"{v:.0f}%" for v in values) for m, values in trains.items()) + ".")
+    for key, model in (("E3", "hybrid ViT"), ("E4", "Swin"), ("E5", "PoolFormer"), ("E6", "Mixer")):
+        found = paired_difference(steps, model, "ViT", "size")
+        evidence.add(key, f"{model} minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items() if d.n) + ".")
+    gaps = paired_difference(steps, "CNN", "ViT", "size", value="gap")
+    evidence.add("E7", "Train-test gap, CNN minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in gaps.items()) + ".")
+epochs = select(scaling, arm="epochs")
+if epochs:
+    found = paired_difference(epochs, "CNN", "ViT", "size")
+    evidence.add("E8", "The same as E1 with equal epochs: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
+
+# %%
+rules = recorded("label-rule")
+if rules:
+    for key, rule in (("E9", "local"), ("E10", "relational"), ("E11", "position")):
+        found = paired_difference(select(rules, rule=rule), "CNN", "ViT", "size")
+        evidence.add(key, f"Labels by a {rule} rule, CNN minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
+    blind = [row["test_accuracy"] for row in select(rules, rule="position", model="CNN, circular")]
+    if blind:
+        d = mean_interval(blind)
+        evidence.add("E12", f"Position rule, CNN without a border: {100 * d.mean:.1f} ± {100 * d.half:.1f}%, where chance is 25%.")
+
+# %%
+symmetry = recorded("symmetry")
+if symmetry:
+    costs = {
+        f"{model}, {arm}": paired_difference(select(symmetry, model=model), "as they are", arm, of="arm")
+        for model in ("CNN", "ViT")
+        for arm in ("patches permuted", "pixels permuted")
+    }
+    evidence.add("E13", "Cost of a fixed permutation, retrained: " + "; ".join(f"{name} {plots.describe(d)}" for name, d in costs.items()) + ".")
+transfer = recorded("transfer")
+if transfer:
+    arm = max(row["arm"] for row in transfer if row["arm"] != "scratch")
+    gains = {
+        (model, size): paired_difference(select(transfer, model=model, size=size), arm, "scratch", of="arm")
+        for model in ("CNN", "ViT")
+        for size in sorted({row["size"] for row in transfer})
+    }
+    evidence.add("E14", f"Gain {arm.replace('_', ' ')}: " + "; ".join(f"{m} at {s:,} {plots.describe(d)}" for (m, s), d in gains.items()) + ".")
+
+# %%
+distance = recorded("distance")
+if distance:
+    ends = {s: torch.tensor([row["watched"][-1]["distance"] for row in select(distance, size=s)]) for s in sorted({row["size"] for row in distance})}
+    base = distance[0]["uniform_distance"]
+    evidence.add("E15", f"Attention distance after training (uniform {base:.2f} patches), layers 1 and 2: " + "; ".join(
+        f"{s:,} images {mean_interval(v[:2].mean().item() for v in seeds).mean:.2f}, nearest head {seeds[:, :2].min():.2f}" for s, seeds in ends.items()) + ".")  # fmt: skip
+text = recorded("text")
+if text:
+    found = paired_difference(text, "LSTM", "Transformer", "size")
+    evidence.add("E16", "Text, LSTM minus Transformer encoder: " + "; ".join(f"{s:,} {plots.describe(d)}" for s, d in found.items()) + ".")
+mixers = recorded("token-mixers")
+if mixers:
+    scores = {m: mean_interval(r["test_accuracy"] for r in select(mixers, mixer=m)) for m in sorted({r["mixer"] for r in mixers})}
+    best = sorted(scores, key=lambda m: -scores[m].mean)
+    evidence.add("E17", "One MetaFormer, the token mixer exchanged: " + "; ".join(f"{m} {100 * scores[m].mean:.1f} ± {100 * scores[m].half:.1f}%" for m in best) + ".")
+
+# %% [markdown]
+# ## 3 · Exact facts
+#
+# Some properties need no statistics: they hold for every setting of the weights. Checked here in double precision on networks as they are initialised.
+
+# %%
+torch.manual_seed(0)
+ViT, ResNet = reuse("ViT"), reuse("ResNet")
+x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+places = torch.arange(1024).view(8, 4, 8, 4).permute(0, 2, 1, 3).reshape(64, 16)  # pixels of each 4 x 4 patch
+order, moved = torch.randperm(64), torch.empty(1024, dtype=torch.long)
+moved[places] = places[order]
+shuffled = x.flatten(2)[:, :, moved].view_as(x)
+vit, cnn, blind = ViT(32, 4, 64, 6, 4, 2.0, 4, pool="mean"), ResNet(8, 4), ResNet(8, 4)
+for part in blind.modules():
+    if isinstance(part, torch.nn.Conv2d) and any(part.padding):
+        part.padding_mode = "circular"
+with torch.no_grad():
+    vit, cnn, blind = (model.double().eval() for model in (vit, cnn, blind))
+    half = (blind(x.roll((16, 16), (2, 3))) - blind(x)).abs().max()
+    border = (cnn(x.roll((16, 16), (2, 3))) - cnn(x)).abs().max()
+    evidence.add("X1", f"Image moved cyclically by half a frame: outputs of a CNN without a border change by {half:.0e}, with zeros at the border by {border:.0e}.")
+    before = vit(x)
+    cost = (vit(shuffled) - before).abs().max()
+    vit.positions.copy_(vit.positions[:, order])
+    both = (vit(shuffled) - before).abs().max()
+    evidence.add("X2", f"Patches permuted: a ViT's outputs change by {cost:.0e}; with the rows of its position table permuted alike by {both:.0e}: it is the same model.")
+    evidence.add("X3", f"Patches permuted: a CNN's outputs change by {(cnn(shuffled) - cnn(x)).abs().max():.0e}, and it has no table to permute.")
+
+# %% [markdown]
+# ## 4 · The other side
+#
+# Whatever you claim, somebody has published evidence against it. Numbers of the sources, not ours:
+
+# %%
+evidence.add("L1", "Dosovitskiy et al. (2021), table 2: ViT-H/14 on JFT-300M 88.55% for 2.5k TPUv3-core-days, BiT-L (ResNet-152 x 4) 87.54% for 9.9k.")
+evidence.add("L2", "Smith, Brock, Berrada, De (2023), ConvNets Match Vision Transformers at Scale: NFNets on JFT-4B match ViTs at like compute; best 90.4%.")
+evidence.add("L3", "Touvron, Cord, Jégou (2022), DeiT III: ViT-B/16 at 384 px, ImageNet-1K only, 85.0% (the table has 77.9%): another recipe, the same architecture.")
+evidence.add("L4", "Liu et al. (2022), A ConvNet for the 2020s: a ResNet with Swin's recipe and design details closes the distance to Swin.")
+evidence.add("L5", "Dosovitskiy et al. (2021), figure 4: on 9M images of JFT ViT-B/32 is much worse than ResNet50, from 90M on it is better.")
+
+# %% [markdown]
+# ## 5 · Your own measurements
+#
+# Now add your own. Change the settings, make a prediction, run. At least one **[M...]** must be cited in each assignment, and your text should say what you expected. More seeds give you an interval.
+
+# %% [markdown] predict="own"
+# Which comparison do you run, what do you expect, and which result would make you change your mind?
+
+# %%
+SETTINGS = {  # change these
+    "models": ("CNN", "ViT"),  # also "hybrid ViT"
+    "sizes": budget.pick(smoke=(64,), cpu=(1_000,), gpu=(1_000, 10_000)),
+    "seeds": (0, 1),
+    "steps": budget.pick(smoke=2, cpu=100, gpu=2_000),
+    "only": {"arm": "steps", "augment": False},
+}
+own = run_live("data-scaling", budget.name, **SETTINGS, test_images=budget.pick(smoke=40, cpu=1_000, gpu=10_000))
+a, b = SETTINGS["models"][:2]
+for number, (size, d) in enumerate(paired_difference(own, a, b, "size").items(), start=1):
+    at = select(own, size=size)
+    values = "; ".join(f"{m} " + ", ".join(f"{row['test_accuracy']:.1%}" for row in select(at, model=m)) for m in (a, b))
+    reach = f"difference {plots.describe(d)}" if d.n > 1 else f"difference {100 * d.mean:+.1f} points (one seed: no interval)"
+    evidence.add(f"M{number}", f"Mine, {own[0]['data_used']}, {size:,} images, {own[0]['steps_taken']} steps: {values}; {reach}.", own=True)
+
+# %% [markdown]
+# Accuracy is not the only thing that a backbone is chosen for. Speed, on *your* machine:
+
+# %%
+batch = budget.pick(smoke=4, cpu=64, gpu=512)
+images = torch.randn(batch, 3, 32, 32)
+calls, macs, classes = {}, {}, {"ViT": ViT, "CNN": ResNet}
+for name in ("CNN", "ViT"):
+    spec = MODELS[budget.pick(smoke="smoke", cpu="cpu", gpu="gpu")][name]
+    model = build(spec, 10, classes, name)[0].eval()
+    macs[name] = profile(model, (1, 3, 32, 32)).macs
+    calls[name] = lambda model=model: model(images)
+with torch.no_grad():
+    took = seconds(calls, rounds=budget.pick(smoke=1, cpu=7))
+words = "; ".join(f"{name} {batch / took[name]:,.0f} images/s, {macs[name] * batch / took[name] / 1e9:.1f} thousand million multiply-adds/s" for name in calls)
+evidence.add("M8", f"Mine, inference, batch {batch}, on the CPU: {words}.", own=True)
+
+# %% [markdown]
+# And one where the prior does not fit: the position rule, on a few thousand fresh images.
+
+# %%
+began = time.perf_counter()
+size = budget.pick(smoke=64, cpu=2_048, gpu=32_768)
+mine = run_live("label-rule", budget.name, models=("CNN", "ViT"), sizes=(size,), seeds=(0,), only={"rule": "position"})
+values = ", ".join(f"{row['model']} {row['test_accuracy']:.1%}" for row in mine)
+evidence.add("M9", f"Mine, position rule, {size:,} images, one seed: {values} (chance 25%).", own=True)
+print(f"{time.perf_counter() - began:.0f} s")
+
+# %% [markdown]
+# ## 6 · Individual assignment
+#
+# A template that works for an argument of this length. Don't keep its headings if they are in your way; keep its parts.
+#
+# > **Claim.** One sentence that could be wrong: "For ..., a CNN is the better choice, because ...".
+# > **What speaks for it.** Two or three findings [E.., T.., X..], each with its number, and what it is that they have in common.
+# > **My own measurement** [M..]. What I expected, what came out, how far it reaches (images, steps, seeds).
+# > **What speaks against it.** The strongest finding of the other side [L.., E..], and why I still hold my claim, or how I had to narrow it.
+# > **Where it ends.** Which tasks, data, budgets my evidence says nothing about. Which experiment would decide it.
+
+# %% [markdown] question="individual" points=15
+# ### CNN vs. Transformer
+#
+# Is a Transformer always the better backbone for vision? When does a CNN win? Take a position and defend it: 350 to 700 words, at least five findings cited by number, at least one of them your own measurement [M..], at least one from the other side
+# [L..]. Write each number that you use beside its citation.
+
+# %% [markdown] rubric="individual"
+# **Rubric (15 points)**
+#
+# | points | what earns them |
+# | --- | --- |
+# | 3 | **Claim**: one position, specific about task, data and budget, and refutable. (1: "it depends" without saying on what.) |
+# | 4 | **Evidence**: at least three findings of at least two kinds (T, E, X), each with its number and interval where there is one, each bearing on the claim. (-1 for a finding cited against its own interval) |
+# | 2 | **Own measurement**: what was expected, what was seen, seeds and size; no more concluded from it than it carries |
+# | 3 | **The other side**: its strongest finding in fair words, and an answer to it that is not a dismissal |
+# | 2 | **Mechanism**: the claim is explained by what the architectures assume (locality, equivariance, positions, content-dependent mixing), not by their names |
+# | 1 | **Limits**: reach of the evidence (small images, short training, one recipe), and the experiment that would decide |
+
+# %% [markdown] answer="individual"
+# *A model answer (one of many that would earn full marks).*
+#
+# **Claim.** For a vision task with a few thousand labelled images, a short training budget and labels that follow from what is *in* the image, a plain CNN is the better backbone than a plain ViT;
+# the claim fails where data are plentiful, where augmentation and a long recipe stand in for the missing assumptions, and, in one direction that surprised me, it holds even where I thought
+# the CNN's assumption was wrong.
+#
+# **What speaks for it.** With equal steps and no augmentation the CNN is ahead of the ViT by 8.6 ± 0.3 points at 2,000 images and by 9.5 ± 4.9 at 8,000 [E1]. It is not a matter of steps: with equal epochs
+# it is ahead by 12.5 ± 3.5 points at 8,000 [E8]. Giving the ViT nothing but a convolutional stem already gains 4.5 ± 1.4 points at 8,000 images [E3], so what helps is the assumption (neighbouring
+# pixels belong together, everywhere in the same way), not the name of the network. The exact facts say the same from the other side: permute the patches *and* the rows of the position table, and a ViT is the same model
+# to 7e-16 [X2]; a CNN has no such table [X3]. A ViT must learn from examples what is next to what, and 2,000 images are few examples for that.
+#
+# **My own measurement.** I expected the CNN to be ahead by five to ten points at 1,000 images after 100 steps. It was ahead on both seeds, by 7.6 ± 3.8 points [M1]. Two seeds are few, so I
+# take this as agreement with [E1] and not as a proof of its own. I also expected the position rule to hurt the CNN, whose layers treat all places alike. The opposite came out: the CNN reached almost 100%, the ViT stayed at chance, 25%, on 2,048 images [M9]. The zeros
+# beyond the border tell a CNN where it is; without them it could not know at all, its outputs do not change when the image is moved by half a frame [X1]. One seed, one size; but 75 points are not noise.
+#
+# **What speaks against it.** First, my own side's figure: at 500 images the CNN is *not* ahead, -2.1 ± 3.4 points [E1]. Both models fit all 500 images completely [E2], and then the assumption alone decides little. So "few images" is not where the
+# distance is largest, and I had to take "the fewer, the better for the CNN" out of my claim. Second, with enough data the order turns: ViT-B/32 is much worse than ResNet50 on 9 million images of JFT and better from 90 million on [L5]. Third, the
+# recipe: the same ViT-B/16 that has 77.9% in the lecture's table reaches 85.0% on the same images with another recipe [L3], seven points, as much as my whole distance. That is why the claim says "short training budget". But the remedy works by
+# teaching the assumption through augmented examples, which needs the steps that I assumed not to have.
+#
+# **Where it ends.** Models of about 0.2 million parameters, 32 x 32 pixels, a few hundred steps: at 8,000 images neither model fits its training set (50% and 40% [E2]), so part of what I call a lack of assumptions may be a lack of training. What would
+# decide it is the same grid at 50,000 images with sixty epochs or more, augmented and not. If the ViT closed the distance there without augmentation, I would give up the sentence about few images and keep the one about short training.
+
+# %%
+complete = evidence.review("individual", "10_discussion", at_least=5, own=1, words=(350, 700))
+
+# %% [markdown]
+# ## 7 · Team assignment
+#
+# Three or four people. Suggested roles: one argues *from the tables*, one *from the recorded runs*, one is **the opponent** and may only use [L..] and whatever weakens the others' findings, one writes. Discuss until the opponent has
+# no objection left that you have not answered in the text, or that you have not accepted as a limit.
+
+# %% [markdown] question="team" points=15
+# ### Inductive bias
+#
+# Explain the two tables of section 1 through inductive bias and the size of the pre-training set: why ViT-L is below ViT-B in the one and above it in the other; why Swin is ahead, and where its lead goes; what the recorded runs add, and what they
+# cannot. 400 to 800 words, at least six findings by number, among them two of the tables [T..], two of the recorded runs or exact facts [E.., X..], one own [M..] and one of the other side [L..]. Last paragraph: who did what, and the opponent's best objection.
+
+# %% [markdown] rubric="team"
+# **Rubric (15 points)**
+#
+# | points | what earns them |
+# | --- | --- |
+# | 3 | **Size and data**: the order of ViT-B and ViT-L flips, with both differences; more capacity without a fitting prior needs more data, and "needs" is explained (what has to be learned that Swin is given) |
+# | 3 | **Architecture**: Swin's lead at like cost, its shrinking from 1K to 22K, and which of its assumptions could be responsible (windows, pyramid, biases per offset); not "Swin is better" |
+# | 3 | **Recorded runs**: at least two findings that bear on the explanation, with intervals; said plainly where they agree with the tables and where not |
+# | 2 | **Confounds**: recipes differ between the rows (L3), one run each, the pre-training sets differ in labels as well as in size; which conclusion suffers |
+# | 2 | **Own measurement and the other side**, each used for or against a specific sentence |
+# | 2 | **Team**: the opponent's best objection, and what it changed in the text; who did what |
+
+# %% [markdown] answer="team"
+# *A model answer (one of many that would earn full marks).*
+#
+# **What the tables show.** On ImageNet-1K the larger ViT is the worse one: ViT-L/16 is 1.4 points *below* ViT-B/16. With pre-training on 22K it is 1.2 points *above* [T1]. Same architectures, same resolution; what changed is the data. In terms of errors, ViT-L has
+# 1.59 times as many with 1K as with 22K, ViT-B 1.38 times, Swin-B only 1.11 and 1.14 times [T6].
+#
+# **Explanation.** A ViT starts with almost no knowledge of images. That two patches are neighbours stands nowhere in it: permute the patches and the rows of its position table together, and it computes the same numbers to 7e-16 [X2]. Locality, and that an object remains
+# the same when it moves, have to be inferred from examples. With 1.3 million images there are many functions that fit, and a larger model can choose among more of them; nothing makes it prefer the ones that generalise. So capacity costs accuracy in the first
+# table and pays in the second, where ten times the images rule most of the wrong functions out. Swin is *given* what ViT has to learn: windows (locality), a bias per offset (the same rule at every place in the window), merging (a pyramid of scales). So it needs fewer images
+# for the same knowledge: it leads ViT-B/16 at 384 pixels by 6.6 points on 1K, and by 2.4 from 22K [T3]. The lead shrinks because the data now teach the ViT what Swin had from the start. It does not vanish, which our explanation alone would not predict: 14 million images
+# may still be few, or the pyramid may be worth something that data do not give.
+#
+# **What the recorded runs add.** In them the convolutional prior is worth 8.6 ± 0.3 points at 2,000 images [E1], and a convolutional stem in front of the same ViT 4.5 ± 1.4 at 8,000 [E3]. That agrees with the explanation. Two findings do not simply agree. At 500 images the CNN is not
+# ahead, -2.1 ± 3.4 [E1], although "less data, more need of a prior" would say that it should be most ahead there. And our small Swin is 4.6 ± 2.7 points *behind* the ViT at 8,000 images [E4], the reverse of the table. Training accuracy at that size is 50% for the CNN and 40% for the ViT [E2]:
+# these models are hardly trained, and a prior that needs many layers to bring distant windows together may show its worth only later. So the runs support "a fitting prior saves data" for convolutions, and say nothing for Swin at this length.
+#
+# **Our own measurement.** We expected an absolute-position task to favour the ViT, which has a table of positions. After 2,048 images the ViT was at chance (25%), the CNN near 100% [M9]. It reminds us that "has less bias" does not mean "is better where the bias is wrong": the ViT *can* represent
+# the answer, and had not learned it yet. (One seed.)
+#
+# **Confounds, and the other side.** The rows of the tables differ in more than architecture. ViT-B/16 with a later recipe reaches 85.0% on ImageNet-1K alone [L3], above Swin-B at 384 pixels in the first table. So the 6.6 points of [T3] mix architecture with augmentation and regularisation, and the conclusion that suffers is
+# "Swin's prior is worth 6.6 points". What survives is the flip within the ViT rows [T1], where the recipe is shared, and its direction agrees with a separate study: behind at 9 million images, ahead from 90 million [L5]. The 22K set also has other labels, 22 thousand classes, so "more images" is not all that
+# changed. Each row is one run; differences of a few tenths mean nothing. And at JFT scale NFNets, convolutional, match ViTs at like compute [L2]: with enough data the prior neither helps much nor hurts.
+#
+# **Who did what.** A read the tables, B the recorded runs, C was the opponent, D wrote. C's best objection was [L3]: "your explanation explains a recipe". It made us move the argument from the distance between Swin and ViT to the flip within ViT, and take back a sentence that called the 6.6 points "the value
+# of locality".
+
+# %%
+complete = evidence.review("team", "10_discussion", at_least=6, own=1, words=(400, 800))
+
+# %% [markdown]
+# ## Summary
+#
+# - A finding has a reach: data, sizes, steps, seeds, recipe. Cite it with its reach, or it is an anecdote.
+# - The same architecture moved by 7 points between two recipes [L3]. Differences of 1 or 2 points between architectures that were trained by different people are not evidence about architectures.
+# - Where evidence of different reach points the same way, believe it more; where it does not, that is the interesting part of your text.
+#
+# ## Further reading
+#
+# - Alexey Dosovitskiy, Lucas Beyer, Alexander Kolesnikov, et al. (2021). An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale. ICLR.
+# - Ze Liu, Yutong Lin, Yue Cao, Han Hu, Yixuan Wei, Zheng Zhang, Stephen Lin, Baining Guo (2021). Swin Transformer: Hierarchical Vision Transformer using Shifted Windows. ICCV.
+# - Hugo Touvron, Matthieu Cord, Hervé Jégou (2022). DeiT III: Revenge of the ViT. ECCV.
+# - Zhuang Liu, Hanzi Mao, Chao-Yuan Wu, Christoph Feichtenhofer, Trevor Darrell, Saining Xie (2022). A ConvNet for the 2020s. CVPR.
+# - Samuel Smith, Andrew Brock, Leonard Berrada, Soham De (2023). ConvNets Match Vision Transformers at Scale. arXiv:2310.16764.
+# - Zachary Lipton, Jacob Steinhardt (2019). Troubling Trends in Machine Learning Scholarship. ACM Queue 17(1). (On explanation and speculation.)

@@ -1,0 +1,154 @@
+"""The course in JupyterLab in a real browser, by keyboard alone: run, fail, read, solve, pass, look.
+
+Accessibility is asked of what is ours: rendered text, panels and pictures. JupyterLab's own frame (menus, tool bars,
+editors) is not; it is the same for every notebook of the world.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.browser import LAPTOP, PATIENCE, TABLET, Console, overflow, violations
+from tests.lab import ROOT, Student, class_copy, serve
+
+OURS = [
+    ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-OutputArea-output",
+    ".jp-NotebookPanel:not(.lm-mod-hidden) .jp-RenderedMarkdown",
+]
+# What may be cut off without a scroll bar: the notebook as a whole, the text, the panels and pictures in it.
+LAYOUT = ", ".join(["html", ".jp-WindowedPanel-outer", *OURS, ".jp-OutputArea-output > *"])
+THEMES = ("JupyterLab Dark", "JupyterLab Light")
+FIRST = "scaled_dot_product_attention"
+# An answer as a student types it, with one thing forgotten; `FORGOTTEN` goes to the end of its first line.
+ANSWER = [
+    "scores = query @ key.transpose(-2, -1)",
+    "if mask is not None: scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)",
+    "weights = scores.softmax(dim=-1)",
+    "if mask is not None: weights = weights.masked_fill(~mask, 0.0)",
+    "return weights @ value, weights",
+]
+FORGOTTEN = " / math.sqrt(query.shape[-1])"
+BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"></svg>'
+SHOTS = os.environ.get("COURSE_SCREENSHOTS", "")  # a folder: keep pictures of the steps there
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """`(address, folder)` of JupyterLab on a class's copy of the course, where notebook 05 is already solved."""
+    place = tmp_path_factory.mktemp("lab")
+    folder = class_copy(place / "course")
+    solved = ROOT / "solutions" / "05_vit.ipynb"
+    if solved.exists():
+        notebook = nbformat.read(solved, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.write(notebook, folder / "notebooks" / "05_vit.ipynb")
+    scratch = place / "scratch"
+    scratch.mkdir()
+    with serve(folder, scratch) as url:
+        yield url, folder
+
+
+@pytest.fixture
+def page(browser):
+    """A page of a fresh profile; the badge's picture, the only thing from elsewhere, is served from here."""
+    context = browser.new_context(viewport=LAPTOP)
+    context.set_default_timeout(PATIENCE)
+    context.route(
+        "https://colab.research.google.com/**",
+        lambda route: route.fulfill(body=BADGE, content_type="image/svg+xml"),
+    )
+    yield context.new_page()
+    context.close()
+
+
+def shoot(page, name: str) -> None:
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+def look(page, student: Student, cells: list[str], name: str) -> None:
+    """At laptop and tablet width, in both themes: everything fits, and axe finds nothing serious in what is ours."""
+    for theme in THEMES:
+        student.command(f"Use Theme: {theme}")
+        page.wait_for_function(
+            "(light) => document.body.dataset.jpThemeLight === light", arg=str("Light" in theme).lower()
+        )
+        for size in (TABLET, LAPTOP):
+            page.set_viewport_size(size)
+            for cell in cells:
+                student.go_to(cell)
+                student.cell(cell).scroll_into_view_if_needed()
+                shoot(page, f"{name}-{theme.split()[-1].lower()}-{size['width']}-{cells.index(cell)}")
+                assert overflow(page, LAYOUT) == [], f"{theme}, {size['width']} px, at {cell}"
+        assert violations(page, student.content(cells)) == [], theme
+
+
+def test_a_student_fails_reads_solves_and_passes(lab, page):
+    url, folder = lab
+    console = Console(page)
+    student = Student(page, url, folder / "notebooks" / "01_transformer_recap.ipynb", folder)
+    imports, picture = student.ids[student.ids.index("set-up") + 1], "0-the-machine-as-a-whole-code-1"
+    for cell in ("set-up", imports, picture):
+        student.run(cell)
+    assert student.text("set-up") == "", "the set-up has nothing to say where all is there"
+    assert "encoder" in student.cell(picture).locator("img").get_attribute("alt")
+
+    check = f"{FIRST}-check"
+    student.run(FIRST)
+    student.run(check)
+    panel = student.cell(check).locator('[role="alert"], [role="status"]')
+    assert panel.inner_text().startswith("○ Not started.")
+    shoot(page, "1-not-started")
+
+    student.type_last_line(FIRST, ANSWER)
+    student.run(FIRST)
+    student.run(check)
+    assert panel.get_attribute("role") == "alert"
+    assert "Not yet." in panel.inner_text()
+    assert "Your scores are not divided by sqrt(d)" in panel.inner_text()
+    assert student.text(check).count("Traceback") == 0
+    shoot(page, "2-not-yet")
+    look(page, student, [picture, FIRST, check], "failed")
+
+    student.edit_line_from_the_end(FIRST, len(ANSWER), FORGOTTEN)
+    student.run(FIRST)
+    student.run(check)
+    assert panel.get_attribute("role") == "status"
+    assert "Passed." in panel.inner_text()
+    after = student.ids[student.ids.index(check) + 2]  # the cell that waited for this exercise
+    student.run(after)
+    assert student.cell(after).locator("img").get_attribute("alt")
+    look(page, student, [check, after], "passed")
+    page.keyboard.press("Control+S")
+    path = folder / "notebooks" / "01_transformer_recap.ipynb"
+    until = time.monotonic() + 30
+    while FORGOTTEN not in path.read_text(encoding="utf-8") and time.monotonic() < until:
+        time.sleep(0.1)
+    assert FORGOTTEN in path.read_text(encoding="utf-8"), "Ctrl+S saves the answer"
+    assert console.errors == []
+
+
+def test_notebook_with_pictures_runs_to_its_end(lab, page):
+    url, folder = lab
+    name = "05_vit" if (folder / "notebooks" / "05_vit.ipynb").exists() else "04_attention_in_vision"
+    path = folder / "notebooks" / f"{name}.ipynb"
+    console = Console(page)
+    student = Student(page, url, path, folder)
+    code = [
+        cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source
+    ]
+    student.run_all()
+    student.wait_for(code[-1].id, seconds=300)
+    shown = [cell.id for cell in code if "plotting.show(" in cell.source]
+    assert len(shown) > 5
+    missing = [cell for cell in shown if not student.cell(cell).locator("img, [role=img]").count()]
+    assert name != "05_vit" or missing == [], "these cells of a solved notebook show no picture"
+    look(page, student, [cell for cell in shown if cell not in missing], name)
+    assert console.errors == []

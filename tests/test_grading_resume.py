@@ -148,6 +148,7 @@ def test_a_worker_that_dies_costs_no_other_its_grade(submissions, tmp_path, monk
         return original(handed, seed, limits, allow_weak, remote, pool, index)
 
     monkeypatch.setattr(run, "_submit", deadly)
+    monkeypatch.setattr(run, "THREADS", 0)  # a pool of processes, as for many workers
     few = tmp_path / "in"
     for number in (4, 5, 6):
         place = few / f"student-{number:02}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ import shutil
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -62,16 +64,24 @@ def examiner(notebook: str, seed: int) -> Examiner:
         return _examiner(notebook, seed)
 
 
-_mine = threading.local()
+_idle: dict[Limits, list[Sandbox]] = {}
+_taking = threading.Lock()
 
 
-def sandbox(limits: Limits) -> Sandbox:
-    """This thread's sandbox: started once, ended with the process. (A Dask worker grades in several threads.)"""
-    boxes: dict[Limits, Sandbox] = _mine.__dict__.setdefault("boxes", {})
-    if limits not in boxes:
-        boxes[limits] = Sandbox(limits)
-        atexit.register(boxes[limits].stop)
-    return boxes[limits]
+@contextlib.contextmanager
+def sandbox(limits: Limits) -> Iterator[Sandbox]:
+    """One of this process's sandboxes, for one thread at a time: an idle one, else a new one. They end with the process."""
+    with _taking:
+        idle = _idle.setdefault(limits, [])
+        box = idle.pop() if idle else None
+    if box is None:
+        box = Sandbox(limits)
+        atexit.register(box.stop)
+    try:
+        yield box
+    finally:
+        with _taking:
+            idle.append(box)
 
 
 def grade_one(
@@ -99,16 +109,17 @@ def grade_one(
     except BadNotebook as error:
         verdicts = [judge.missing(name, "There is nothing to grade.") for name in judge.exercises]
         return result | {"verdicts": [v.record() for v in verdicts], "problem": str(error)}
-    box = sandbox(limits or Limits())
-    if not box.start().safe and not allow_weak:
-        raise RuntimeError(box.level.sentence())
-    verdicts = grade(box, judge, submission)
+    with sandbox(limits or Limits()) as box:
+        level = box.start()
+        if not level.safe and not allow_weak:
+            raise RuntimeError(level.sentence())
+        verdicts = grade(box, judge, submission)
     result |= {
         "verdicts": [v.record() for v in verdicts],
         "written": submission.written,
         "notes": submission.notes,
     }
-    return result | {"isolation": box.level.sentence()}
+    return result | {"isolation": level.sentence()}
 
 
 def _normalised(content: bytes | str, notebook: str) -> Any:

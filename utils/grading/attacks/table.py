@@ -55,7 +55,7 @@ def attempt(attack: Attack, base: Path, out: Path) -> Outcome:
         out: the grader's folder, shared by all attacks.
     """
     base.mkdir(parents=True)
-    room = Room(base, out, "attacker", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
+    room = Room(base, out, f"attacker {base.name}", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
     try:
         room.neighbour.parent.mkdir(parents=True)
         room.neighbour.write_text(json.dumps(solved()), encoding="utf-8")

@@ -44,7 +44,8 @@ def test_no_stub_leaks_a_line_of_its_solution(name):
         ]
         own = next(cell.source for cell in notebook.cells if cell.id == exercise.name)
         task = next(cell.source for cell in notebook.cells if cell.id == f"{exercise.name}-task")
-        leaked = [line for line in secret if line in own or line in task]
+        starts = r"(?<![\w.])"  # `channels = ...` is not shown by `self.in_channels = ...`
+        leaked = [line for line in secret if re.search(starts + re.escape(line), own + "\n" + task)]
         assert leaked == [], f"{exercise.name}: the stub or its task shows {leaked}"
         everywhere = "\n".join(cell.source for cell in notebook.cells)
         pairs = ["\n".join(pair) for pair in zip(secret, secret[1:], strict=False)]

@@ -24,6 +24,7 @@ def write(entries: list[dict[str, Any]], out: Path, isolation: str) -> list[Path
     Returns:
         the files written (feedback pages: their folder).
     """
+    out.mkdir(parents=True, exist_ok=True)
     return [
         tables.grades_csv(entries, out / "grades.csv"),
         tables.moodle_csv(entries, out / "moodle"),

@@ -25,6 +25,7 @@ h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid #999;vertical-align:top}
 .bar{background:#0b6bb0;height:.8rem}pre{white-space:pre-wrap;background:#f3f3f3;padding:.6rem;border-radius:.3rem}
 th,td{overflow-wrap:break-word}td code{overflow-wrap:anywhere}
+@media (max-width:30rem){table{font-size:.85rem}th,td{overflow-wrap:anywhere;hyphens:auto;padding-right:.3rem}}
 small{color:#4a4a4a}
 @media (prefers-color-scheme:dark){body{background:#161616;color:#eee}pre{background:#262626}small{color:#bbb}.bar{background:#5ab0ee}}
 """

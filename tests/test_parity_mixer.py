@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from solutions.mixer import MixerBlock, MLPMixer
+from tests.parity import generator, randomise
 from tests.peers import import_timm
 from utils.macs import profile
 from utils.stand_ins_metaformer import MixerBlock as StandInBlock
@@ -28,21 +29,6 @@ def timm_mixer():
     from timm.models import mlp_mixer
 
     return mlp_mixer
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Draws every parameter, none of them at its default, and sets eval mode."""
-    source = generator(seed)
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            value = 0.3 * torch.randn(parameter.shape, generator=source)
-            norm_weight = parameter.ndim == 1 and name.endswith("weight")
-            parameter.copy_(value + 1.0 if norm_weight else value)
-    return module.eval()
 
 
 def gradients(module: nn.Module, output: torch.Tensor, x: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from solutions.moe import MoELayer, keep_within_capacity, load_balancing_loss, top_k_router
+from tests.parity import assert_same
 from tests.peers import import_transformers
 
 DIM, HIDDEN, EXPERTS = 6, 10, 4
@@ -59,17 +60,6 @@ def gradients(output: Tensor, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
         name: torch.zeros_like(leaf) if grad is None else grad
         for (name, leaf), grad in zip(leaves.items(), found, strict=True)
     }
-
-
-def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor], tolerance: float = 1e-10) -> None:
-    assert ours.keys() == theirs.keys()
-    for name, expected in theirs.items():
-        got = ours[name]
-        assert got.shape == expected.shape, name
-        assert got.data_ptr() != expected.data_ptr(), f"{name}: compared with itself"
-        worst = (got - expected).abs().max().item()
-        assert worst <= tolerance * max(1.0, expected.abs().max().item()), f"{name}: {worst:.1e} apart"
-        assert expected.abs().max() > 1e-3, f"{name}: a zero tensor proves nothing"
 
 
 # Router ------------------------------------------------------------------------------------------------------------
@@ -208,7 +198,7 @@ def test_layer_with_mixtrals_experts_is_mixtrals(mixtral, k):
     ours.experts = nn.ModuleList(MixtralExpert(theirs.experts, number) for number in range(EXPERTS))
     x = draw(3, 5, DIM, seed=6).float().requires_grad_()
     expected, output = theirs(x), ours(x)[0]
-    assert_same({"output": output}, {"output": expected}, tolerance=1e-5)
+    assert_same({"output": output}, {"output": expected}, tolerance=1e-5, dtype=torch.float32)
     found = gradients(output, {"x": x, **dict(ours.named_parameters())})
     wanted = gradients(expected, {"x": x, **dict(theirs.named_parameters())})
     own = {"x": found["x"]}
@@ -223,7 +213,7 @@ def test_layer_with_mixtrals_experts_is_mixtrals(mixtral, k):
         own["router"], named["router"] = found["router.weight"], wanted["gate.weight"]
     else:
         assert found["router.weight"].abs().max() < 1e-6, "k = 1 renormalised: nothing to learn"
-    assert_same(own, named, tolerance=1e-5)
+    assert_same(own, named, tolerance=1e-5, dtype=torch.float32)
 
 
 @pytest.mark.parametrize(
@@ -285,9 +275,9 @@ def test_loss_is_mixtrals_divided_by_k(mixtral, k):
     _, chosen = top_k_router(logits, k)
     expected = mixtral.load_balancing_loss_func((logits,), num_experts=5, top_k=k) / k
     ours = load_balancing_loss(logits, chosen)
-    assert_same({"loss": ours}, {"loss": expected.detach()}, tolerance=1e-6)
+    assert_same({"loss": ours}, {"loss": expected.detach()}, tolerance=1e-6, dtype=torch.float32)
     leaves = {"logits": logits}
-    assert_same(gradients(ours, leaves), gradients(expected, leaves), tolerance=1e-6)
+    assert_same(gradients(ours, leaves), gradients(expected, leaves), tolerance=1e-6, dtype=torch.float32)
 
 
 def test_loss_is_one_where_balanced_and_e_where_collapsed():

@@ -16,8 +16,9 @@ from torch import nn
 
 from solutions.metaformer import MetaFormerBlock, PoolFormer, Pooling, from_timm, from_transformers
 from solutions.token_mixers import TOKEN_MIXERS, mixer_metaformer
+from tests.parity import generator, randomise
 from tests.peers import import_timm, import_transformers
-from tests.test_parity_mixer import assert_equal_gradients, generator, gradients, randomise
+from tests.test_parity_mixer import assert_equal_gradients, gradients
 from utils.channel_mlp import ChannelMLP
 from utils.macs import profile
 from utils.stand_ins_metaformer import MetaFormerBlock as StandInBlock

@@ -22,6 +22,7 @@ from solutions.swin import (
     window_reverse,
 )
 from solutions.swin_model import SWIN_CONFIGS, SwinTransformer, from_timm, from_transformers, swin
+from tests.parity import generator, randomise
 from tests.peers import import_timm, import_transformers
 
 TINY = {"embed_dim": 8, "depths": (2, 3), "num_heads": (2, 4), "window_size": 4, "mlp_ratio": 2.0}
@@ -44,21 +45,6 @@ def hf_swin():
     from transformers.models.swin import modeling_swin
 
     return modeling_swin
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Draws every parameter, none of them at its default, and sets eval mode."""
-    source = generator(seed)
-    with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            value = 0.3 * torch.randn(parameter.shape, generator=source)
-            norm_weight = parameter.ndim == 1 and name.endswith("weight")
-            parameter.copy_(value + 1.0 if norm_weight else value)
-    return module.eval()
 
 
 def images(*shape: int, seed: int = 1) -> torch.Tensor:

@@ -20,6 +20,7 @@ from solutions.vit import (
 )
 from solutions.vit_pretrained import attention_rollout, interpolate_positions, load_pretrained
 from tests.peers import import_timm, import_transformers
+from utils.bench.suites.vit import timm_vit, transformers_vit
 from utils.stand_ins_vit import ViT as LibraryViT
 
 SIZES = {
@@ -65,37 +66,6 @@ def images_for(size: dict, batch: int = 3) -> torch.Tensor:
     )
 
 
-def huggingface(size: dict, **changes):
-    transformers = import_transformers()
-    config = transformers.ViTConfig(
-        image_size=size["image_size"],
-        patch_size=size["patch_size"],
-        hidden_size=size["dim"],
-        num_hidden_layers=size["depth"],
-        num_attention_heads=size["num_heads"],
-        intermediate_size=int(size["dim"] * size["mlp_ratio"]),
-        num_labels=size["num_classes"],
-        **changes,
-    )
-    return transformers.ViTForImageClassification(config).eval()
-
-
-def timm_vit(size: dict, **changes):
-    import_timm()
-    from timm.models.vision_transformer import VisionTransformer
-
-    return VisionTransformer(
-        img_size=size["image_size"],
-        patch_size=size["patch_size"],
-        embed_dim=size["dim"],
-        depth=size["depth"],
-        num_heads=size["num_heads"],
-        mlp_ratio=size["mlp_ratio"],
-        num_classes=size["num_classes"],
-        **changes,
-    ).eval()
-
-
 def logits_of(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     output = model(images)
     return getattr(output, "logits", output)
@@ -126,12 +96,12 @@ def close(left: torch.Tensor, right: torch.Tensor, tolerance: float = 1e-9) -> N
 @pytest.mark.parametrize("peer", ["huggingface", "timm", "timm without CLS"])
 def test_logits_and_gradients_equal_the_library(size: dict, peer: str) -> None:
     if peer == "huggingface":
-        library, eps, pool = huggingface(size, layer_norm_eps=1e-6), 1e-6, "cls"
+        library, eps, pool = transformers_vit(size, layer_norm_eps=1e-6), 1e-6, "cls"
     elif peer == "timm":
         library, eps, pool = timm_vit(size), 1e-6, "cls"
     else:
         library, eps, pool = timm_vit(size, class_token=False, global_pool="avg", fc_norm=False), 1e-6, "mean"
-    library = scramble(library.double())
+    library = scramble(library.double()).eval()
     ours = ViT(**size, pool=pool, norm_eps=eps).double()
     if pool == "cls":
         load_pretrained(ours, library.state_dict())
@@ -163,7 +133,9 @@ def test_logits_and_gradients_equal_the_library(size: dict, peer: str) -> None:
 
 def test_eager_and_sdpa_attention_of_transformers_agree_with_ours() -> None:
     size = SIZES["square"]
-    library = scramble(huggingface(size, attn_implementation="eager", layer_norm_eps=1e-12).double())
+    library = scramble(
+        transformers_vit(size, attn_implementation="eager", layer_norm_eps=1e-12).double()
+    ).eval()
     ours = load_pretrained(ViT(**size, norm_eps=1e-12).double(), library.state_dict())
     images = images_for(size).double()
     close(ours(images), logits_of(library, images), 1e-5)  # transformers takes this softmax in float32
@@ -253,7 +225,7 @@ def test_patch_embedding_is_a_strided_convolution() -> None:
 
 def test_interpolation_is_transformers_and_not_timms() -> None:
     size = SIZES["square"] | {"depth": 1}
-    library = scramble(huggingface(size)).double()
+    library = scramble(transformers_vit(size)).double().eval()
     positions = library.vit.embeddings.position_embeddings.detach()
     for new in ((6, 6), (5, 4), (2, 2), (3, 4)):
         tokens = torch.zeros(1, new[0] * new[1] + 1, size["dim"])
@@ -278,7 +250,7 @@ def test_interpolation_is_transformers_and_not_timms() -> None:
 
 def test_interpolated_b16_reads_384_pixels_as_transformers_does() -> None:
     size = SIZES["square"]
-    library = scramble(huggingface(size, layer_norm_eps=1e-6).double())
+    library = scramble(transformers_vit(size, layer_norm_eps=1e-6).double()).eval()
     small = load_pretrained(ViT(**size).double(), library.state_dict())
     large = ViT(**size | {"image_size": 40}).double()
     state = small.state_dict()

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from solutions.vit import SelfAttention, ViT, patchify, unpatchify
 from solutions.vit_pretrained import interpolate_positions, load_pretrained
-from tests.test_parity_vit import SIZES, huggingface, timm_vit
+from tests.test_parity_vit import SIZES
+from utils.bench.suites.vit import timm_vit, transformers_vit
 from utils.stochastic_depth import StochasticDepth
 
 SIZE = SIZES["square"]
@@ -73,13 +74,13 @@ def refused(state: dict[str, Tensor], model: nn.Module | None = None) -> str:
 
 
 def test_a_checkpoint_of_another_size_names_the_first_weight_that_does_not_fit() -> None:
-    wider = refused(huggingface(SIZE | {"dim": 48}).state_dict())
+    wider = refused(transformers_vit(SIZE | {"dim": 48}).state_dict())
     assert (
         "'cls_token' (from vit.embeddings.cls_token) has shape (1, 1, 48)" in wider and "(1, 1, 32)" in wider
     )
-    larger = refused(huggingface(SIZE | {"image_size": 32}).state_dict())
+    larger = refused(transformers_vit(SIZE | {"image_size": 32}).state_dict())
     assert "'positions' (from vit.embeddings.position_embeddings) has shape (1, 17, 32)" in larger
-    deeper = refused(huggingface(SIZE | {"depth": 4}).state_dict())
+    deeper = refused(transformers_vit(SIZE | {"depth": 4}).state_dict())
     assert "'vit.encoder.layer.3." in deeper and "no place in this model" in deeper
     shallower = refused(timm_vit(SIZE | {"depth": 2}).state_dict())
     assert "no weight 'vit.encoder.layer.2." in shallower
@@ -88,7 +89,7 @@ def test_a_checkpoint_of_another_size_names_the_first_weight_that_does_not_fit()
 
 
 def test_files_that_are_no_vit_classifier() -> None:
-    state = huggingface(SIZE).state_dict()
+    state = transformers_vit(SIZE).state_dict()
     assert "no weight 'vit.embeddings.cls_token'" in refused({"conv1.weight": torch.zeros(1)})
     assert "vit.embeddings.cls_token" in refused({})
     assert "'vit.pooler.dense.weight' has no place" in refused(
@@ -99,7 +100,7 @@ def test_files_that_are_no_vit_classifier() -> None:
 
 
 def test_no_bias_in_the_attention_is_another_model() -> None:
-    assert "query.bias" in refused(huggingface(SIZE, qkv_bias=False).state_dict())
+    assert "query.bias" in refused(transformers_vit(SIZE, qkv_bias=False).state_dict())
 
 
 @pytest.mark.parametrize("pool", ["cls", "mean"])

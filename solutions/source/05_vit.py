@@ -25,8 +25,8 @@
 #
 # **You need** attention and encoder layers (notebook 01); notebook 04 tells why patches, and not pixels, are the tokens.
 #
-# **Time.** About three hours of reading and coding. All cells together run for about five minutes on two CPU cores; the one that
-# trains is the longest, at most three minutes. On a GPU it trains a larger model.
+# **Time.** About three hours of reading and coding. All cells together ran for two and a half minutes on two CPU cores; the one that
+# trains is the longest, about two. On a GPU it trains a larger model.
 
 # %%
 import time

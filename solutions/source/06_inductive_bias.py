@@ -27,7 +27,7 @@
 # **You need** notebooks 04 and 05 (the ViT comes from there; if yours is not solved, the library's version stands in). Swin, Mixer and PoolFormer appear in
 # the recorded results; you build them in notebooks 07 and 08.
 #
-# **Time.** About two and a half hours of reading and coding. The cells that compute take under four minutes on two CPU cores, less on a GPU, and print how
+# **Time.** About two and a half hours of reading and coding. The cells that compute took a minute and a half on two CPU cores, and print how
 # long they took. The large comparisons were run beforehand and are read from `data/results/`.
 
 # %%

@@ -26,8 +26,8 @@
 # **You need** attention with a mask (notebook 01) and patches (notebook 05). Nothing you wrote there is called
 # here.
 #
-# **Time.** About three hours of reading and coding. All cells together run in about three minutes on a laptop
-# CPU; those that train say how long they took.
+# **Time.** About three hours of reading and coding. All cells together ran in under three minutes on two CPU
+# cores; those that train say how long they took.
 
 # %%
 import json

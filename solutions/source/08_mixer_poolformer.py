@@ -26,7 +26,7 @@
 # **You need** the pre-norm block (notebook 01) and patches (notebook 05). Windowed attention is taken from your
 # notebook 07 where it passes its checks, else from the library's stand-in.
 #
-# **Time.** About two hours of reading and coding. The cells are sized to run in under four minutes together on a CPU
+# **Time.** About two hours of reading and coding. The cells that compute took two minutes together on a CPU
 # with two cores (a GPU changes little, the models are small); those that train say how long they took.
 
 # %%

@@ -26,7 +26,7 @@
 #
 # **You need** notebook 01 (attention, encoder layer). What you have not solved there is replaced by the library's version.
 #
-# **Time.** About three hours of reading and coding; the three parts don't depend on each other. The cells that compute take about three minutes on two CPU
+# **Time.** About three hours of reading and coding; the three parts don't depend on each other. The cells that compute took a little over a minute on two CPU
 # cores and print how long they took.
 
 # %%

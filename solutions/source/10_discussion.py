@@ -34,8 +34,8 @@
 # - weigh evidence of different reach: few large runs without intervals against many small ones with them;
 # - argue the side that you do not hold.
 #
-# **You need** notebooks 06 to 08 for the ideas; nothing has to be solved. **Time.** An hour for the cells and your measurements, two to three for writing; the cells take about two
-# minutes on two CPU cores.
+# **You need** notebooks 06 to 08 for the ideas; nothing has to be solved. **Time.** An hour for the cells and your measurements, two to three for writing; the cells took a little over a
+# minute on two CPU cores.
 
 # %%
 import json
@@ -304,15 +304,15 @@ print(f"{time.perf_counter() - began:.0f} s")
 # **What speaks for it.** With equal steps and no augmentation the CNN is ahead of the ViT by 8.6 ± 0.3 points at 2,000 images and by 9.5 ± 4.9 at 8,000 [E1]. It is not a matter of steps: with equal epochs
 # it is ahead by 12.5 ± 3.5 points at 8,000 [E8]. Giving the ViT nothing but a convolutional stem already gains 4.5 ± 1.4 points at 8,000 images [E3], so what helps is the assumption (neighbouring
 # pixels belong together, everywhere in the same way), not the name of the network. The exact facts say the same from the other side: permute the patches *and* the rows of the position table, and a ViT is the same model
-# to 7e-16 [X2]; a CNN has no such table [X3]. A ViT must learn from examples what is next to what, and 2,000 images are few examples for that.
+# up to rounding, 1e-15 [X2]; a CNN has no such table [X3]. A ViT must learn from examples what is next to what, and 2,000 images are few examples for that.
 #
-# **My own measurement.** I expected the CNN to be ahead by five to ten points at 1,000 images after 100 steps. It was ahead on both seeds, by 7.6 ± 3.8 points [M1]. Two seeds are few, so I
-# take this as agreement with [E1] and not as a proof of its own. I also expected the position rule to hurt the CNN, whose layers treat all places alike. The opposite came out: the CNN reached almost 100%, the ViT stayed at chance, 25%, on 2,048 images [M9]. The zeros
+# **My own measurement.** I expected the CNN to be ahead by five to ten points at 1,000 images after 100 steps. It was ahead on both seeds, by 6.4 ± 7.6 points [M1]. With two seeds the interval includes
+# zero, so this agrees with [E1] in direction and proves nothing by itself. I also expected the position rule to hurt the CNN, whose layers treat all places alike. The opposite came out: the CNN reached almost 100%, the ViT stayed at chance, 25%, on 2,048 images [M9]. The zeros
 # beyond the border tell a CNN where it is; without them it could not know at all, its outputs do not change when the image is moved by half a frame [X1]. One seed, one size; but 75 points are not noise.
 #
 # **What speaks against it.** First, my own side's figure: at 500 images the CNN is *not* ahead, -2.1 ± 3.4 points [E1]. Both models fit all 500 images completely [E2], and then the assumption alone decides little. So "few images" is not where the
 # distance is largest, and I had to take "the fewer, the better for the CNN" out of my claim. Second, with enough data the order turns: ViT-B/32 is much worse than ResNet50 on 9 million images of JFT and better from 90 million on [L5]. Third, the
-# recipe: the same ViT-B/16 that has 77.9% in the lecture's table reaches 85.0% on the same images with another recipe [L3], seven points, as much as my whole distance. That is why the claim says "short training budget". But the remedy works by
+# recipe: the same ViT-B/16 that has 77.9% in the lecture's table reaches 85.0% on the same images with another recipe [L3], seven points, nearly as much as my whole distance. That is why the claim says "short training budget". But the remedy works by
 # teaching the assumption through augmented examples, which needs the steps that I assumed not to have.
 #
 # **Where it ends.** Models of about 0.2 million parameters, 32 x 32 pixels, a few hundred steps: at 8,000 images neither model fits its training set (50% and 40% [E2]), so part of what I call a lack of assumptions may be a lack of training. What would
@@ -351,7 +351,7 @@ complete = evidence.review("individual", "10_discussion", at_least=5, own=1, wor
 # **What the tables show.** On ImageNet-1K the larger ViT is the worse one: ViT-L/16 is 1.4 points *below* ViT-B/16. With pre-training on 22K it is 1.2 points *above* [T1]. Same architectures, same resolution; what changed is the data. In terms of errors, ViT-L has
 # 1.59 times as many with 1K as with 22K, ViT-B 1.38 times, Swin-B only 1.11 and 1.14 times [T6].
 #
-# **Explanation.** A ViT starts with almost no knowledge of images. That two patches are neighbours stands nowhere in it: permute the patches and the rows of its position table together, and it computes the same numbers to 7e-16 [X2]. Locality, and that an object remains
+# **Explanation.** A ViT starts with almost no knowledge of images. That two patches are neighbours stands nowhere in it: permute the patches and the rows of its position table together, and it computes the same numbers up to rounding, 1e-15 [X2]. Locality, and that an object remains
 # the same when it moves, have to be inferred from examples. With 1.3 million images there are many functions that fit, and a larger model can choose among more of them; nothing makes it prefer the ones that generalise. So capacity costs accuracy in the first
 # table and pays in the second, where ten times the images rule most of the wrong functions out. Swin is *given* what ViT has to learn: windows (locality), a bias per offset (the same rule at every place in the window), merging (a pyramid of scales). So it needs fewer images
 # for the same knowledge: it leads ViT-B/16 at 384 pixels by 6.6 points on 1K, and by 2.4 from 22K [T3]. The lead shrinks because the data now teach the ViT what Swin had from the start. It does not vanish, which our explanation alone would not predict: 14 million images

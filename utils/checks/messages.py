@@ -63,10 +63,8 @@ def text(result: Result) -> str:
 
 def short(result: Result) -> str:
     """Headline and the most helpful sentence, for the line under the panel and for test reports."""
-    if not result.started:
-        return headline(
-            result
-        )  # what to do stands in the panel above; saying it again in red would not be calm
+    if not result.started:  # what to do stands in the panel above; saying it again in red would not be calm
+        return headline(result)
     finding = next((f for f in result.findings if f is not None), None)
     best = result.diagnosis or (finding.sentence if finding else "")
     return " ".join([headline(result), best or " ".join(lines(result)[:1])]).strip()

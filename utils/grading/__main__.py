@@ -63,11 +63,8 @@ def _grade(options: argparse.Namespace) -> int:
     print(sentence, flush=True)
     if not options.scheduler and options.submissions.exists():
         launch.early(min(options.workers, launch.MOST_EARLY))
-    from utils.grading import (
-        marks,
-        reports,
-        run,
-    )  # torch comes with these; the sandboxes import theirs meanwhile
+    # torch comes with these; the sandboxes import theirs meanwhile
+    from utils.grading import marks, reports, run
     from utils.grading.records import write_safely
 
     try:
@@ -83,9 +80,8 @@ def _grade(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     write_safely(options.out / "entries.json", json.dumps(entries, ensure_ascii=False))
-    complaints = marks.merge(
-        entries, options.out / "written"
-    )  # marks that were entered before a second run stay
+    # marks that were entered before a second run stay
+    complaints = marks.merge(entries, options.out / "written")
     for path in reports.write(entries, options.out, reports.isolation_of(entries, sentence)):
         print(f"wrote {path}")
     for complaint in complaints:

@@ -75,9 +75,8 @@ def gather_memory() -> int:
             continue
         first = -(-int(found[1], 16) // HUGE) * HUGE
         last = int(found[2], 16) // HUGE * HUGE
-        for start in range(
-            first, last, HUGE
-        ):  # one at a time: one that cannot be gathered must not stop the rest
+        # one at a time: one that cannot be gathered must not stop the rest
+        for start in range(first, last, HUGE):
             if libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(HUGE), MADV_COLLAPSE) == 0:
                 gathered += HUGE
     return gathered

@@ -213,12 +213,8 @@ def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noq
             yield index, _nothing(one.problem)
         elif not one.notebook:
             names = ", ".join(notebooks())
-            yield (
-                index,
-                _nothing(
-                    f"the file's name ({Path(one.origin).name}) names no notebook of the course ({names})"
-                ),
-            )
+            said = f"the file's name ({Path(one.origin).name}) names no notebook of the course ({names})"
+            yield index, _nothing(said)
         else:
             waiting.append(index)
     task = partial(_submit, handed, seed, limits, allow_weak, bool(scheduler))

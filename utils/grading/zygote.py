@@ -45,10 +45,8 @@ def warm_up() -> None:
     secret = [name for name in sys.modules if name.startswith(SECRET)]
     if secret:
         raise RuntimeError(f"the zygote must hold no answers, and has imported {', '.join(secret)}")
-    tiny = wire.pack(
-        {}, {"x": torch.ones(1)}
-    )  # what every check does first: caches are filled before the fork
-    wire.unpack(tiny)
+    # what every check does first: caches are filled before the fork
+    wire.unpack(wire.pack({}, {"x": torch.ones(1)}))
     isolation.readable_paths()
     with contextlib.suppress(OSError):
         kernel.seccomp_program()
@@ -67,9 +65,8 @@ def _import_what_notebooks_import() -> None:
             tree = parse(cell["source"]) if cell["cell_type"] == "code" else None
             for node in tree.body if tree else ():
                 if isinstance(node, ast.Import | ast.ImportFrom):
-                    with contextlib.suppress(
-                        Exception
-                    ):  # what cannot be imported here fails in the sandbox, in words
+                    # what cannot be imported here fails in the sandbox, in words
+                    with contextlib.suppress(Exception):
                         exec(compile(ast.Module([node], []), path.name, "exec"), {})
 
 

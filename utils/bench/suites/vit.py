@@ -51,8 +51,8 @@ NOTE = (
 )
 
 
-def hugging_face(size: dict[str, Any]) -> nn.Module:
-    """transformers' ViT of this size, with fused attention."""
+def transformers_vit(size: dict[str, Any], **changes: Any) -> nn.Module:
+    """transformers' ViT of this size; `changes` go to its configuration."""
     transformers = import_transformers()
     config = transformers.ViTConfig(
         image_size=size["image_size"],
@@ -62,15 +62,18 @@ def hugging_face(size: dict[str, Any]) -> nn.Module:
         num_attention_heads=size["num_heads"],
         intermediate_size=int(size["dim"] * size["mlp_ratio"]),
         num_labels=size["num_classes"],
-        layer_norm_eps=EPS,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        attn_implementation="sdpa",
+        **changes,
     )
-    return Logits(transformers.ViTForImageClassification(config))
+    return transformers.ViTForImageClassification(config)
 
 
-def timm_vit(size: dict[str, Any]) -> nn.Module:
+def hugging_face(size: dict[str, Any]) -> nn.Module:
+    """The same with fused attention and our eps, giving logits."""
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return Logits(transformers_vit(size, layer_norm_eps=EPS, attn_implementation="sdpa", **dropout))
+
+
+def timm_vit(size: dict[str, Any], **changes: Any) -> nn.Module:
     """timm's ViT of this size; it uses fused attention by default."""
     import_timm()
     from timm.models.vision_transformer import VisionTransformer
@@ -83,6 +86,7 @@ def timm_vit(size: dict[str, Any]) -> nn.Module:
         num_heads=size["num_heads"],
         mlp_ratio=size["mlp_ratio"],
         num_classes=size["num_classes"],
+        **changes,
     )
 
 

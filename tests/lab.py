@@ -173,8 +173,23 @@ class Student:
         until = time.monotonic() + seconds
         while not re.search(r"\[\d+\]", prompt.inner_text()):
             if time.monotonic() > until:
-                raise AssertionError(f"{name} has not run after {seconds:.0f} s: {prompt.inner_text()!r}")
+                said = f"{name} has not run after {seconds:.0f} s: {prompt.inner_text()!r}"
+                raise AssertionError(f"{said}. {self.state()}")
             time.sleep(0.05)
+
+    def state(self) -> str:
+        """Where the notebook stands, for a failed test: the first cell that raised, and the code cells that have not run."""
+        raised, waiting = "no cell raised", []
+        for index, name in enumerate(self.ids):
+            cell = self.notebook.locator(f'.jp-CodeCell[data-windowed-list-index="{index}"]')
+            if not cell.count():
+                continue
+            error = cell.locator("[data-mime-type='application/vnd.jupyter.error']")
+            if error.count() and raised == "no cell raised":
+                raised = f"{name} raised: {error.first.inner_text()[-300:]}"
+            if not re.search(r"\[\d+\]", cell.locator(".jp-InputArea-prompt").inner_text()):
+                waiting.append(name)
+        return f"{raised}; {len(waiting)} code cells have not run, from {waiting[:1]} on; active is {self.ids[self.here]}"
 
     def text(self, name: str) -> str:
         """What a code cell has put out, as text."""
@@ -217,5 +232,10 @@ class Student:
     def run_all(self) -> None:
         """Queues every cell, from the first on: Shift+Enter, again and again."""
         self.go_to(self.ids[0])
-        for _ in self.ids:
+        for _ in range(
+            3 * len(self.ids)
+        ):  # a busy page can lose a key: what counts is where the notebook stands
+            if self.here >= len(self.ids) - 1:
+                break
             self.page.keyboard.press("Shift+Enter")
+        self.page.keyboard.press("Shift+Enter")

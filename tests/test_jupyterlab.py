@@ -145,7 +145,7 @@ def test_notebook_with_pictures_runs_to_its_end(lab, page):
         cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code" and cell.source
     ]
     student.run_all()
-    student.wait_for(code[-1].id, seconds=300)
+    student.wait_for(code[-1].id, seconds=480)
     shown = [cell.id for cell in code if "plotting.show(" in cell.source]
     assert len(shown) > 5
     missing = [cell for cell in shown if not student.cell(cell).locator("img, [role=img]").count()]

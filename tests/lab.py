@@ -122,7 +122,8 @@ class Student:
         self.page = page
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         self.ids = [cell["id"] for cell in cells]
-        page.goto(f"{url}/lab/tree/{path.relative_to(folder)}")
+        # A workspace of its own: the default one would open the notebook of an earlier test as well, and keys could go there.
+        page.goto(f"{url}/lab/workspaces/{path.stem}/tree/{path.relative_to(folder)}")
         self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.notebook.locator(".jp-Cell.jp-mod-active").wait_for()
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(
@@ -189,7 +190,7 @@ class Student:
                 raised = f"{name} raised: {error.first.inner_text()[-300:]}"
             if not re.search(r"\[\d+\]", cell.locator(".jp-InputArea-prompt").inner_text()):
                 waiting.append(name)
-        return f"{raised}; {len(waiting)} code cells have not run, from {waiting[:1]} on; active is {self.ids[self.here]}"
+        return f"{raised}; {len(waiting)} code cells have not run, from {waiting[:1]} on; active is cell {self.here} of {len(self.ids)}"
 
     def text(self, name: str) -> str:
         """What a code cell has put out, as text."""

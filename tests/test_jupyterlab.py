@@ -149,7 +149,9 @@ def test_notebook_with_pictures_runs_to_its_end(lab, page):
     shown = [cell.id for cell in code if "plotting.show(" in cell.source]
     assert len(shown) > 5
     missing = [cell for cell in shown if not student.cell(cell).locator("img, [role=img]").count()]
-    assert name != "05_vit" or missing == [], "these cells of a solved notebook show no picture"
+    assert name != "05_vit" or missing == [], (
+        f"a solved notebook shows no picture in {missing}. {student.state()}"
+    )
     pictures = [cell for cell in shown if cell not in missing]
     for cell in pictures:
         for image in student.cell(cell).locator("img").all():

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from utils.grading import kernel
+from utils.grading import cgroup, kernel
 
 try:
     import resource
@@ -64,10 +64,12 @@ class Level:
     Args:
         number: 3, 2 or 1.
         missing: what the host lacks, in words.
+        counted: what the kernel counts over all processes of a submission ("memory", "pids"); a watchdog looks after the rest.
     """
 
     number: int
     missing: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,9 +82,10 @@ class Level:
 
     def sentence(self) -> str:
         """One line for every report."""
+        memory = "by control group" if "memory" in self.counted else "by watchdog"
         if self.safe:
-            return f"Isolation: {self.name}."
-        return f"Isolation: {self.name}. NOT SAFE against hostile code (missing: {', '.join(self.missing)}). Use it for classes you trust."
+            return f"Isolation: {self.name}; memory {memory}."
+        return f"Isolation: {self.name}; memory {memory}. NOT SAFE against hostile code (missing: {', '.join(self.missing)}). Use it for classes you trust."
 
 
 @cache
@@ -95,13 +98,13 @@ def probe() -> Level:
     for name, attempt in checks.items():
         if not _works(attempt):
             missing.append(name)
-    if not missing:
-        return Level(3)
-    return (
-        Level(2, tuple(missing))
-        if "Landlock" not in missing and "seccomp" not in missing
-        else Level(1, tuple(missing))
-    )
+    group = cgroup.make(Limits.memory, Limits.processes)
+    counted: tuple[str, ...] = ()
+    if group is not None:
+        counted = tuple(group.folders)
+        group.remove()
+    number = 3 if not missing else 1 if {"Landlock", "seccomp"} & set(missing) else 2
+    return Level(number, tuple(missing), counted)
 
 
 def _works(attempt) -> bool:  # noqa: ANN001
@@ -174,7 +177,8 @@ def readable_paths() -> list[str]:
     devices = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
     python = {sys.prefix, sys.base_prefix, sysconfig.get_paths()["purelib"], *site.getsitepackages()}
     course = [
-        str(ROOT / "utils" / part) for part in ("checks", "data", "training", "plotting", "experiments")
+        str(ROOT / "utils" / part)
+        for part in ("checks", "stand_ins", "data", "training", "plotting", "experiments")
     ]
     course += [str(path) for path in (ROOT / "utils").glob("*.py")]
     return [*system, *devices, *sorted(python), *course]

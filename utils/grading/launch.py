@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+from utils.grading import cgroup
 from utils.grading.isolation import ROOT
 
 MOST_EARLY = 4  # more workers than that have processes of their own, and start their sandboxes themselves
@@ -62,6 +63,7 @@ def _close(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         process.kill()
     process.wait()
+    cgroup.sweep()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

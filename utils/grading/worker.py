@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from utils.grading import launch, wire
+from utils.grading import cgroup, launch, wire
 from utils.grading.isolation import Level, Limits
 from utils.grading.normalise import Submission
 from utils.grading.verdict import Examiner, Verdict
@@ -47,7 +47,8 @@ class Sandbox:
                     "the sandbox process did not start; run `python -m utils.grading.zygote` to see why"
                 )
             message, _ = wire.unpack(hello[1])
-            self.level = Level(message["level"], tuple(message["missing"]))
+            level = message["level"]
+            self.level = Level(level["number"], tuple(level["missing"]), tuple(level["counted"]))
             self.served = 0
         return self.level
 
@@ -101,6 +102,7 @@ class Sandbox:
             with contextlib.suppress(OSError):
                 self.process.kill()
             self.process.wait()
+            cgroup.sweep()
             for pipe in (self.process.stdin, self.process.stdout):
                 if pipe is not None:
                     pipe.close()

@@ -13,15 +13,20 @@ import signal
 import struct
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from utils.grading import forking, inside, isolation, kernel, wire
+from torch import Tensor
+
+from utils.grading import cgroup, forking, inside, isolation, kernel, wire
+from utils.grading.cgroup import Group
 from utils.grading.inside import GRACE
 from utils.grading.isolation import Level, Limits
 
 SECRET = ("solutions", "utils.authoring", "utils.grading.verdict", "utils.grading.run")
 LATE = 0.1  # seconds between two looks at what a sandbox uses
+SPARE = 8  # processes that a control group grants beyond the limit, so that the watchdog, which can say why, comes first
 
 
 def warm_up() -> None:
@@ -82,25 +87,41 @@ def serve(at_most: int = 3) -> None:
     inside.silence()
     level = isolation.probe()
     if level.number > at_most:
-        level = Level(at_most, (*level.missing, f"level {at_most} was asked for"))
+        # without groups too, so that tests of these levels meet the watchdog
+        missing = (*level.missing, f"level {at_most} was asked for")
+        level = replace(level, number=at_most, missing=missing, counted=())
     if level.number < 3 and sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    wire.write_frame(
-        answers, wire.pack({"level": level.number, "missing": list(level.missing), "pid": os.getpid()}, {})
-    )
-    while (frame := wire.read_frame(requests)) is not None:
-        ending = run_one(frame[1], level, requests, answers)
-        wire.write_frame(answers, wire.pack({"end": ending}, {}))
+    wire.write_frame(answers, wire.pack({"level": asdict(level), "pid": os.getpid()}, {}))
+    group, held = None, None
+    try:
+        while (frame := wire.read_frame(requests)) is not None:
+            request, tensors = wire.unpack(frame[1])
+            limits = Limits(**request["limits"])
+            if level.counted and limits != held:
+                group, held = cgroup.make(limits.memory, limits.processes + SPARE), limits
+            ending = run_one(request, tensors, level, group, requests, answers)
+            wire.write_frame(answers, wire.pack({"end": ending}, {}))
+    finally:
+        if group is not None:
+            group.remove()
 
 
-def run_one(payload: bytes, level: Level, requests: int, answers: int) -> str:
+def run_one(
+    request: dict[str, Any],
+    tensors: dict[str, Tensor],
+    level: Level,
+    group: Group | None,
+    requests: int,
+    answers: int,
+) -> str:
     """Runs one submission in a fresh sandbox and passes its frames on.
 
     Returns:
         how it ended: "done", "no sandbox" (the host's fault), or in words why it was stopped.
     """
-    request, tensors = wire.unpack(payload)
     limits = Limits(**request["limits"])
+    watch = Watch(limits, group)
     reading, writing = os.pipe()
     telling, told = os.pipe()
     outer = os.fork()
@@ -108,23 +129,33 @@ def run_one(payload: bytes, level: Level, requests: int, answers: int) -> str:
         with contextlib.suppress(BaseException):
             for descriptor in (requests, answers, reading, telling):
                 os.close(descriptor)
-            _outer(request, tensors, level, limits, writing, told)
+            _outer(request, tensors, level, group, limits, writing, told)
         os._exit(1)
     os.close(writing)
     os.close(told)
     first, begun = _first_process(telling)
     os.close(telling)
-    handle = _handle(first)
+    watch.first, handle = first, _handle(first)
     try:
-        return _relay(reading, requests, answers, first, limits, request["checks"]) if begun else "no sandbox"
+        return _relay(reading, requests, answers, watch, request["checks"]) if begun else "no sandbox"
     finally:
         os.close(reading)
         _end(first, handle, outer, level)
 
 
-def _outer(request, tensors, level: Level, limits: Limits, out: int, told: int) -> None:  # noqa: ANN001
+def _outer(
+    request: dict[str, Any],
+    tensors: dict[str, Tensor],
+    level: Level,
+    group: Group | None,
+    limits: Limits,
+    out: int,
+    told: int,
+) -> None:
     """Makes the namespaces, tells the zygote who their first process is, and waits for it."""
     os.setsid()
+    if group is not None:
+        group.enter()
     on_linux = sys.platform == "linux"
     if on_linux:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -165,10 +196,36 @@ def _handle(first: int) -> int:
     return -1
 
 
-def _relay(
-    reading: int, requests: int, answers: int, first: int, limits: Limits, checks: list[dict[str, Any]]
-) -> str:
+class Watch:
+    """Looks at what a sandbox uses, from outside. Made before the sandbox is; `first`, its first process, is set when it is known.
+
+    Args:
+        limits: what it may use.
+        group: the control group that it runs in, if there is one; the kernel then counts memory, and ends what goes beyond.
+    """
+
+    def __init__(self, limits: Limits, group: Group | None) -> None:
+        self.limits, self.first = limits, 0
+        self.group = group if group and group.holds("memory") else None
+        self.killed = self.group.kills() if self.group else 0
+
+    def broken(self) -> str:
+        """The limit that is broken, in words, or ""."""
+        processes, memory = usage(self.first, self.group is None)
+        if processes > self.limits.processes:
+            return f"it ran more than {self.limits.processes} processes and was stopped"
+        return self.over_memory(memory)
+
+    def over_memory(self, seen: int = 0) -> str:
+        """In words, or "". Where the kernel had to end a process the whole submission ends, as it does without a group."""
+        if seen > self.limits.memory or (self.group and self.group.kills() > self.killed):
+            return f"it used more than {self.limits.memory // 2**20} MiB of memory and was stopped"
+        return ""
+
+
+def _relay(reading: int, requests: int, answers: int, watch: Watch, checks: list[dict[str, Any]]) -> str:
     """Passes frames on until the sandbox ends, its time is over, or it breaks a limit."""
+    limits = watch.limits
     began = heard = time.monotonic()
     most = limits.seconds + len(checks) * (limits.cell + limits.check + GRACE)
     reader = wire.FrameReader()
@@ -186,7 +243,7 @@ def _relay(
         if ready:
             data = os.read(reading, 2**20)
             if not data:
-                return "done"
+                return watch.over_memory() or "done"
             try:
                 payloads = reader.feed(data)
             except wire.BadFrame as error:
@@ -200,18 +257,15 @@ def _relay(
             return "done"
         if now > next_look:
             next_look = now + LATE
-            processes, memory = usage(first)
-            if processes > limits.processes:
-                return f"it ran more than {limits.processes} processes and was stopped"
-            if memory > limits.memory:
-                return f"it used more than {limits.memory // 2**20} MiB of memory and was stopped"
+            if said := watch.broken():
+                return said
 
 
-def usage(first: int) -> tuple[int, int]:
-    """Number and private memory (bytes) of the processes below `first`. A watchdog's view; cgroups would be exact, where there are any."""
+def usage(first: int, looks: bool = True) -> tuple[int, int]:
+    """Number and private memory (bytes; 0 unless `looks`) of the processes below `first`. A watchdog's view; a control group is exact."""
     family = {first} | _below(first)
     memory = 0
-    for pid in family:
+    for pid in family if looks else ():
         with contextlib.suppress(
             OSError, ValueError, IndexError
         ):  # Pss: pages that a fork still shares count once, not per process

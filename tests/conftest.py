@@ -15,3 +15,14 @@ def browser():
     """
     with launch() as started:
         yield started
+
+
+@pytest.fixture
+def one_thread():
+    """One thread of torch, so that sums are added in one order and runs can be compared bit for bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -8,7 +8,7 @@ import pytest
 
 from utils.experiments import comparison
 
-MODELS = ["LSTM=utils.stand_ins_text:LSTMClassifier", "Transformer=utils.stand_ins_text:LSTMClassifier"]
+MODELS = ["LSTM=utils.stand_ins.text:LSTMClassifier", "Transformer=utils.stand_ins.text:LSTMClassifier"]
 
 
 def command(folder, *more):

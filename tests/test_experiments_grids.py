@@ -43,6 +43,20 @@ def test_a_grid_compares_models_on_the_same_images_and_seeds(name):
             assert len({cell["seed"] for cell in cells}) >= 3
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if any("cell" in row for row in load(name))])
+def test_recorded_rows_are_found_again(name):
+    """A cell whose id has changed, say because a module was renamed, would be trained and recorded a second time."""
+    experiment, rows = find(name), load(name)
+    rates = {row.get("lr") for row in rows} | {None}
+    declared = {
+        cell_id(cell | {"lr": lr})
+        for preset in PRESETS
+        for cell in [*experiment.cells(preset), *(experiment.tuning(preset) if experiment.tuning else ())]
+        for lr in rates
+    }
+    assert {row["cell"] for row in rows} <= declared
+
+
 @pytest.mark.parametrize("name", ["data-scaling", "label-rule", "token-mixers"])
 def test_tuning_uses_other_seeds_and_equally_many_rates_for_every_model(name):
     experiment = find(name)
@@ -166,7 +180,7 @@ def test_without_the_solutions_a_stand_in_or_a_clear_sentence(monkeypatch):
 
     monkeypatch.setattr(models.importlib, "import_module", import_module)
     model, source = build(MODELS["smoke"]["ViT"], 10)
-    assert source == "utils.stand_ins_vit:ViT" and model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert source == "utils.stand_ins.vit:ViT" and model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
     with pytest.raises(MissingModel, match="no 'solutions' folder.*run_live"):
         build(MODELS["smoke"]["Swin"] | {"stand_in": None}, 10)
 

@@ -19,9 +19,9 @@ from solutions.inductive_bias import (
 from solutions.resnet import ResNet
 from solutions.vit import ViT
 from tests.peers import import_timm
-from utils import stand_ins_bias
+from utils.stand_ins import inductive_bias as stand_ins
 
-BOTH = pytest.mark.parametrize("source", [inductive_bias, stand_ins_bias], ids=["answer", "stand-in"])
+BOTH = pytest.mark.parametrize("source", [inductive_bias, stand_ins], ids=["answer", "stand-in"])
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from solutions.sentiment import (
     warmup_cosine,
 )
 from tests.peers import import_transformers
-from utils import stand_ins
-from utils.stand_ins import from_torch
+from utils.stand_ins import transformer as stand_ins
+from utils.stand_ins.transformer import from_torch
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float64", "float32"])

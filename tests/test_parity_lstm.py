@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from solutions import lstm, lstm_fast
 from solutions import text as solved_text
-from utils import stand_ins_text
+from utils.stand_ins import text as stand_ins
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 DTYPES = [torch.float64, torch.float32]
@@ -74,7 +74,7 @@ def test_cell(dtype: torch.dtype, batch: int, inputs: int, hidden: int, with_sta
 SHAPES = [(4, 9, 5, 3), (1, 6, 3, 4), (5, 1, 2, 6), (3, 17, 6, 8)]  # B, N, I, H
 
 
-@pytest.mark.parametrize("make", [lstm.LSTM, lstm_fast.FastLSTM, stand_ins_text.LSTM])
+@pytest.mark.parametrize("make", [lstm.LSTM, lstm_fast.FastLSTM, stand_ins.LSTM])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -169,7 +169,7 @@ def test_pool_row_by_row(how: str, bidirectional: bool) -> None:
     lengths = torch.tensor([6, 2, 1, 0])
     cotangent = draw(4, 8, seed=3, dtype=torch.float64)
     results = []
-    for function in (lstm.pool, stand_ins_text.pool):
+    for function in (lstm.pool, stand_ins.pool):
         leaf = outputs.clone().requires_grad_()
         pooled = function(leaf, lengths, how, bidirectional)
         (pooled * cotangent).sum().backward()
@@ -196,7 +196,7 @@ def test_pool_refuses_an_unknown_way() -> None:
 def test_classifier_with_library_lstm() -> None:
     ours = lstm.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
     redraw(ours)
-    theirs = stand_ins_text.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
+    theirs = stand_ins.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
     theirs.load_state_dict(ours.state_dict())
     tokens, lengths, labels = solved_text.collate([([3, 4, 5, 19], 0), ([7], 2), ([9, 2, 1], 1)])
     results = []
@@ -214,7 +214,7 @@ SENTENCES = [["b", "a", "b"], ["c", "a", "b", "d"], [], ["e", "d", "é"]]
 @pytest.mark.parametrize("min_frequency", [1, 2, 3])
 def test_vocabulary_and_its_stand_in(min_frequency: int) -> None:
     ours = solved_text.Vocabulary.build(SENTENCES, min_frequency)
-    theirs = stand_ins_text.Vocabulary.build(SENTENCES, min_frequency)
+    theirs = stand_ins.Vocabulary.build(SENTENCES, min_frequency)
     assert ours.words == theirs.words
     assert ours.words[2:] == {1: ["b", "a", "d", "c", "e", "é"], 2: ["b", "a", "d"], 3: ["b"]}[min_frequency]
     words = ["a", "zebra", "b", "<pad>"]
@@ -225,8 +225,8 @@ def test_vocabulary_and_its_stand_in(min_frequency: int) -> None:
 def test_training_and_evaluation_with_their_stand_ins() -> None:
     batches = [solved_text.collate([([2, 3], 0), ([4], 1), ([5, 2, 2], 1)]), solved_text.collate([([3], 1)])]
     results = []
-    for module in (lstm, stand_ins_text):
-        model = stand_ins_text.LSTMClassifier(6, 4, 3, dropout=0.0)
+    for module in (lstm, stand_ins):
+        model = stand_ins.LSTMClassifier(6, 4, 3, dropout=0.0)
         redraw(model)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
         scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)

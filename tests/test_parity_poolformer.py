@@ -21,9 +21,9 @@ from tests.peers import import_timm, import_transformers
 from tests.test_parity_mixer import assert_equal_gradients, gradients
 from utils.channel_mlp import ChannelMLP
 from utils.macs import profile
-from utils.stand_ins_metaformer import MetaFormerBlock as StandInBlock
-from utils.stand_ins_metaformer import PoolFormer as StandIn
-from utils.stand_ins_metaformer import Pooling as StandInPooling
+from utils.stand_ins.metaformer import MetaFormerBlock as StandInBlock
+from utils.stand_ins.metaformer import PoolFormer as StandIn
+from utils.stand_ins.metaformer import Pooling as StandInPooling
 
 DEPTHS, DIMS, CLASSES = (2, 1, 2), (8, 12, 16), 5
 #: what it adds is constant over the map, and pooling minus input is zero there: no gradient, in any of the libraries

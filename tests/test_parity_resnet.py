@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from solutions.resnet import BasicBlock, ResNet
 from tests.peers import import_timm
-from utils import stand_ins_bias
 from utils.macs import profile
+from utils.stand_ins import inductive_bias as stand_ins
 
 timm = import_timm()
 from timm.models.resnet import BasicBlock as TheirBlock  # noqa: E402 - timm can be imported only now
@@ -69,7 +69,7 @@ def their_block(inputs: int, channels: int, stride: int) -> nn.Module:
     return TheirBlock(inputs, channels, stride, downsample)
 
 
-@pytest.mark.parametrize("make", [BasicBlock, stand_ins_bias.BasicBlock])
+@pytest.mark.parametrize("make", [BasicBlock, stand_ins.BasicBlock])
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(
     ("inputs", "channels", "stride"), [(4, 4, 1), (3, 5, 1), (4, 4, 2), (3, 6, 2), (6, 3, 2)]
@@ -103,7 +103,7 @@ def their_resnet(width: int, blocks: tuple[int, ...], classes: int, channels: in
     return theirs.double()
 
 
-@pytest.mark.parametrize("make", [ResNet, stand_ins_bias.ResNet])
+@pytest.mark.parametrize("make", [ResNet, stand_ins.ResNet])
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize(("width", "blocks", "channels"), [(4, (1, 2, 1, 1), 3), (6, (2, 1, 1, 2), 1)])
 def test_resnet_is_timms(make, width: int, blocks: tuple[int, ...], channels: int, train: bool) -> None:

@@ -19,8 +19,8 @@ from solutions.vision_attention import (
     neighborhoods,
     pixel_tokens,
 )
-from utils import stand_ins_vision
-from utils.stand_ins import from_torch
+from utils.stand_ins import vision as stand_ins
+from utils.stand_ins.transformer import from_torch
 
 SHAPES = pytest.mark.parametrize("shape", [(2, 6, 3, 5), (3, 4, 7, 2), (1, 8, 1, 9), (2, 3, 6, 4)])
 
@@ -171,7 +171,7 @@ def test_neighborhoods_are_what_a_convolution_sees(shape, kernel_size):
         {"output": output, **gradients(output, {"x": x})},
         {"output": expected, **gradients(expected, {"x": x})},
     )
-    theirs, inside_too = stand_ins_vision.neighborhoods(x, kernel_size)
+    theirs, inside_too = stand_ins.neighborhoods(x, kernel_size)
     assert torch.equal(windows, theirs) and torch.equal(inside, inside_too)
     assert inside.dtype == torch.bool
     assert inside.sum() == close(*shape[2:], kernel_size).sum()
@@ -212,7 +212,7 @@ def test_even_windows_are_refused():
 def test_pixel_tokens(shape):
     x = draw(*shape, seed=10, grad=False)
     tokens = pixel_tokens(x)
-    assert torch.equal(tokens, tokens_of(x)) and torch.equal(tokens, stand_ins_vision.pixel_tokens(x))
+    assert torch.equal(tokens, tokens_of(x)) and torch.equal(tokens, stand_ins.pixel_tokens(x))
     assert torch.equal(tokens[:, shape[3] * (shape[2] - 1)], x[:, :, -1, 0])
 
 

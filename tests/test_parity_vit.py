@@ -21,7 +21,7 @@ from solutions.vit import (
 from solutions.vit_pretrained import attention_rollout, interpolate_positions, load_pretrained
 from tests.peers import import_timm, import_transformers
 from utils.bench.suites.vit import timm_vit, transformers_vit
-from utils.stand_ins_vit import ViT as LibraryViT
+from utils.stand_ins.vit import ViT as LibraryViT
 
 SIZES = {
     "square": {

@@ -9,7 +9,7 @@ import torch
 
 from utils.data import TextData, TextSplit
 from utils.experiments import sentiment
-from utils.stand_ins_text import collate
+from utils.stand_ins.text import collate
 from utils.text import Batches, hold_out, tokenize
 
 
@@ -96,7 +96,7 @@ def _tiny() -> TextData:
 
 
 SETTINGS = sentiment.Settings(
-    model="utils.stand_ins_text:LSTMClassifier",
+    model="utils.stand_ins.text:LSTMClassifier",
     data="tiny",
     model_args={"embed_dim": 8, "hidden_dim": 8, "dropout": 0.0},
     min_frequency=1,
@@ -153,4 +153,4 @@ def test_runs_are_recorded_once_and_resumed(tmp_path, monkeypatch, capsys) -> No
 
 def test_an_unknown_model_is_refused_in_a_sentence() -> None:
     with pytest.raises(SystemExit, match="module:attribute"):
-        sentiment.resolve("utils.stand_ins_text:NoSuchModel")
+        sentiment.resolve("utils.stand_ins.text:NoSuchModel")

@@ -1,14 +1,17 @@
 """What stands between a newcomer and the first green check, measured: `python -m utils.first_minutes [--cold]`.
 
 It does what the README tells a student to do, in a temporary folder: clone, `make` the environment, start JupyterLab, run
-notebook 01 to its first exercise, answer it (with the course's own answer), run the check. For authors: it needs `solutions/`.
+notebook 01 to its first exercise, answer it (with the course's own answer), run the check. What is cloned is the last commit.
+With `--cold` the package cache is empty, else it holds all packages. For authors: it needs `solutions/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = "01_transformer_recap"
+LARGEST = 10  # packages whose download is listed
 
 
 def words(text: str) -> int:
@@ -31,8 +35,12 @@ def words(text: str) -> int:
     return len(re.findall(r"[^\W_][\w'\u2019-]*", text))
 
 
-def reading(root: Path = ROOT) -> dict[str, int]:
-    """Words before the first line of code a student writes: README (to the end of the students' part), and notebook 01.
+def reading(root: Path = ROOT) -> list[tuple[int, str, str]]:
+    """What stands before the first line of code that a student writes, and before its check: README (to the end of the students'
+    part) and notebook 01. Folded hints are not counted: nobody has to open them.
+
+    Returns:
+        (number, unit, of what) for each.
 
     Raises:
         ValueError: the README has no heading that says "tudent".
@@ -42,12 +50,33 @@ def reading(root: Path = ROOT) -> dict[str, int]:
     if last is None:
         raise ValueError("the README has no heading for students")
     cells = nbformat.read(root / "notebooks" / f"{NOTEBOOK}.ipynb", as_version=4).cells
-    before = cells[: _first_answer(cells)]
+    answer = _first_answer(cells)
+    before = cells[:answer]
     text = [cell.source.partition("<details>")[0] for cell in before if cell.cell_type == "markdown"]
-    return {
-        "README, the students' part": words(parts[0]) + words(parts[last]),
-        "notebook 01, to the first stub": sum(map(words, text)),
-    }
+    code = [cell.source for cell in before if cell.cell_type == "code"]
+    lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
+    return [
+        (words(parts[0]), "words", "README, before its first heading"),
+        (words(parts[last]), "words", "README, the students' section"),
+        (sum(map(words, text)), "words", "notebook 01, the text before the first stub"),
+        (words(_docstring(cells[answer].source)), "words", "the first stub's docstring"),
+        (lines, "lines", "of given code before it, to run (reading it can wait)"),
+        (len(text), "cells", "of text, to the first check"),
+        (len(code) + 2, "cells", "of code, the stub and its check among them"),
+    ]
+
+
+def print_reading() -> None:
+    """Prints `reading`, one line each."""
+    for count, unit, what in reading():
+        print(f"{count:8d} {unit:8s} {what}")
+
+
+def _docstring(source: str) -> str:
+    """The docstring of the one function or class that a stub defines."""
+    body = ast.parse(source).body
+    node = next(each for each in body if isinstance(each, ast.FunctionDef | ast.ClassDef))
+    return ast.get_docstring(node) or ""
 
 
 def _first_answer(cells: list) -> int:
@@ -110,8 +139,9 @@ def first_check(folder: Path, environment: dict[str, str]) -> None:
             kernel_name="python3",
             resources={"metadata": {"path": str(folder / "notebooks")}},
         )
-        client.create_kernel_manager()
-        client.km.kernel_spec.argv[0] = str(folder / ".venv" / "bin" / "python")
+        spec = client.create_kernel_manager().kernel_spec
+        assert spec is not None  # only a manager without a kernel's name has none
+        spec.argv[0] = str(folder / ".venv" / "bin" / "python")
         client.execute()
     finally:
         os.environ.clear()
@@ -122,12 +152,28 @@ def first_check(folder: Path, environment: dict[str, str]) -> None:
 
 
 def download_sizes(folder: Path, environment: dict[str, str]) -> list[tuple[int, str]]:
-    """Sizes in bytes of the packages that the lock names, largest first, as pip fetches them here."""
+    """Sizes in bytes of the files that pip fetches here for the lock and all that it needs, largest first."""
     target = folder / ".wheels"
-    command = [str(folder / ".venv" / "bin" / "python"), "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [str(folder / ".venv" / "bin" / "python"), "-m", "pip", "download", "--quiet"]
     command += ["--dest", str(target), "--requirement", "requirements.lock"]
     subprocess.run(command, cwd=folder, env=environment, check=True)
     return sorted(((file.stat().st_size, file.name) for file in target.iterdir()), reverse=True)
+
+
+def print_sizes(sizes: list[tuple[int, str]]) -> None:
+    """Prints the sum and the largest of `download_sizes`, and what they rest on."""
+    total = sum(size for size, _ in sizes)
+    print(f"{total / 1e6:8.1f} MB       {len(sizes)} packages to download; the largest {LARGEST}:")
+    for size, name in sizes[:LARGEST]:
+        print(f"{size / 1e6:8.1f} MB       {name.partition('-')[0]} ({100 * size / total:.0f} %; {name})")
+    print(
+        "Sizes are exact for the index that pip asked here; times depend on the network and on what lies nearby."
+    )
+    if any(name.startswith("torch-") and "+cpu" in name for _, name in sizes):
+        print(
+            "This torch is the build without CUDA. Where pip finds the one with CUDA (an ordinary Linux machine), its"
+        )
+        print("libraries come on top, and they are several times as large as all of this.")
 
 
 def folder_size(folder: Path) -> int:
@@ -141,27 +187,35 @@ def _work() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
+def clone(folder: Path) -> None:
+    """Clones the last commit of this repository."""
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), str(folder)], check=True)
+
+
 def measure(cold: bool) -> None:
     """Does it all once and prints the figures.
 
     Args:
-        cold: with an empty pip cache, so that everything is fetched.
+        cold: with an empty package cache, so that everything is fetched; else the environment is made once before, uncounted.
     """
     from utils.budget import describe_machine
 
-    print(f"{describe_machine()}; pip's cache is {'empty' if cold else 'as it is here'}.")
-    for what, count in reading().items():
-        print(f"{count:8d} words    {what}")
+    state = "empty" if cold else "full: the environment has been made once before"
+    print(f"{describe_machine()}; the package cache (pip's, uv's) is {state}.")
+    print_reading()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "course"
         environment = {
             k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("VIRTUAL_ENV")
         }
-        environment |= {"PIP_CACHE_DIR": str(Path(temporary) / "cache")} if cold else {}
+        environment["PIP_CACHE_DIR"] = environment["UV_CACHE_DIR"] = str(Path(temporary) / "cache")
+        if not cold:
+            earlier = Path(temporary) / "earlier"
+            clone(earlier)
+            make_environment(earlier, environment)
+            shutil.rmtree(earlier)
         steps: dict[str, Callable[[], object]] = {
-            "clone": lambda: subprocess.run(
-                ["git", "clone", "--quiet", "--depth", "1", ROOT.as_uri(), str(folder)], check=True
-            ),
+            "clone": lambda: clone(folder),
             "make the environment": lambda: make_environment(folder, environment),
             "start JupyterLab (to its page)": lambda: start_lab(folder, environment),
             "kernel, set-up, imports, first check": lambda: first_check(folder, environment),
@@ -179,11 +233,8 @@ def measure(cold: bool) -> None:
         )
         print(f"({work:.1f} s of processor time)")
         print(f"{folder_size(folder / '.git') / 1e6:8.1f} MB       fetched by git (one commit)")
-        sizes = download_sizes(folder, environment)
-        print(f"{sum(size for size, _ in sizes) / 1e6:8.1f} MB       {len(sizes)} packages; the largest:")
-        for size, name in sizes[:5]:
-            print(f"{size / 1e6:8.1f} MB       {name}")
-        print(f"{folder_size(folder / '.venv') / 1e6:8.1f} MB       the environment on disk")
+        print(f"{folder_size(folder / '.venv') / 1e6:8.1f} MB       the environment on disk", flush=True)
+        print_sizes(download_sizes(folder, environment))
 
 
 def main() -> None:
@@ -191,12 +242,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m utils.first_minutes", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--cold", action="store_true", help="with an empty pip cache")
-    parser.add_argument("--reading", action="store_true", help="count the words only")
+    parser.add_argument("--cold", action="store_true", help="with an empty package cache")
+    parser.add_argument(
+        "--reading", action="store_true", help="count only what there is to read; installs nothing"
+    )
     arguments = parser.parse_args()
     if arguments.reading:
-        for what, count in reading().items():
-            print(f"{count:8d} words    {what}")
+        print_reading()
     else:
         measure(arguments.cold)
 

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from utils.stand_ins_bias import ResNet
+from utils.stand_ins.inductive_bias import ResNet
 
 KINDS = (
     ("attention", ("scaled_dot_product", "softmax")),
@@ -202,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(prog="python -m utils.throughput", description=__doc__)
     parser.add_argument(
-        "--model", default="utils.stand_ins_vit:ViT", help='class with `from_config("vit_cifar")`'
+        "--model", default="utils.stand_ins.vit:ViT", help='class with `from_config("vit_cifar")`'
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--batch", type=int, default=128)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from solutions.mistakes.blocks_05 import attention, block, vit
+from solutions.mistakes.attention_05 import attention
+from solutions.mistakes.blocks_05 import block, vit
 from solutions.mistakes.embedding_05 import convolution, embedding, tokens_bank
 from solutions.mistakes.patches_05 import cut, join
 from solutions.mistakes.trained_05 import loading, positions_bank, rollout_bank

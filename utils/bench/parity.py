@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from utils.bench.models import answer
 from utils.bench.suites import mixer, poolformer, swin, vit
-from utils.stand_ins import from_torch
+from utils.stand_ins.transformer import from_torch
 
 #: largest difference, relative to the largest value, that float64 explains
 TOLERANCE = 1e-9

@@ -90,9 +90,17 @@ def equalise(sides: list[Side]) -> None:
             break
 
 
+def channels_last(model: nn.Module) -> nn.Module:
+    """A copy of the model with its weights in the layout that convolutions like."""
+    move: Callable[..., nn.Module] = copy.deepcopy(model).to  # torch's overloads leave memory_format out
+    return move(memory_format=torch.channels_last)
+
+
 def compiled(model: nn.Module) -> nn.Module:
     """The model under torch.compile, its own compilation, with fixed shapes."""
-    return torch.compile(model, dynamic=False)
+    wrapped = torch.compile(model, dynamic=False)
+    assert isinstance(wrapped, nn.Module)  # torch's overloads promise a callable only
+    return wrapped
 
 
 def no_compiler() -> str:
@@ -145,10 +153,7 @@ def rows(
         models = {side.name: side.model for side in sides}
         pixels = images
         if form == "channels_last":
-            models = {
-                name: copy.deepcopy(model).to(memory_format=torch.channels_last)
-                for name, model in models.items()
-            }
+            models = {name: channels_last(model) for name, model in models.items()}
             pixels = images.contiguous(memory_format=torch.channels_last)
         elif form == "compile" and (reason := no_compiler()):
             contests += [Absent(f"{what}, {passing}, compile", setting, reason) for passing in PASSES]

@@ -41,7 +41,8 @@ def stage(folder: Path) -> None:
     files = folder / "files"  # copied to the site as it is
     for name in names:
         sources = [ROOT / where / f"{name}.ipynb" for where in ("solutions", "notebooks")]
-        made = page(*(nbformat.read(source, as_version=4) for source in sources), files / "pictures" / name)
+        solved, student = (nbformat.read(source, as_version=4) for source in sources)
+        made = page(solved, student, files / "pictures" / name)
         nbformat.write(made, folder / f"{name}.ipynb")
         for source, target in zip(sources, ("downloads/solved", "downloads"), strict=True):
             (files / target).mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,7 @@ class Exercise:
         observe: replaces the standard observation.
         properties: asked before values are compared.
         uses: exercises that the answer calls by name.
-        stand_in: "utils.stand_ins:EncoderLayer", a library-built version for dependants.
+        stand_in: "utils.stand_ins.transformer:EncoderLayer", a library-built version for dependants.
         rtol, atol: tolerances for float32 (float64 is held to 1e-3 of them).
         seconds: time limit for one check.
     """

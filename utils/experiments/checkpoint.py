@@ -274,7 +274,9 @@ def main(arguments: list[str] | None = None) -> None:
     if images.stands_in_for:
         parser.error("CIFAR-10 could not be loaded, and this checkpoint is trained on nothing else")
     options["data"] = f"cifar10 from {images.source}" + (f", {images.note}" if images.note else "")
-    data = {split: (part.images, part.labels) for split, part in images.splits.items()}
+    data = {
+        split: (part.images, part.labels) for split, part in (("train", images.train), ("test", images.test))
+    }
     module, _, attribute = name.partition(":")
     seed_everything(options["seed"])
     model = getattr(importlib.import_module(module), attribute)(**MODEL)

@@ -82,14 +82,17 @@ class Plan:
         return cls(index, flip, down, right)
 
     def to(self, device: str) -> Plan:
-        values = (self.index, self.flip, self.down, self.right)
-        return Plan(*(v if v is None else v.to(device, non_blocking=True) for v in values))
+        def moved(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.to(device, non_blocking=True)
+
+        index = self.index.to(device, non_blocking=True)
+        return Plan(index, moved(self.flip), moved(self.down), moved(self.right))
 
 
 def take(images: Tensor, plan: Plan, step: int) -> Tensor:
     """The images of a step, (B, C, H, W) uint8, flipped and moved by up to 4 pixels; the border repeats the outermost pixels."""
     index = plan.index[step]
-    if plan.flip is None:
+    if plan.flip is None or plan.down is None or plan.right is None:  # drawn together or not at all
         return images[index]
     channels, height, width = images.shape[1:]
     rows = torch.arange(height, device=images.device) + plan.down[step][:, None]  # (B, H)
@@ -123,7 +126,8 @@ _compiled: dict[str, tuple[nn.Module, Callable]] = {}
 
 def prepare(model: nn.Module, hardware: Hardware, key: str) -> tuple[nn.Module, Callable]:
     """The model on its device, and what to call in training; a model with a known key is not compiled again."""
-    model = model.to(hardware.device, memory_format=torch.channels_last)
+    move: Callable[..., nn.Module] = model.to  # torch's overloads leave memory_format out
+    model = move(hardware.device, memory_format=torch.channels_last)
     if not hardware.compile:
         return model, model
     if key in _compiled:
@@ -208,7 +212,7 @@ def train(
     model.eval()
     ends = sorted({round(steps * (k + 1) / points) for k in range(points)} - {0})
     starts = [0, *ends[:-1]]
-    curve = {
+    curve: dict[str, list] = {
         "step": ends,
         "train_loss": [round(values[a:b].mean().item(), 4) for a, b in zip(starts, ends, strict=True)],
     }

@@ -17,8 +17,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CNN = {"where": "solutions.resnet:ResNet", "stand_in": "utils.stand_ins_bias:ResNet"}
-VIT = {"where": "solutions.vit:ViT", "stand_in": "utils.stand_ins_vit:ViT"}
+CNN = {"where": "solutions.resnet:ResNet", "stand_in": "utils.stand_ins.inductive_bias:ResNet"}
+VIT = {"where": "solutions.vit:ViT", "stand_in": "utils.stand_ins.vit:ViT"}
 SWIN = {"where": "solutions.swin_model:SwinTransformer"}
 MIXER = {"where": "solutions.mixer:MLPMixer"}
 POOLFORMER = {"where": "solutions.metaformer:PoolFormer"}
@@ -92,7 +92,7 @@ class MissingModel(LookupError):
     """A model's class can't be found; the text says what was looked for and what to do."""
 
 
-def resolve(where: str) -> Callable[..., Any]:
+def resolve(where: str) -> Any:
     """The object behind "package.module:attribute".
 
     Raises:
@@ -176,7 +176,8 @@ def conv_stem(model: nn.Module) -> nn.Module:
     """A ViT with patch size 4 whose patch embedding is replaced by a small convolutional network."""
     if not hasattr(model, "patch_embedding"):
         raise ValueError(f"{type(model).__name__} has no patch_embedding that a conv stem could replace")
-    model.patch_embedding = ConvStem(model.positions.shape[-1], getattr(model, "in_channels", 3))
+    vit: Any = model  # to the type checker any attribute of an nn.Module may be a module, even `positions`
+    vit.patch_embedding = ConvStem(vit.positions.shape[-1], getattr(vit, "in_channels", 3))
     return model
 
 

@@ -229,10 +229,10 @@ def profile(
         )
     if reference is not None and len(xs):
         name, values = reference
-        values = np.broadcast_to(np.asarray(values, dtype=float), (len(xs),))
-        ax.plot(xs, values, "--", color="#6b6b6b", linewidth=1.2)
+        levels = np.broadcast_to(np.asarray(values, dtype=float), (len(xs),))
+        ax.plot(xs, levels, "--", color="#6b6b6b", linewidth=1.2)
         ax.annotate(
-            name, (xs[0], values[0]), xytext=(2, 3), textcoords="offset points", color="#6b6b6b", fontsize=8.5
+            name, (xs[0], levels[0]), xytext=(2, 3), textcoords="offset points", color="#6b6b6b", fontsize=8.5
         )
     if title:
         ax.set_title(title, loc="left")

@@ -6,6 +6,7 @@ A cell asks for probes by name: `"probes": ("shift", "shuffle", "distance")`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,9 +74,10 @@ def mean_attention_distance(weights: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def attention_distance(model: nn.Module, images: Tensor) -> list[list[float]]:
     """Mean attention distance of every layer and head over the images, in patches: [layer][head]."""
+    vit: Any = model  # to the type checker any attribute of an nn.Module may be a tensor or a module
     with torch.no_grad():
-        maps = model.attention_maps(images)  # (layers, B, H, N, N)
-    found = mean_attention_distance(maps.float(), model.grid).mean(dim=1)  # (layers, H)
+        maps = vit.attention_maps(images)  # (layers, B, H, N, N)
+    found = mean_attention_distance(maps.float(), vit.grid).mean(dim=1)  # (layers, H)
     return [[round(v, 4) for v in layer] for layer in found.tolist()]
 
 
@@ -87,10 +89,11 @@ def watchers(
         return {}
     images = normalize(data.test[0][:DISTANCE_IMAGES].to(hardware.device))
     at = sorted({0, *(max(1, steps // part) for part in (16, 8, 4, 2, 1))})
-    return {
-        step: lambda model, step=step: {"step": step, "distance": attention_distance(model, images)}
-        for step in at
-    }
+
+    def look(step: int, model: nn.Module) -> dict[str, Any]:
+        return {"step": step, "distance": attention_distance(model, images)}
+
+    return {step: partial(look, step) for step in at}
 
 
 def after(
@@ -114,6 +117,7 @@ def after(
             )
         found["shuffle"] = {"x": [32, 16, 8, 4], "y": scores}
     if "distance" in wanted:
-        found["uniform_distance"] = round(float(distances(model.grid).mean()), 4)
-        found["grid"] = list(model.grid)
+        vit: Any = model  # as in `attention_distance`
+        found["uniform_distance"] = round(float(distances(vit.grid).mean()), 4)
+        found["grid"] = list(vit.grid)
     return found

@@ -15,8 +15,10 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+fcntl: ModuleType | None
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows: no locks, so one command at a time there

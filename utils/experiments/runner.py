@@ -156,7 +156,8 @@ class Clock:
 
     def left(self, cells: Iterable[Cell]) -> float | None:
         costs = [self.cost(cell) for cell in cells]
-        return None if None in costs else sum(costs) / max(1, self.workers)
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) / max(1, self.workers) if len(known) == len(costs) else None
 
 
 def duration(seconds: float | None) -> str:
@@ -309,7 +310,8 @@ class Runner:
 
     def _recorded(self, cells: Iterable[Cell]) -> set[str]:
         names = {cell["experiment"] for cell in cells}
-        return {row.get("cell") for name in names for row in read(path_of(name, self.folder))}
+        rows = (row for name in names for row in read(path_of(name, self.folder)))
+        return {row["cell"] for row in rows if "cell" in row}
 
     def _finish(
         self, cell: Cell, key: str, future: Future, error: BaseException | None, at: str, todo: list[Cell]

@@ -28,8 +28,8 @@ import torch
 from torch import nn
 
 from utils.budget import describe_machine
-from utils.data import TextData, load_text
-from utils.stand_ins_text import Vocabulary, collate, evaluate, train_epoch
+from utils.data import TextData, TextSplit, load_text
+from utils.stand_ins.text import Vocabulary, collate, evaluate, train_epoch
 from utils.text import UNITS, Batches, Example, tokenize
 from utils.training import count_parameters, default_device, seed_everything
 
@@ -87,7 +87,7 @@ def prepare(data: TextData, settings: Settings) -> tuple[list[Example], list[Exa
     words = [tokenize(text, settings.unit)[: settings.max_length] for text in data.train.texts]
     vocabulary = Vocabulary.build(words, settings.min_frequency)
     train = list(zip(map(vocabulary.encode, words), data.train.labels, strict=True))
-    held = data.splits[split]
+    held = data.test if split == "test" else data.validation
     other = [vocabulary.encode(tokenize(text, settings.unit)[: settings.max_length]) for text in held.texts]
     return train, list(zip(other, held.labels, strict=True)), len(vocabulary), split
 
@@ -163,6 +163,7 @@ def run(
 def _fingerprint(data: TextData) -> str:
     digest = hashlib.sha256()
     for split in data.splits.values():
+        assert isinstance(split, TextSplit)  # a TextData has no other splits
         for text, label in zip(split.texts, split.labels, strict=True):
             digest.update(f"{label}\t{text}\n".encode())
     return digest.hexdigest()[:16]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from utils.budget import describe_machine
 from utils.experiments.image_training import Plan, hardware_for, normalizer, prepare, take, train
@@ -23,9 +24,13 @@ def images_per_second(preset: str, name: str, batch: int, steps: int, augment: b
     speed = 0.0
     for count in (5, steps):
         plan = Plan.draw(len(images), count, batch, 0, augment).to(hardware.device)
+
+        def batches(step: int, plan: Plan = plan) -> tuple[Tensor, Tensor]:
+            return normalize(take(images, plan, step)), labels[plan.index[step]]
+
         speed = train(
             model,
-            lambda step, plan=plan: (normalize(take(images, plan, step)), labels[plan.index[step]]),
+            batches,
             steps=count,
             lr=1e-4,
             hardware=hardware,

@@ -36,7 +36,7 @@ class Interval(NamedTuple):
         return f"{self.mean:+.4f} ± {self.half:.4f} (n = {self.n})"
 
 
-def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Interval:
+def mean_interval(values: Iterable[float | None], confidence: float = 0.95) -> Interval:
     """Mean and half-width of its t-interval; values that are None or NaN are left out."""
     from scipy.stats import t
 
@@ -73,10 +73,10 @@ def column(name: str | Callable[[dict[str, Any]], float]) -> Callable[[dict[str,
 
 def group(rows: Iterable[dict[str, Any]], by: str | Sequence[str]) -> dict[Any, list[dict[str, Any]]]:
     """Rows by the values of one column (the key is the value) or of several (the key is a tuple), sorted by key."""
-    several = not isinstance(by, str)
     found: dict[Any, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(tuple(row.get(b) for b in by) if several else row.get(by), []).append(row)
+        key = row.get(by) if isinstance(by, str) else tuple(row.get(b) for b in by)
+        found.setdefault(key, []).append(row)
     try:
         return dict(sorted(found.items()))
     except TypeError:  # None among numbers

@@ -44,7 +44,7 @@ def timm_poolformer(size: dict[str, Any]) -> nn.Module:
         norm_layers=GroupNorm1,
         output_norm=GroupNorm1,
         layer_scale_init_values=1e-5,
-        res_scale_init_values=None,
+        res_scale_init_values=(None,) * len(size["depths"]),
         use_mlp_head=False,
     )
 

@@ -136,7 +136,7 @@ def contests(tiny: bool = False) -> list[Contest | Absent]:
         setting = (
             f"B={batch}, {size['image_size']} x {size['image_size']} pixels, patches of {size['patch_size']}"
         )
-        formats = ("float32", "channels_last", "bfloat16")
+        formats: tuple[str, ...] = ("float32", "channels_last", "bfloat16")
         if name != "ViT-S/16":  # compiling takes long for every side and pass: the small model has these rows
             formats += ("compile",)
         found += rows(name, setting, sides(name), images, formats, note=NOTE)

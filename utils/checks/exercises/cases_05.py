@@ -348,7 +348,7 @@ def pretrained_cases(draw: Draw) -> list[Case]:
 
 def observe_pretrained(attempt: Any, case: Case) -> Seen:
     """The weights of a library-built ViT after the call; for a file that does not fit, whether it was refused."""
-    from utils.stand_ins_vit import ViT
+    from utils.stand_ins.vit import ViT
 
     model = ViT(**case.args["size"]).eval()
     with torch.no_grad():

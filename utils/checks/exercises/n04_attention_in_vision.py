@@ -196,7 +196,7 @@ EXERCISES = [
         reference="solutions.vision_attention:neighborhoods",
         outputs=("windows", "inside"),
         cases=_window_cases,
-        stand_in="utils.stand_ins_vision:neighborhoods",
+        stand_in="utils.stand_ins.vision:neighborhoods",
         properties=(
             Property(
                 "the middle of a window is its pixel",
@@ -224,7 +224,7 @@ EXERCISES = [
         minutes=5,
         reference="solutions.vision_attention:pixel_tokens",
         cases=_pixel_cases,
-        stand_in="utils.stand_ins_vision:pixel_tokens",
+        stand_in="utils.stand_ins.vision:pixel_tokens",
         properties=(
             Property(
                 "nothing lost",

@@ -7,7 +7,7 @@ from utils.checks.spec import Exercise, Property
 
 NOTEBOOK = "08_mixer_poolformer"
 MIXER, METAFORMER = "solutions.mixer", "solutions.metaformer"
-STAND_INS = "utils.stand_ins_metaformer"
+STAND_INS = "utils.stand_ins.metaformer"
 ALONE = Property(
     "an image alone or in company",
     "Your output for an image depends on the other images of the batch. Nothing in this network may mix images: look at the "

@@ -8,7 +8,7 @@ from utils.checks.spec import Exercise, Property
 
 NOTEBOOK = "09_beyond_attention"
 MOE, PERCEIVER, RETENTION = "solutions.moe", "solutions.perceiver", "solutions.retention"
-STAND_INS = "utils.stand_ins_beyond"
+STAND_INS = "utils.stand_ins.beyond_attention"
 
 NO_FUTURE = Property(
     "never sees the future",

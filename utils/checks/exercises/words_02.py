@@ -12,7 +12,7 @@ from utils.checks.observe import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 NOTEBOOK = "02_lstm_sentiment"
-STAND_INS = "utils.stand_ins_text"
+STAND_INS = "utils.stand_ins.text"
 
 
 def _sentences(draw: Draw, words: list[str], sizes: list[int]) -> list[list[str]]:

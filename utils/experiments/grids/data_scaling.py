@@ -1,14 +1,16 @@
 """data-scaling: six models of like size on small to large training sets."""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment, image_set, make_cell
 
 NAME = "data-scaling"
-MAIN = ("CNN", "ViT")
-OTHERS = ("hybrid ViT", "Swin", "Mixer", "PoolFormer")
+MAIN: tuple[str, ...] = ("CNN", "ViT")
+OTHERS: tuple[str, ...] = ("hybrid ViT", "Swin", "Mixer", "PoolFormer")
 RATES = (1e-3, 3e-3, 1e-2)
 
 #: what the presets are made of: sizes, seeds per size, steps and epochs of the two arms, batch, test images
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": {"digits": (64, 128)},
         "seeds": lambda size: (0, 1),

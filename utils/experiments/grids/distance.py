@@ -1,9 +1,11 @@
 """distance: how far a ViT's heads look, and whether a small training set teaches them to look near."""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment, image_set, make_cell
 
 NAME = "distance"
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {"sizes": (64, 128), "seeds": (0,), "common": {"steps": 4, "batch": 32, "test_images": 60}},
     "cpu": {
         "sizes": (500, 16_000),

@@ -1,9 +1,11 @@
 """symmetry: what a model assumes shows when the assumption is broken."""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment, image_set, make_cell
 
 NAME = "symmetry"
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {"size": 64, "seeds": (0,), "common": {"steps": 2, "batch": 32, "test_images": 60}},
     "cpu": {"size": 2_000, "seeds": (0, 1, 2), "common": {"steps": 200, "batch": 64, "test_images": 3_000}},
     "gpu": {

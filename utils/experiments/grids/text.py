@@ -1,5 +1,7 @@
 """text: LSTM against Transformer encoder on few and on many sentences."""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment
 
 NAME = "text"
@@ -7,7 +9,7 @@ MODELS = {
     "LSTM": {"where": "solutions.lstm:LSTMClassifier", "args": {}},
     "Transformer": {"where": "solutions.sentiment:TransformerClassifier", "args": {}},
 }
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": "reviews",
         "sizes": (40, 80),

@@ -1,11 +1,13 @@
 """token-mixers: one MetaFormer, six token mixers. What of the accuracy is the mixer's, what the architecture's?"""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment, image_set, make_cell
 
 NAME = "token-mixers"
 MIXERS = ("attention", "window attention", "token MLP", "pooling", "random", "identity")
 RATES = (1e-3, 4e-3)
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "size": 64,
         "seeds": (0, 1),

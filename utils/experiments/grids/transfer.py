@@ -1,5 +1,7 @@
 """transfer: pretrain on many images, fine-tune on few, against training from scratch."""
 
+from typing import Any
+
 from utils.experiments.declare import Cell, Experiment, image_set, make_cell
 
 NAME = "transfer"
@@ -7,7 +9,7 @@ SOURCES = {
     "tiny_imagenet": {"task": "classify", "data": "tiny_imagenet"},
     "procedural": {"task": "stream", "data": "procedural", "rule": "local", "epochs": 1},
 }
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "sizes": (64,),
         "seeds": (0,),

@@ -1,0 +1,128 @@
+"""The sketches, and Hangul with and without a font; text that is neither cut off nor covered."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.patches import FancyBboxPatch
+
+from tests.pictures import HANGUL, Tags, assert_nothing_cut_or_covered, extents, overlap, texts
+from utils import plotting
+from utils.plotting import theme
+
+# ----------------------------------------------------------------------------------------------- sketches
+
+
+def test_tokens_write_every_weight_below_its_word():
+    strip = plotting.tokens(["not", "<b>", *HANGUL], torch.linspace(0, 0.7, 8), title="Layer 2 & 3")
+    page = strip.to_html("The last words weigh most.")
+    parsed = Tags(page)
+    words = [word for word in parsed.words if word.strip()]
+    assert words[0] == "Layer 2 & 3" and words[1:5] == ["not", "0.00", "<b>", "0.10"]
+    assert words[-2:] == ["없다", "0.70"] and "<b>&" not in page
+    assert parsed.tags[0][1]["aria-label"] == "The last words weigh most."
+    assert strip.to_text().endswith("없다 (0.70)") and repr(strip) == strip.to_text()
+    for tag, attributes in parsed.tags:
+        style = dict(item.split(":") for item in attributes.get("style", "").split(";") if item)
+        if tag == "span":
+            assert theme.contrast(style["color"], style["background-color"]) >= 4.5
+
+
+def test_tokens_with_signs_and_rows():
+    strip = plotting.tokens(["a", "b"], [[0.5, -1.0], [0.0, 0.25]], rows=["head 1", "head 2"])
+    assert strip.to_text() == "head 1: a (+0.50) b (−1.00)\nhead 2: a (+0.00) b (+0.25)"
+    assert Tags(strip.to_html()).words.count("a") == 2
+    zeros = plotting.tokens(["a"], [0.0])
+    assert "0.00" in zeros.to_html()
+    with pytest.raises(ValueError, match=r"2 words.*\(3,\)"):
+        plotting.tokens(["a", "b"], [1, 2, 3])
+    with pytest.raises(ValueError, match="1 row names for 2 rows"):
+        plotting.tokens(["a"], [[1], [2]], rows=["one"])
+
+
+STEPS = [
+    ("image", "(B, 3, 224, 224)"), ("cut into patches", "(B, 196, 768)"), ("linear embedding", "(B, 196, 768)"),
+    ("add class token", "(B, 197, 768)"), ("add positions", "(B, 197, 768)"), ("encoder layer × 12", "(B, 197, 768)"),
+    ("layer norm", "(B, 197, 768)"), ("take the class token", "(B, 768)"), ("linear head", "(B, 1000)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("title", [None, "Vision Transformer"])
+@pytest.mark.parametrize("count", range(1, 10))
+def test_flow_fits_at_every_length(count, title):
+    for steps in (
+        STEPS[:count],
+        [(name, "(B, N, D)") for name, _ in STEPS[:count]],
+        [(n, None) for n, _ in STEPS[:count]],
+    ):
+        fig = plotting.flow(steps, title=title)
+        assert fig.get_figwidth() <= 7.2
+        assert_nothing_cut_or_covered(fig)
+        renderer, _, written_texts = texts(fig)
+        boxes = [patch.get_window_extent(renderer) for patch in fig.findobj(FancyBboxPatch)]
+        assert len(boxes) == count
+        assert all(overlap(a, b) == 0 for a, b in itertools.combinations(boxes, 2))
+        written = {}
+        for text, extent in written_texts:
+            inside = [box for box in boxes if overlap(extent, box) > 0]
+            if inside:  # a step's name: wholly in its box
+                assert len(inside) == 1 and overlap(extent, inside[0]) > 0.99 * extent.width * extent.height
+            written.setdefault(" ".join(text.get_text().split()), []).append(bool(inside))
+        for name, shape in steps:
+            assert written[name] == [True]
+            assert not shape or written[shape] == [False] * sum(s == shape for _, s in steps)
+
+
+def test_flow_draws_an_arrow_per_shape():
+    assert len(plotting.flow(STEPS).axes[0].texts) == 9 + 9 + 9  # names, shapes, arrow heads
+    last_open = [*STEPS[:-1], ("linear head", None)]
+    assert len(plotting.flow(last_open).axes[0].texts) == 9 + 8 + 8
+    with pytest.raises(ValueError, match="at least one step"):
+        plotting.flow([])
+
+
+# ------------------------------------------------------------------------------------------------- Hangul
+
+
+@pytest.fixture
+def no_hangul_font(monkeypatch):
+    monkeypatch.setattr(theme, "hangul_font", lambda: None)
+
+
+def test_hangul_without_a_font_becomes_numbers_and_a_legend(no_hangul_font, capsys, recwarn):
+    assert plotting.readable(["not", "gut", "schön"]) == ["not", "gut", "schön"]
+    assert capsys.readouterr().out == ""
+    assert plotting.readable(HANGUL) == ["w1", "w2", "w3", "w4", "w5", "w6"]
+    assert capsys.readouterr().out == "w1 = 이, w2 = 영화, w3 = 는, w4 = 정말, w5 = 재미, w6 = 없다\n"
+    fig, axes = plotting.figure(1, 2)
+    plotting.heatmap(axes[0], np.eye(6), xlabels=HANGUL, ylabels=HANGUL)
+    plotting.bars(axes[1], {"영화": 1.0, "film": 2.0})
+    plotting.lines(axes[1], [0, 1], {"영화": [0, 1]}, xlabel="x", ylabel="y")
+    extents(fig)
+    assert capsys.readouterr().out.count("w2 = 영화") == 1  # the same labels on both axes: one legend
+    assert not [warning for warning in recwarn if "missing from" in str(warning.message)]
+
+
+def test_hangul_with_a_font_is_drawn(monkeypatch):
+    monkeypatch.setattr(theme, "hangul_font", lambda: "Some Gothic")
+    real = theme._characters
+    hangul = frozenset(range(0xAC00, 0xD7A4))
+    monkeypatch.setattr(
+        theme, "_characters", lambda family: hangul if family == "Some Gothic" else real(family)
+    )
+    assert plotting.readable(HANGUL) == HANGUL
+
+
+def test_hangul_font_is_looked_for_among_the_installed(monkeypatch):
+    from types import SimpleNamespace
+
+    theme.hangul_font.cache_clear()
+    for names, expected in (
+        (["DejaVu Sans", "NanumGothic", "Malgun Gothic"], "NanumGothic"),
+        (["DejaVu Sans"], None),
+    ):
+        fonts = SimpleNamespace(ttflist=[SimpleNamespace(name=name) for name in names])
+        monkeypatch.setattr(theme.font_manager, "fontManager", fonts)
+        assert theme.hangul_font() == expected
+        theme.hangul_font.cache_clear()

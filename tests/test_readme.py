@@ -1,0 +1,484 @@
+"""Every command of the READMEs is run, or is accounted for in words; every path and link in them leads somewhere.
+
+`ACCOUNTS` has an entry for each command. Commands run from the repository's root as they stand, with this Python in place of
+`.venv/bin/python` (the READMEs' `python`), with a folder of the test's in place of theirs, and offline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.lab import class_copy
+from utils.authoring import stubs
+from utils.checks.registry import exercises_of
+from utils.data.catalog import IMAGES, TEXTS
+from utils.grading.isolation import probe
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "data/README.md",
+    "data/results/README.md",
+    "utils/grading/README.md",
+)
+NOTEBOOK = "01_transformer_recap"
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+PROGRAMS = re.compile(
+    r"(python3?|pytest|pip|make|git|docker|conda|jupyter|apt-get|uv|\.venv/bin/[\w-]+)\s+[^\s=]"
+)
+SUFFIXES = "md|py|ipynb|yml|lock|toml|json|jsonl|csv|html|xml|png|npz|parquet|safetensors|txt"
+#: a path: something with a slash, or a file's name
+PATH = re.compile(rf"[\w.<>*~$-]*/[\w.<>*/-]*|[\w<>*-][\w.<>*-]*\.({SUFFIXES})")
+
+
+# What becomes of a command ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """The command runs and ends well.
+
+    Args:
+        says: pattern that what it prints must match.
+        instead: what runs where it can't be as it stands: placeholders filled in, or a smaller size. `{desk}` is a folder of the
+            test's; it holds `submissions/ada/01_transformer_recap.ipynb`, whose first exercise is solved. `{graded}` is what
+            `make grade` made of it.
+        inside: folder to run in, relative to `{desk}`; by default the repository's root.
+    """
+
+    says: str
+    instead: str = ""
+    inside: str = ""
+
+
+@dataclass(frozen=True)
+class Slow:
+    """The command would only take too long: its target, its module and its options are looked at, and a test runs what it runs.
+
+    Args:
+        why: the reason in words.
+        test: "tests/file.py::function" that covers it.
+        instead: the command with its placeholders filled in.
+    """
+
+    why: str
+    test: str
+    instead: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """The command can't be run by a test at all.
+
+    Args:
+        why: the reason in words.
+        test: "tests/file.py::function" that covers what it does, where there is one.
+    """
+
+    why: str
+    test: str = ""
+
+
+TRAINS = "trains for minutes to hours, and appends to what is recorded"
+GRIDS = "tests/test_experiments_grids.py::test_every_experiment_runs_and_gives_figures"
+BUILT = "tests/test_notebooks.py::test_built_notebooks_are_up_to_date"
+RATES = "tests/test_checks.py::test_kill_diagnosis_and_false_reject_rates"
+GRADE = "make grade SUBMISSIONS={desk}/submissions OUT={desk}/graded"
+
+#: pattern of a command (it must match the whole of it) -> what becomes of it
+ACCOUNTS: dict[str, Run | Slow | Left] = {
+    # students
+    r"git clone <this repository> course && cd course": Run(
+        r"jupyter lab notebooks/",
+        f"git clone --quiet --depth 1 {ROOT.as_uri()} course && cd course && make --dry-run lab",
+    ),
+    r"make lab": Left(
+        "opens a server that does not end",
+        "tests/test_jupyterlab.py::test_a_student_fails_reads_solves_and_passes",
+    ),
+    r"git clone": Left("the words name the program; the command itself stands above"),
+    # instructors
+    r"make release OUT=\S+": Run(r"searched for \d+ answers, found none", "make release OUT={desk}/class"),
+    r"make grade SUBMISSIONS=\S+ OUT=\S+|make grade": Run(r"wrote \S+/grades\.csv", GRADE),
+    r"\S*python -m utils\.grading grade dir dir": Run(
+        r"wrote \S+/grades\.csv", "python -m utils.grading grade {desk}/submissions {graded}"
+    ),
+    r"\S*python -m utils\.grading marks \S+": Run(
+        r"wrote \S+/summary\.html", "python -m utils.grading marks {graded}"
+    ),
+    r"python -m utils\.grading grade THE_ONE_SUBMISSION /tmp/appeal --seed N": Run(
+        r"wrote \S+/grades\.csv",
+        f"python -m utils.grading grade {{desk}}/submissions/ada/{NOTEBOOK}.ipynb {{desk}}/appeal --seed 5",
+    ),
+    r"(\S*python -m )?pytest --nbval-lax SUBMISSION\.ipynb": Run(
+        r"\d+ passed", f"python -m pytest --nbval-lax {NOTEBOOK}.ipynb", inside="room"
+    ),
+    r"\S*python -m pytest -p utils\.grading\.plugin --nbval-lax --warm --grades OUT SUBMISSIONS": Run(
+        rf"{NOTEBOOK}: [1-9]\d* of \d+ points",
+        "python -m pytest -p utils.grading.plugin --nbval-lax --warm --grades {desk}/plain {desk}/submissions",
+    ),
+    r"python -m utils\.grading level": Run(r"^Isolation: "),
+    r"python -m utils\.grading attacks( \[WORD \.\.\.\])?": Slow(
+        "grades every hostile submission",
+        "tests/test_grading_attacks.py::test_attack",
+        "python -m utils.grading attacks pickle",
+    ),
+    r"python -m utils\.grading agreement": Slow(
+        "grades every answer of the banks twice",
+        "tests/test_grading_agreement.py::test_every_nth_honest_answer",
+    ),
+    r"docker build -t grader - .*": Left("needs Docker and a network; the page says that it was not run"),
+    r"docker run .*": Left("needs the image above; what runs in it is `make grade`"),
+    # authors
+    r"make report": Slow("measures every check on every answer of the banks", RATES),
+    r"python -m utils\.checks report": Run(
+        r"causal_mask +\d+ +100% +100%", "python -m utils.checks report --exercise causal_mask"
+    ),
+    r"make book": Slow("builds the site", "tests/test_site.py::test_every_internal_link_leads_somewhere"),
+    r"make notebooks": Slow("writes to the notebooks' folders", BUILT),
+    r"make solve": Slow(
+        "executes all notebooks", "tests/test_notebooks.py::test_solved_in_class_mode_passes_nbval"
+    ),
+    r"make bench": Slow(
+        "minutes, and it needs a quiet machine",
+        "tests/test_bench.py::test_vision_suites_build_and_every_way_runs",
+    ),
+    r"python -m utils\.bench parity": Run(r"met by all \d+"),
+    r"make test": Slow(
+        "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
+    ),
+    r"pytest tests/test_data_reviews\.py": Left(
+        "a part of this test suite",
+        "tests/test_data_reviews.py::test_a_bag_of_words_stays_clearly_below_a_sequence_model",
+    ),
+    r"python -m utils\.first_minutes( --cold)?": Run(
+        r"words +notebook 01", "python -m utils.first_minutes --reading"
+    ),
+    r"apt-get install chromium": Left("changes the machine, and needs its administrator"),
+    # experiments
+    r"\S*python -m utils\.experiments list": Run(r"(?s)data-scaling.*token-mixers"),
+    r"python -m utils\.experiments list --predictions": Run(r"predicted before the first run"),
+    r"python -m utils\.experiments status": Run(r"data-scaling +smoke \d+/\d+, cpu \d+/\d+"),
+    r"python -m utils\.experiments plot data-scaling --preset cpu --out figures": Run(
+        r"figures/data-scaling-gap\.png",
+        "python -m utils.experiments plot data-scaling --preset cpu --out {desk}/figures",
+    ),
+    r"python -m utils\.experiments models": Run(r"cpu +CNN .* parameters"),
+    r"python -m utils\.experiments throughput": Slow(
+        "needs a GPU", "tests/test_experiments_grids.py::test_throughput_is_measured"
+    ),
+    r"python -m utils\.experiments run NAME --preset (smoke|cpu)": Slow(
+        TRAINS, GRIDS, "python -m utils.experiments run distance --preset smoke"
+    ),
+    r"\S*python -m utils\.experiments run [a-z-]+ --preset (cpu|gpu)( --workers \d| --minutes \d+)*": Slow(
+        TRAINS, GRIDS
+    ),
+    r"python -m utils\.experiments\.sentiment --model .*": Slow(TRAINS, GRIDS),
+    r"python -m utils\.experiments\.comparison --model .*": Slow(
+        TRAINS, "tests/test_comparison.py::test_every_training_is_recorded_once_and_a_killed_run_goes_on"
+    ),
+}
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a page: the lines of its fenced blocks without a language, and what is set as code in its text."""
+    found = []
+    for language, block in FENCE.findall(text):
+        if not language:
+            block = re.sub(r"<<'(\w+)'\n.*?^\1$", "<<", block, flags=re.S | re.M)  # what a command is fed
+            block = re.sub(r"\\\n", " ", block)
+            found += [re.sub(r"\s+#\s.*", "", line) for line in block.splitlines()]
+    found += [span for span in spans(text) if PROGRAMS.match(span)]
+    return list(dict.fromkeys(" ".join(command.split()) for command in found if command.strip()))
+
+
+def spans(text: str) -> list[str]:
+    """What a page sets as code outside its fenced blocks."""
+    return re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def everything() -> dict[str, str]:
+    """All commands of all pages, with the first page that has each."""
+    found: dict[str, str] = {}
+    for page in PAGES:
+        for command in commands(read(page)):
+            found.setdefault(command, page)
+    return found
+
+
+def account(command: str) -> list[str]:
+    """Patterns of the entries that speak of a command."""
+    return [pattern for pattern in ACCOUNTS if re.fullmatch(pattern, command)]
+
+
+# The books balance -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_accounted_for(page):
+    found = commands(read(page))
+    assert found, "a page without commands need not be in PAGES"
+    for command in found:
+        patterns = account(command)
+        assert patterns, (
+            f"{page} has a command that nobody tries: `{command}`. Run it as it stands; then give it an entry in ACCOUNTS "
+            "(tests/test_readme.py): Run where a test can run it in seconds, Slow where only its size is against it, "
+            "Left with the reason where it can't be run."
+        )
+        assert len(patterns) == 1, f"`{command}` has several entries in ACCOUNTS: {patterns}"
+
+
+@pytest.mark.parametrize("pattern", ACCOUNTS)
+def test_an_entry_speaks_of_a_command_that_is_there(pattern):
+    assert any(re.fullmatch(pattern, command) for command in everything()), (
+        f"no README has a command like {pattern!r} any more: delete the entry from ACCOUNTS"
+    )
+
+
+def test_a_command_is_seen_wherever_it_stands():
+    text = (
+        "Say `make nonsense` or `python -m utils.nothing --now`; `make`, `pip` and `x = make y` are no commands.\n"
+        "```\nmake this THAT=../there   # and more\n.venv/bin/python -m a \\\n    --b c\n```\n"
+        "```python\nmake = 'that'\n```\n| `pytest tests/x.py` |\n"
+        "```\ncook - <<'EOF'\nmake soup\nEOF\n```\n"
+    )
+    assert commands(text) == [
+        "make this THAT=../there",
+        ".venv/bin/python -m a --b c",
+        "cook - <<",
+        "make nonsense",
+        "python -m utils.nothing --now",
+        "pytest tests/x.py",
+    ]
+    assert not account("make nonsense")
+
+
+@pytest.mark.parametrize(
+    "test", sorted({a.test for a in ACCOUNTS.values() if not isinstance(a, Run) and a.test})
+)
+def test_the_tests_that_stand_in_exist(test):
+    file, name = test.split("::")
+    defined = [node.name for node in ast.parse(read(file)).body if isinstance(node, ast.FunctionDef)]
+    assert name in defined, f"{file} has no {name} any more: which test does its work now?"
+
+
+# Commands that run -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A class as students have it, with a submission in it and another copy of that elsewhere."""
+    folder = tmp_path_factory.mktemp("desk")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{NOTEBOOK}.ipynb", as_version=4)
+    first = exercises_of(NOTEBOOK)[0]
+    place = next(i for i, cell in enumerate(notebook.cells) if cell.id == first.name)
+    notebook.cells[place].source = stubs.answer(first).whole
+    notebook.cells = notebook.cells[: place + 2]
+    (folder / "submissions" / "ada").mkdir(parents=True)
+    for target in (folder / "submissions" / "ada", class_copy(folder / "room")):
+        nbformat.write(notebook, target / f"{NOTEBOOK}.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(desk):
+    """The folder that `make grade` writes for the submission."""
+    if not probe().safe:
+        pytest.skip(probe().sentence())
+    execute(GRADE.format(desk=desk), ROOT)
+    return desk / "graded"
+
+
+def for_make() -> list[str]:
+    """Options with which `make` uses this Python, and takes its environment as made."""
+    return [f"RUN={sys.executable}", "--old-file=.venv/.installed", "--old-file=.venv/.test-installed"]
+
+
+def words(command: str) -> list[str]:
+    """One command as a list of arguments, for this Python."""
+    program, *rest = shlex.split(command)
+    if program.removeprefix(".venv/bin/") == "python":
+        return [sys.executable, *rest]
+    if program == "pytest":
+        return [sys.executable, "-m", "pytest", *rest]
+    return [program, *(for_make() if program == "make" else ()), *rest]
+
+
+def execute(command: str, folder: Path) -> str:
+    """What a command (or several, joined by &&) prints; it must end well."""
+    away = {"COURSE_BUDGET": "smoke", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    away |= {"PYTEST_ADDOPTS": "-p no:cacheprovider"}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("COURSE_DATA", "PYTHONPATH", "MAKEFLAGS")
+    }
+    said = ""
+    for part in command.split(" && "):
+        if part.startswith("cd "):
+            folder = folder / part.removeprefix("cd ")
+            continue
+        done = subprocess.run(
+            words(part), cwd=folder, env=env | away, capture_output=True, text=True, check=False, timeout=300
+        )
+        said += re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+        assert done.returncode == 0, f"{part}\n{said[-3000:]}"
+    return said
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, what in ACCOUNTS.items() if isinstance(what, Run)])
+def test_commands_run(pattern, desk, request):
+    what = ACCOUNTS[pattern]
+    command = what.instead or next(command for command in everything() if re.fullmatch(pattern, command))
+    if command.startswith("git") and not (ROOT / ".git").exists():
+        pytest.skip("this copy of the course was not made by git, so it can't be cloned")
+    if "utils.grading grade" in command or command == GRADE:
+        request.getfixturevalue("graded")  # skips where the sandbox would refuse to grade
+    if "{graded}" in command:
+        command = command.replace("{graded}", str(request.getfixturevalue("graded")))
+    folder = desk / what.inside if what.inside or command.startswith("git") else ROOT
+    said = execute(command.replace("{desk}", str(desk)), folder)
+    assert re.search(what.says, said, re.M), said[-2000:]
+
+
+def test_grading_writes_what_its_page_says(graded):
+    """Also the pages' words on where things are: every row of "What comes out" names a file that is there."""
+    table = read("utils/grading/README.md").partition("## What comes out")[2]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.M)
+    assert len(rows) >= 8
+    for name in (name for row in rows for name in re.findall(r"`([^`]+)`", row)):
+        if name != "written/":  # comes with written questions, and this notebook has none
+            assert list(graded.glob(placeholders(name))), f"{name} was not written"
+
+
+# Commands that are only too slow ---------------------------------------------------------------------------------------
+
+
+class Accepted(Exception):
+    """The options were understood; the command goes no further."""
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, what in ACCOUNTS.items() if isinstance(what, Slow)])
+def test_slow_commands_are_understood(pattern, monkeypatch):
+    what = ACCOUNTS[pattern]
+    for command in [what.instead] if what.instead else [c for c in everything() if re.fullmatch(pattern, c)]:
+        lines = dry_run(command) if command.startswith("make ") else [command]
+        assert lines, f"`{command}` does nothing"
+        for line in lines:
+            understood(line, monkeypatch)
+
+
+def dry_run(command: str) -> list[str]:
+    """The commands that `make` would run for a target."""
+    env = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
+    done = subprocess.run(
+        [*words(command), "--dry-run", "RUN=python"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asserts that `python -m module options` names a module whose parser accepts the options; nothing runs."""
+    python, dash, module, *options = shlex.split(line)
+    assert Path(python).name == "python" and dash == "-m", line
+    assert importlib.util.find_spec(module), f"{line}: no module {module}"
+    if not module.startswith("utils."):  # pytest, ruff, mypy: theirs to test
+        return
+    if importlib.util.find_spec(module).submodule_search_locations:
+        module += ".__main__"
+    source = Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8")
+    assert ".parse_args(" in source, f"{module} would run: it has no argument parser to stop at"
+
+    def stop(self, *arguments):
+        raise Accepted(parse(self, *arguments))
+
+    parse = argparse.ArgumentParser.parse_args
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "argv", [module, *options])
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        with pytest.raises(Accepted):  # SystemExit: the parser refused
+            importlib.import_module(module).main()
+
+
+def test_options_that_are_not_there_are_refused(monkeypatch, capsys):
+    understood("python -m utils.grading attacks", monkeypatch)
+    with pytest.raises(SystemExit):
+        understood("python -m utils.grading attacks --nonsense", monkeypatch)
+    assert "--nonsense" in capsys.readouterr().err
+    with pytest.raises(AssertionError, match="no module"):
+        understood("python -m utils.nonsense", monkeypatch)
+
+
+# Code and paths --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks_are_python(page):
+    """Those of CONTRIBUTING are excerpts; those on data are whole, and run."""
+    for language, block in FENCE.findall(read(page)):
+        if language == "python":
+            ast.parse(block)
+            if page.startswith("data/"):
+                execute(f"python -c {shlex.quote(block)}", ROOT)
+
+
+def placeholders(path: str) -> str:
+    """A path of a page as a pattern for files: `<name>` and XX stand for anything."""
+    return re.sub(r"<[^>]+>|XX(_name)?", "*", path).rstrip("/")
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """Names of all files that the course holds."""
+    folders = ("docs", "notebooks", "solutions", "utils", "tests", "data")
+    return frozenset(path.name for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_paths_lead_somewhere(page, desk, request):
+    text = read(page)
+    home = (ROOT / page).parent
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text)):
+        if not re.match(r"\w+:|#", link):
+            assert (home / link.partition("#")[0]).exists(), f"{page} links to {link}"
+    hub = {name for spec in (*TEXTS.values(), *IMAGES.values()) for name in (spec.hub_id, spec.revision)}
+    named = [span for span in spans(text) if PATH.fullmatch(span) and span not in hub]
+    for path in named:
+        if path.startswith(("~", "$")):  # outside the course: caches and mirrors
+            continue
+        pattern = placeholders(path)
+        places = [home, ROOT, desk / "submissions"]
+        if pattern.startswith("dir/"):  # a folder of submissions
+            pattern = pattern.removeprefix("dir/")
+        there = any(next(iter(place.glob(pattern)), None) for place in places)
+        there = there or ("/" not in pattern and pattern in known_names())
+        if not there:  # then it is among what the grader writes
+            out = request.getfixturevalue("graded")
+            pattern = pattern.removeprefix("OUT/")
+            there = next(out.rglob(pattern), None) is not None or pattern.startswith("written")
+        assert there, f"{page} speaks of `{path}`, which does not exist"

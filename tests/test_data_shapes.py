@@ -233,3 +233,40 @@ def test_digits_are_real_enlarged_and_balanced():
     assert (
         len(limited.train) == 50 and (limited.train.labels.bincount() == 5).all() and len(limited.test) == 360
     )
+
+
+def test_rolled_pictures_are_the_same_pictures_moved_over_the_edges():
+    plain, rolled = ProceduralImages("position"), ProceduralImages("position", rolled=True)
+    images, labels = rolled.batch(40, 300)
+    index = torch.arange(40, 340)
+    offsets = rolled._offsets(index)
+    moved = [
+        torch.roll(image, tuple(offset), dims=(1, 2))
+        for image, offset in zip(plain.batch(40, 300)[0], offsets.tolist(), strict=True)
+    ]
+    assert torch.equal(images, torch.stack(moved))
+    # The label is that of the place where the target's middle has come to lie: look for it in a rolled mask.
+    corners = plain._layout(index, plain.labels(40, 300)["position"])[3]
+    for corner, offset, label in zip(corners.tolist(), offsets.tolist(), labels.tolist(), strict=True):
+        mask = torch.zeros(64, 64)  # half pixels, so that the middle of a target of any width is a point
+        mask[2 * corner[0] + plain.marker, 2 * corner[1] + plain.marker] = 1
+        row, column = torch.roll(mask, (2 * offset[0], 2 * offset[1]), (0, 1)).nonzero()[0].tolist()
+        assert label == 2 * (row >= 32) + (column >= 32)
+    others = rolled.labels(40, 300)
+    assert all(torch.equal(others[rule], plain.labels(40, 300)[rule]) for rule in ("local", "relational"))
+
+
+def test_rolled_by_any_distance_equally_often_whatever_the_picture():
+    rolled, count = ProceduralImages(rolled=True, seed=2), 20_000
+    offsets = rolled._offsets(torch.arange(count))
+    for axis in range(2):
+        found = torch.bincount(offsets[:, axis], minlength=32).double()
+        expected = count / 32
+        assert ((found - expected) ** 2 / expected).sum() < 62, (
+            "chi-squared, 31 degrees of freedom: 1 in 1,000 beyond"
+        )
+    before, after = ProceduralImages(seed=2).labels(0, count)["position"], rolled.labels(0, count)["position"]
+    table = torch.bincount(4 * before + after, minlength=16).double()
+    assert ((table - count / 16) ** 2 / (count / 16)).sum() < 37.7, (
+        "where the target was says nothing about where it is"
+    )

@@ -64,17 +64,24 @@ class ProceduralImages:
         size: height and width in pixels, 32 to 256; everything drawn scales with it.
         seed: another seed gives other images.
         device: where to compute; integers, and so labels and layout, agree everywhere, pixels to a rounding step.
+        rolled: each image is rolled by a random distance, and what leaves on one side comes back on the other. The frame's edges then
+            lie anywhere in the picture, and the "position" label (of where the target has come to lie) cannot be told from them.
     """
 
     def __init__(
-        self, rule: str = "local", size: int = 32, seed: int = 0, device: str | torch.device = "cpu"
+        self,
+        rule: str = "local",
+        size: int = 32,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        rolled: bool = False,
     ):
         if rule not in RULES:
             raise ValueError(f"no rule {rule!r}; there are {', '.join(RULES)}")
         if not 32 <= size <= 256:
             raise ValueError(f"procedural images have 32 to 256 pixels a side, not {size}")
         self.rule, self.size, self.seed, self.device = rule, size, seed, torch.device(device)
-        self.label_names = RULES[rule]
+        self.label_names, self.rolled = RULES[rule], rolled
         self.patch, self.glyph, self.marker = (round(base * size / 32) for base in (PATCH, GLYPH, MARKER))
         self._masks = glyph_masks(self.glyph).to(self.device)  # (shapes, scales, G, G)
         self._marker_pixels = marker_pixels(self.marker).to(self.device)  # (3, M, M)
@@ -101,13 +108,27 @@ class ProceduralImages:
             for first in range(0, count, CHUNK):
                 last = min(first + CHUNK, count)
                 index = torch.arange(start + first, start + last, device=self.device)
-                images[first:last] = self._draw(index)
+                drawn = self._draw(index)
+                images[first:last] = _roll(drawn, self._offsets(index)) if self.rolled else drawn
         return images, self.labels(start, count)[self.rule]
 
     def labels(self, start: int, count: int) -> dict[str, torch.Tensor]:
         """The labels under all three rules, without drawing: rule -> (count,) int64."""
-        code = self._code(torch.arange(start, start + count, device=self.device))
-        return {"local": code & 3, "relational": (code >> 2) & 3, "position": code >> 4}
+        index = torch.arange(start, start + count, device=self.device)
+        code = self._code(index)
+        found = {"local": code & 3, "relational": (code >> 2) & 3, "position": code >> 4}
+        if self.rolled:
+            corner = self._layout(index, code >> 4)[3] + self._offsets(index)
+            lies = (2 * corner + self.marker) % (
+                2 * self.size
+            ) >= self.size  # twice the target's middle, in the frame
+            found["position"] = 2 * lies[:, 0].long() + lies[:, 1].long()
+        return found
+
+    def _offsets(self, index: torch.Tensor) -> torch.Tensor:
+        """(B,) -> (B, 2) int64: how far an image is rolled down and to the right, 0 to size - 1."""
+        draws = hash64(index, self._key ^ 0x2011)
+        return torch.stack([(draws >> 8) & 0xFFFF, (draws >> 32) & 0xFFFF], dim=1) * self.size >> 16
 
     def stream(
         self, batch_size: int, total: int, start: int = 0
@@ -224,6 +245,15 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _roll(images: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """(B, C, H, W), (B, 2) int64 -> the images, each rolled by its own distance down and to the right."""
+    count, channels, height, width = images.shape
+    rows = (torch.arange(height, device=images.device) - offsets[:, :1]) % height  # (B, H)
+    columns = (torch.arange(width, device=images.device) - offsets[:, 1:]) % width
+    down = images.gather(2, rows[:, None, :, None].expand(-1, channels, -1, width))
+    return down.gather(3, columns[:, None, None, :].expand(-1, channels, height, -1))
 
 
 def _pair(first: torch.Tensor, second: torch.Tensor, kinds: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -155,6 +155,17 @@ def _circular_at_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     return [Claim("CNN without borders", found, below=CHANCE + 0.03, unit="%")]
 
 
+def _rolled_at_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
+    zeros, blind = (
+        mean_interval(by_seed(rows, rule="position, rolled", model=m).values())
+        for m in ("CNN", "CNN, circular")
+    )
+    return [
+        Claim("CNN without borders, rolled images", blind, below=CHANCE + 0.03, unit="%"),
+        Claim("CNN with zeros, rolled images", zeros, above=0.90, unit="%"),
+    ]
+
+
 def _relational_near_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     some = select(rows, rule="relational")
     large = _ends(some)[1]
@@ -164,8 +175,8 @@ def _relational_near_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
 
 def _no_crossing(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     claims = []
-    for rule, some in group(rows, "rule").items():
-        found = paired_difference(some, "CNN", "ViT", "size")
+    for rule in ("local", "relational", "position"):
+        found = paired_difference(select(rows, rule=rule), "CNN", "ViT", "size")
         seen = crossings(list(found), list(found.values()))
         claims.append(Claim(f"crossings, {rule}", Interval(len(seen), 0.0, 1), below=0.5, unit="seen"))
     return claims
@@ -373,7 +384,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
         _underfit,
         _gpu_distance,
     ),
-    "label-rule": (_local_rule, _position_rule, _circular_at_chance, _relational_near_chance, _no_crossing),
+    "label-rule": (
+        _local_rule,
+        _position_rule,
+        _circular_at_chance,
+        _relational_near_chance,
+        _no_crossing,
+        _rolled_at_chance,
+    ),
     "transfer": (_pretraining_helps, _gain_shrinks, _cnn_still_ahead),
     "symmetry": (_patches_permuted, _pixels_permuted, _shifts, _shuffled),
     "distance": (_uniform_before, _near_after, _few_stay_uniform),

@@ -33,6 +33,7 @@ from utils.training import count_parameters, seed_everything
 
 Cell = Mapping[str, Any]
 _macs: dict[str, int] = {}  # counting takes a second, and a grid has the same model many times
+ROLLED = ", rolled"  # behind a label rule: its images are rolled over the edges
 TRAIN_IMAGES = 2_000  # on so many training images the training accuracy is measured
 
 
@@ -141,7 +142,9 @@ def stream(cell: Cell, context: Context, keep: list | None = None) -> dict[str, 
     from utils.data.shapes import TEST_START
 
     hardware = context.on(cell)
-    source = ProceduralImages(cell["rule"], seed=cell["seed"], device=hardware.device)
+    rolled = cell["rule"].endswith(ROLLED)
+    rule = cell["rule"].removesuffix(ROLLED)
+    source = ProceduralImages(rule, seed=cell["seed"], device=hardware.device, rolled=rolled)
     tuning = cell["stage"] == "tune"
     # The validation images lie before the test images and behind all training streams.
     held_out = source.batch(TEST_START // 2 if tuning else TEST_START, cell["test_images"])

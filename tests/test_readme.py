@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import fnmatch
 import importlib
 import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ PAGES = (
     "utils/grading/README.md",
 )
 NOTEBOOK = "01_transformer_recap"
+WRITTEN = "10_discussion"  # has written questions
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 PROGRAMS = re.compile(
     r"(python3?|pytest|pip|make|git|docker|conda|jupyter|apt-get|uv|\.venv/bin/[\w-]+)\s+[^\s=]"
@@ -56,8 +59,8 @@ class Run:
     Args:
         says: pattern that what it prints must match.
         instead: what runs where it can't be as it stands: placeholders filled in, or a smaller size. `{desk}` is a folder of the
-            test's; it holds `submissions/ada/01_transformer_recap.ipynb`, whose first exercise is solved. `{graded}` is what
-            `make grade` made of it.
+            test's; it holds `one/ada/01_transformer_recap.ipynb`, whose first exercise is solved, and `submissions/ada` with that
+            and a notebook of written questions. `{graded}` is what `make grade` made of it.
         inside: folder to run in, relative to `{desk}`; by default the repository's root.
     """
 
@@ -130,7 +133,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     ),
     r"\S*python -m pytest -p utils\.grading\.plugin --nbval-lax --warm --grades OUT SUBMISSIONS": Run(
         rf"{NOTEBOOK}: [1-9]\d* of \d+ points",
-        "python -m pytest -p utils.grading.plugin --nbval-lax --warm --grades {desk}/plain {desk}/submissions",
+        "python -m pytest -p utils.grading.plugin --nbval-lax --warm --grades {desk}/plain {desk}/one",
     ),
     r"python -m utils\.grading level": Run(r"^Isolation: "),
     r"python -m utils\.grading attacks( \[WORD \.\.\.\])?": Slow(
@@ -294,8 +297,10 @@ def desk(tmp_path_factory):
     notebook.cells[place].source = stubs.answer(first).whole
     notebook.cells = notebook.cells[: place + 2]
     (folder / "submissions" / "ada").mkdir(parents=True)
-    for target in (folder / "submissions" / "ada", class_copy(folder / "room")):
+    (folder / "one" / "ada").mkdir(parents=True)
+    for target in (folder / "submissions" / "ada", folder / "one" / "ada", class_copy(folder / "room")):
         nbformat.write(notebook, target / f"{NOTEBOOK}.ipynb")
+    shutil.copy(ROOT / "notebooks" / f"{WRITTEN}.ipynb", folder / "submissions" / "ada")
     return folder
 
 
@@ -366,8 +371,7 @@ def test_grading_writes_what_its_page_says(graded):
     rows = re.findall(r"^\| (`.+?) \|", table, re.M)
     assert len(rows) >= 8
     for name in (name for row in rows for name in re.findall(r"`([^`]+)`", row)):
-        if name != "written/":  # comes with written questions, and this notebook has none
-            assert list(graded.glob(placeholders(name))), f"{name} was not written"
+        assert list(graded.glob(placeholders(name))), f"{name} was not written"
 
 
 # Commands that are only too slow ---------------------------------------------------------------------------------------
@@ -476,9 +480,9 @@ def test_links_and_paths_lead_somewhere(page, desk, request):
         if pattern.startswith("dir/"):  # a folder of submissions
             pattern = pattern.removeprefix("dir/")
         there = any(next(iter(place.glob(pattern)), None) for place in places)
-        there = there or ("/" not in pattern and pattern in known_names())
+        there = there or ("/" not in pattern and fnmatch.filter(known_names(), pattern) != [])
         if not there:  # then it is among what the grader writes
             out = request.getfixturevalue("graded")
             pattern = pattern.removeprefix("OUT/")
-            there = next(out.rglob(pattern), None) is not None or pattern.startswith("written")
+            there = next(out.rglob(pattern), None) is not None
         assert there, f"{page} speaks of `{path}`, which does not exist"

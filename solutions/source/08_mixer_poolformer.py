@@ -692,12 +692,13 @@ if recorded:
     preset, rows = next(iter(recorded.items()))
     fig, axes = plotting.figure(1, 2, height=3.2, width=8.6)
     for ax, (key, unit) in zip(axes, [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")], strict=True):
+        places = {}
         for name in TOKEN_MIXERS:
             some = [row for row in rows if row["mixer"] == name]
             seen = statistics.mean_interval(100 * row["test_accuracy"] for row in some)
-            at = some[0][key] / 1e6
-            ax.errorbar(at, seen.mean, yerr=seen.half, marker="o", capsize=3, color=plotting.COLORS["blue"])
-            ax.annotate(name, (at, seen.mean), xytext=(6, 3), textcoords="offset points", fontsize=8)
+            places[name] = some[0][key] / 1e6, seen.mean
+            ax.errorbar(*places[name], yerr=seen.half, marker="o", capsize=3, color=plotting.COLORS["blue"])
+        plotting.name_points(ax, places)
         ax.set(xlabel=unit, ylabel="test accuracy (%)")
         ax.margins(x=0.3)
     means = statistics.means(short(rows), by="model")

@@ -8,7 +8,7 @@
 `display` puts the result on the page, `explore` with controls.
 """
 
-from utils.plotting.charts import bars, heatmap, images, lines
+from utils.plotting.charts import bars, heatmap, images, lines, name_points
 from utils.plotting.controls import explore
 from utils.plotting.display import mimebundle, show
 from utils.plotting.sketches import TokenStrip, flow, tokens
@@ -25,6 +25,7 @@ __all__ = [
     "images",
     "lines",
     "mimebundle",
+    "name_points",
     "palette",
     "readable",
     "show",

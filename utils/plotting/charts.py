@@ -91,6 +91,19 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
 
 
+def name_points(ax, points: dict, *, color: str = INK, fontsize: float = 8) -> None:
+    """Names beside points; names that would cover each other move apart, up and down.
+
+    Args:
+        points: name -> (x, y), in data coordinates.
+    """
+    group = ax.__dict__.setdefault("_end_labels", [])  # the names at the ends of lines stay clear of these, too
+    for shown, point in zip(readable(points), points.values(), strict=True):
+        where = {"xy": point, "xytext": (7, 0), "textcoords": "offset points", "va": "center", "ha": "left"}
+        EndLabel(group, shown, **where, color=color, annotation_clip=False, fontsize=fontsize)
+        ax.add_artist(group[-1]).set_clip_on(False)
+
+
 def _colors(names, colors) -> dict:
     names = list(names)
     if colors is None:

@@ -44,18 +44,24 @@ lint: $(VENV)/.test-installed  ## format and fix
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# torch first, and as pinned: nothing that follows may replace it.
+# uv in pip's place, where it is there and pip has no settings of its own (uv does not read them). `make lab UV=` goes without.
+UV ?= $(if $(shell $(PYTHON) -m pip config list 2>/dev/null),,$(shell command -v uv 2>/dev/null))
+
+# One call, and torch pinned in it: nothing else may replace it. Python compiles what is imported when it first is: all of it
+# at once would take longer than all the rest of this.
 $(VENV)/.installed: requirements.lock
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
-	$(RUN) -m pip install --quiet --requirement requirements.lock
+	$(if $(UV),,$(RUN) -m pip install --quiet --no-compile --upgrade pip)
+	@echo "Installing into $(VENV): some hundred MB to fetch the first time (more with CUDA)."
+	$(or $(UV:%=% pip install --python $(RUN)),$(RUN) -m pip install --no-compile) --quiet --requirement requirements.lock
 	touch $@
 
-# Peers that the tests compare with come without their dependencies: they would replace torch.
+# Peers that the tests compare with come without their dependencies: they would replace torch. Many processes import at once in the
+# tests, so here all is compiled; that a package holds a file for another Python is no error.
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
-	$(RUN) -m pip install --quiet --requirement requirements-test.lock --constraint requirements.lock
-	$(RUN) -m pip install --quiet --no-deps $$(sed -n 's/^#no-deps //p' requirements-test.lock)
+	$(RUN) -m pip install --quiet --no-compile --requirement requirements-test.lock --constraint requirements.lock
+	$(RUN) -m pip install --quiet --no-compile --no-deps $$(sed -n 's/^#no-deps //p' requirements-test.lock)
+	$(RUN) -m compileall -qq -j 0 $(VENV)/lib || true
 	touch $@
 
 clean:

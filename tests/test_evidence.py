@@ -79,6 +79,26 @@ def test_data_scaling_by_hand() -> None:
     assert verdicts[-1].outcome == "not recorded", "no gpu rows"
 
 
+def test_the_stem_has_a_share_only_where_there_is_a_distance() -> None:
+    rows = []
+    for seed, noise in ((0, 0.0), (1, 0.01), (2, -0.01)):
+        rows += [
+            row("CNN", 500, seed, 0.30 + noise),
+            row("ViT", 500, seed, 0.30 - noise),
+            row("hybrid ViT", 500, seed, 0.32),
+        ]
+        rows += [row("CNN", 8000, seed, 0.50), row("ViT", 8000, seed, 0.40), row("hybrid ViT", 8000, seed, 0.45 + noise / 2)]  # fmt: skip
+    # 500: CNN minus ViT is 0 ± 5 points, and the ratio of the seeds would be 1/0, 1.5, -0.5
+    (claim,) = judge("data-scaling", rows)[2].claims
+    assert claim.what.endswith("8,000") and claim.found.mean == pytest.approx(0.5) and claim.state == "held"
+    # without any distance, what fails is the premise
+    flat = [r | {"test_accuracy": 0.3 + r["seed"] / 100} for r in rows]
+    assert [c.what for c in judge("data-scaling", flat)[2].claims] == [
+        "CNN minus ViT, 500",
+        "CNN minus ViT, 8,000",
+    ]
+
+
 def test_symmetry_by_hand() -> None:
     rows = []
     for seed in range(3):

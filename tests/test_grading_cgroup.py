@@ -133,8 +133,8 @@ def test_a_submission_that_uses_too_much_is_stopped_by_the_kernel_and_says_so(tm
 
     with Sandbox(SMALL) as box:
         assert "memory" in box.level.counted and "by control group" in box.level.sentence()
-        assert box.process is not None
-        name = f"{PREFIX}{box.process.pid}"
+        assert box.zygote is not None
+        name = f"{PREFIX}{box.zygote.pid}"
         bad = {v.exercise: v for v in grade(box, examiner, handed("bad", code))}[TARGET]
         assert "it used more than 1024 MiB of memory" in bad.sentence
         assert name in {folder.name for folder in ours()}, "the sandbox has a group while it lives"

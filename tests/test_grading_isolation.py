@@ -133,7 +133,7 @@ def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
         time.sleep(0.05)
     assert table.leftover_processes() > 0, "it never began"
     time.sleep(0.5)
-    os.kill(box.process.pid, signal.SIGKILL)
+    os.kill(box.zygote.pid, signal.SIGKILL)
     thread.join(timeout=30)
     until = time.monotonic() + 10
     while table.leftover_processes() and time.monotonic() < until:

@@ -14,6 +14,7 @@ import numpy as np
 
 from utils.experiments import plots
 from utils.experiments.results import load, select
+from utils.experiments.rules import CHANCE
 
 Figures = dict[str, tuple[Any, str]]
 
@@ -47,21 +48,57 @@ def data_scaling(rows: list[dict[str, Any]]) -> Figures:
     return found
 
 
+RULES = ("local", "relational", "position")
+
+
 def label_rule(rows: list[dict[str, Any]]) -> Figures:
-    """Accuracy against the number of fresh images, a panel per rule, and the paired differences."""
+    """Accuracy against the number of fresh images, a panel per rule, and the paired differences; then the frame's edges."""
     pairs = [("CNN", "ViT")]
-    found = {
-        "accuracy": plots.panels(
-            rows, "rule", ("local", "relational", "position"), xlabel="images seen, each once"
-        )
-    }
-    for rule in ("local", "relational", "position"):
+    found = {"accuracy": label_rule_curves(rows)}
+    for rule in RULES:
         some = select(rows, rule=rule)
         if some:
             found[f"difference-{rule}"] = plots.differences(
                 some, pairs, title=rule, xlabel="images seen, each once"
             )
+    if select(rows, rule="position, rolled"):
+        found["edges"] = label_rule_edges(rows)
     return found
+
+
+def label_rule_curves(rows: list[dict[str, Any]]) -> tuple[Any, str]:
+    """A panel per rule, with chance as a dotted line."""
+    fig, alt = plots.panels(
+        rows, "rule", RULES, {rule: rule for rule in RULES}, xlabel="images seen, each once"
+    )
+    sizes = sorted({row["size"] for row in rows})
+    for ax in fig.axes:
+        ax.axhline(100 * CHANCE, color="#6b6b6b", linewidth=0.9, linestyle=":")
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
+    return fig, f"{alt} Chance is {100 * CHANCE:.0f}%, a dotted line."
+
+
+def label_rule_edges(rows: list[dict[str, Any]]) -> tuple[Any, str]:
+    """Both CNNs under the position rule, at the largest number of images: on images as drawn, and rolled over the edges."""
+    from utils import plotting
+
+    size = max(row["size"] for row in rows)
+    images = {"position": "images as drawn", "position, rolled": "rolled over the edges"}
+    padding = {"CNN": "zeros beyond the border", "CNN, circular": "circular padding"}
+    fig, axes = plotting.figure(1, 2, width=8.6, height=1.9)
+    said = []
+    for ax, (rule, title) in zip(axes, images.items(), strict=True):
+        some = select(rows, rule=rule, size=size, model=tuple(padding))
+        named = [row | {"padding": padding[row["model"]]} for row in some]
+        _, alt = plots.bars(named, by="padding", order=list(padding.values()), ax=ax)
+        ax.axvline(100 * CHANCE, color="#6b6b6b", linewidth=0.9, linestyle=":")
+        ax.set_title(title, loc="left")
+        said.append(f"{title}: {alt}")
+    return (
+        fig,
+        f"CNNs under the position rule after {size:,} images. {' '.join(said)} Chance is {100 * CHANCE:.0f}%.",
+    )
 
 
 def transfer(rows: list[dict[str, Any]]) -> Figures:
@@ -125,15 +162,7 @@ def distance_over_training(rows: list[dict[str, Any]]) -> tuple[Any, str]:
         ax.set_xticks(x, [str(step) for step in steps], rotation=45)
         uniform = some[0]["uniform_distance"]
         ax.axhline(uniform, linestyle="--", color="#6b6b6b", linewidth=1)
-        ax.annotate(
-            "uniform attention",
-            (0, uniform),
-            xytext=(0, 3),
-            textcoords="offset points",
-            color="#6b6b6b",
-            fontsize=8,
-        )
-        ax.set_title(f"{size:,} training images", loc="left")
+        ax.set_title(f"{size:,} images (dashed: uniform)", loc="left")
         last = values[:, -1].mean(0)
         said.append(
             f"{size:,} images, after training: "
@@ -162,7 +191,7 @@ def distance_of_heads(rows: list[dict[str, Any]]) -> tuple[Any, str]:
         ax.axhline(uniform, linestyle="--", color="#6b6b6b", linewidth=1)
         ax.set_xlabel("layer")
         ax.set_ylabel("mean attention distance (patches)")
-        ax.set_title(f"{size:,} training images", loc="left")
+        ax.set_title(f"{size:,} images (dashed: uniform)", loc="left")
         said.append(f"{size:,} images: heads from {values.min():.2f} to {values.max():.2f}")
     low, high = min(ax.get_ylim()[0] for ax in axes), max(ax.get_ylim()[1] for ax in axes)
     for ax in axes:

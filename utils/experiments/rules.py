@@ -81,12 +81,18 @@ def _log_distance_grows(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
 
 
 def _stem_share(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
+    """Where the CNN is not clearly ahead there is no distance of which the stem could make up a share: no claim at that size.
+
+    Without any such size the premise itself, that there is a distance, is what is judged.
+    """
     plain, claims = _plain(rows), []
     for size in _ends(plain):
         cnn, vit, hybrid = (by_seed(plain, model=m, size=size) for m in ("CNN", "ViT", "hybrid ViT"))
+        if not over_seeds(lambda c, v: c - v, cnn, vit).low > 0:
+            continue
         share = over_seeds(lambda c, v, h: (h - v) / (c - v), cnn, vit, hybrid)
         claims.append(Claim(f"share made up by the stem, {size:,}", share, above=1 / 3, unit="%"))
-    return claims
+    return claims or _differences(plain, "CNN", "ViT", sizes=_ends(plain))
 
 
 def _local_mixers_between(rows: Rows, others: dict[str, Rows]) -> list[Claim]:

@@ -58,7 +58,7 @@ class Claim:
             "not recorded": " (not recorded)",
         }
         limit, side = (self.above, "above") if self.above is not None else (self.below or 0.0, "below")
-        wanted = f"{side} {scale * limit:g}"
+        wanted = f"{side} {scale * limit:.3g}"
         return f"{self.what}: {scale * self.found.mean:{sign}.{digits}f}{half} {self.unit}, expected {wanted}{mark[self.state]}"
 
 

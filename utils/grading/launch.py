@@ -1,69 +1,170 @@
-"""Starts sandbox processes (zygotes), if need be before this process has imported torch itself, so that both import at the same time."""
+"""Starts zygotes, the processes that sandboxes are forked from; if need be before this process has imported torch itself.
+
+One *mother* process imports what notebooks need, forks as many zygotes as there are workers, and waits for them; she runs nothing else. So
+torch is imported once for all workers, while this process imports its own.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import os
+import select
+import signal
 import subprocess
 import sys
 import threading
+import time
+from typing import Any
 
 from utils.grading import cgroup
 from utils.grading.isolation import ROOT
 
 MOST_EARLY = 4  # more workers than that have processes of their own, and start their sandboxes themselves
-_early: list[subprocess.Popen[bytes]] = []
+PIPES = "COURSE_GRADING_PIPES"  # in the mother's environment: a zygote's two descriptors, as "7:8,9:10"
+_early: list[Zygote] = []
 _lock = threading.Lock()
 
 
-def launch(at_most: int = 3) -> subprocess.Popen[bytes]:
-    """A new zygote: it reads requests on its standard input and answers on its standard output, first of all with a greeting.
+class Zygote:
+    """The grader's end of one zygote.
+
+    Args:
+        mother: the process that forks it.
+        requests: descriptor that it is asked on.
+        answers: descriptor that it answers on.
+    """
+
+    def __init__(self, mother: subprocess.Popen[bytes], requests: int, answers: int) -> None:
+        self.mother, self.requests, self.answers = mother, requests, answers
+        self.pid = 0  # known when it has greeted
+        self._handle = -1
+        self._open = True
+
+    def greet(self) -> dict[str, Any] | None:
+        """Waits for its first message, `level` and `pid`; None if it ended before."""
+        from utils.grading import wire
+
+        frame = wire.read_frame(self.answers)
+        if frame is None:
+            return None
+        message, _ = wire.unpack(frame[1])
+        self.pid = int(message["pid"])
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self._handle = os.pidfd_open(self.pid)
+        return message
+
+    def alive(self) -> bool:
+        """Whether it still runs (before it has greeted: whether its mother does)."""
+        if not self._open:
+            return False
+        if self._handle >= 0:
+            return not select.select([self._handle], [], [], 0)[0]
+        if self.mother.poll() is not None:
+            return False
+        return not self.pid or _exists(self.pid)
+
+    def end(self, seconds: float = 10.0) -> None:
+        """Kills it, closes its pipes and waits until it is gone. One that has not greeted ends by itself: its pipe is closed."""
+        if not self._open:
+            return
+        if self.pid and self.alive():
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+            until = time.monotonic() + seconds
+            while self.alive() and time.monotonic() < until:
+                time.sleep(0.002)
+        self._open = False
+        for descriptor in (self.requests, self.answers, self._handle):
+            if descriptor >= 0:
+                os.close(descriptor)
+        _bury(self.mother, seconds, self.pid > 0)
+        cgroup.sweep()
+
+
+def launch(at_most: int = 3, count: int = 1) -> list[Zygote]:
+    """New zygotes from one new mother. Each greets when it is ready.
 
     Args:
         at_most: isolation level that is not exceeded.
+        count: how many.
     """
     names = ("PATH", "LANG", "LC_ALL", "OPENBLAS_CORETYPE")
     keep = {name: os.environ[name] for name in names if name in os.environ}
+    theirs, ours = [], []
+    for _ in range(count):
+        asked, requests = os.pipe()
+        answers, answering = os.pipe()
+        theirs.append((asked, answering))
+        ours.append((requests, answers))
     env = keep | {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
+        PIPES: ",".join(f"{asked}:{answering}" for asked, answering in theirs),
     }
     command = [sys.executable, "-m", "utils.grading.zygote", str(at_most), str(os.getpid())]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    passed = [descriptor for pair in theirs for descriptor in pair]
+    mother = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, pass_fds=passed)
+    for descriptor in passed:
+        os.close(descriptor)
+    with _lock:
+        _children[mother] = count
+    return [Zygote(mother, *pair) for pair in ours]
+
+
+_children: dict[subprocess.Popen[bytes], int] = {}  # mothers, and how many of their zygotes have not been ended
+
+
+def _bury(mother: subprocess.Popen[bytes], seconds: float, forked: bool) -> None:
+    """Counts one zygote less. A mother of none ends by herself once she has reaped them; one that has `forked` none yet is killed."""
+    with _lock:
+        _children[mother] -= 1
+        if _children[mother]:
+            return
+        del _children[mother]
+    try:
+        mother.wait(seconds if forked else 0.0)
+    except subprocess.TimeoutExpired:
+        mother.kill()
+        mother.wait()
 
 
 def early(count: int) -> None:
     """Starts zygotes that :func:`take` will hand out; those that nobody takes end with this process."""
     atexit.register(_end)
+    started = launch(count=count)
     with _lock:
-        _early.extend(launch() for _ in range(count))
+        _early.extend(started)
 
 
-def take(at_most: int = 3) -> subprocess.Popen[bytes]:
+def take(at_most: int = 3) -> Zygote:
     """A zygote of one's own: one that was started early and is alive, else a new one."""
-    with _lock:
-        while at_most == 3 and _early:
-            process = _early.pop()
-            if process.poll() is None:
-                return process
-            _close(process)
-    return launch(at_most)
+    while at_most == 3:
+        with _lock:
+            zygote = _early.pop() if _early else None
+        if zygote is None:
+            break
+        if zygote.alive():
+            return zygote
+        zygote.end()
+    return launch(at_most)[0]
 
 
 def _end() -> None:
-    with _lock:
-        while _early:
-            _close(_early.pop())
+    while True:
+        with _lock:
+            zygote = _early.pop() if _early else None
+        if zygote is None:
+            return
+        zygote.end()
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(OSError):
-        process.kill()
-    process.wait()
-    cgroup.sweep()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
 from dataclasses import asdict, replace
 from typing import Any
 
 from torch import Tensor
 
-from utils.grading import cgroup, launch, wire
+from utils.grading import launch, wire
 from utils.grading.isolation import Level, Limits
+from utils.grading.launch import Zygote
 from utils.grading.normalise import Submission
 from utils.grading.verdict import Examiner, Verdict
 
@@ -33,21 +32,21 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None, level: int = 3) -> None:
         self.limits = limits or Limits()
         self.at_most = level
-        self.process: subprocess.Popen[bytes] | None = None
+        self.zygote: Zygote | None = None
         self.served = 0
         self.level = Level(1)
 
     def start(self) -> Level:
         """Starts the zygote, if it is not there, and says how well it can isolate."""
-        if self.process is None or self.process.poll() is not None:
-            self.process = launch.take(self.at_most)
-            hello = self._read()
+        if self.zygote is None or not self.zygote.alive():
+            self.stop()
+            self.zygote = launch.take(self.at_most)
+            hello = self.zygote.greet()
             if hello is None:
                 raise RuntimeError(
                     "the sandbox process did not start; run `python -m utils.grading.zygote` to see why"
                 )
-            message, _ = wire.unpack(hello[1])
-            level = message["level"]
+            level = hello["level"]
             self.level = Level(level["number"], tuple(level["missing"]), tuple(level["counted"]))
             self.served = 0
         return self.level
@@ -83,10 +82,10 @@ class Sandbox:
         parts = [{"kind": part.kind, "name": part.name, "source": part.source} for part in submission.parts]
         payload = wire.pack({"parts": parts, "checks": checks, "limits": asdict(self.limits)}, tensors)
         frames: list[bytes] = []
-        assert self.process is not None and self.process.stdin is not None
+        assert self.zygote is not None
         try:
-            wire.write_frame(self.process.stdin.fileno(), payload)
-            while (frame := self._read()) is not None:
+            wire.write_frame(self.zygote.requests, payload)
+            while (frame := wire.read_frame(self.zygote.answers)) is not None:
                 kind, payload = frame
                 if kind == wire.MAGIC:
                     return frames, str(wire.unpack(payload)[0]["end"])
@@ -98,19 +97,9 @@ class Sandbox:
 
     def stop(self) -> None:
         """Ends the zygote."""
-        if self.process is not None:
-            with contextlib.suppress(OSError):
-                self.process.kill()
-            self.process.wait()
-            cgroup.sweep()
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self.process = None
-
-    def _read(self) -> tuple[bytes, bytes] | None:
-        assert self.process is not None and self.process.stdout is not None
-        return wire.read_frame(self.process.stdout.fileno())
+        if self.zygote is not None:
+            self.zygote.end()
+            self.zygote = None
 
     def __enter__(self) -> Sandbox:
         self.start()

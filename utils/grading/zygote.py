@@ -1,6 +1,7 @@
 """A process with torch already imported that forks a sandbox per submission. It holds no answers and no seeds.
 
-`python -m utils.grading.zygote`: requests come in on descriptor 0 and answers go out on descriptor 1, as frames.
+`python -m utils.grading.zygote` imports torch and forks such processes, one per worker (see `launch`): requests come in on one descriptor
+and answers go out on another, as frames.
 Fork safety: one thread, no parallel torch operation before a fork, no CUDA; checked at start.
 """
 
@@ -23,6 +24,7 @@ from utils.grading import cgroup, forking, inside, isolation, kernel, wire
 from utils.grading.cgroup import Group
 from utils.grading.inside import GRACE
 from utils.grading.isolation import Level, Limits
+from utils.grading.launch import PIPES
 
 SECRET = ("solutions", "utils.authoring", "utils.grading.verdict", "utils.grading.run")
 LATE = 0.1  # seconds between two looks at what a sandbox uses
@@ -31,15 +33,10 @@ SPARE = 8  # processes that a control group grants beyond the limit, so that the
 
 def warm_up() -> None:
     """Imports what notebooks import, and makes sure that forking is safe."""
-    import einops  # noqa: F401
-    import matplotlib
     import torch
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    matplotlib.use("Agg")
-    import matplotlib.pyplot  # noqa: F401
-
     from utils.checks.engine import stand_in
     from utils.checks.registry import all_exercises
 
@@ -75,13 +72,13 @@ def _import_what_notebooks_import() -> None:
                         exec(compile(ast.Module([node], []), path.name, "exec"), {})
 
 
-def serve(at_most: int = 3) -> None:
-    """Answers requests until the grader closes the pipe.
+def bear(pipes: list[tuple[int, int]], at_most: int = 3) -> None:
+    """Warms up, forks a zygote for each pair of pipes, and waits until the last one has ended. Student code never runs in this process.
 
     Args:
+        pipes: descriptors of each zygote, for requests and for answers.
         at_most: isolation level that is not exceeded, for tests of the weaker ones.
     """
-    requests, answers = os.dup(0), os.dup(1)
     inside.silence(0, 1)  # what goes wrong while it warms up is still seen on stderr
     warm_up()
     inside.silence()
@@ -90,6 +87,23 @@ def serve(at_most: int = 3) -> None:
         # without groups too, so that tests of these levels meet the watchdog
         missing = (*level.missing, f"level {at_most} was asked for")
         level = replace(level, number=at_most, missing=missing, counted=())
+    for own in pipes:
+        if os.fork() == 0:
+            with contextlib.suppress(BaseException):
+                for descriptor in {fd for pair in pipes for fd in pair} - set(own):
+                    os.close(descriptor)
+                serve(*own, level)
+            os._exit(0)
+    for descriptor in (fd for pair in pipes for fd in pair):
+        os.close(descriptor)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+    os._exit(0)  # a tidy end would take torch a tenth of a second
+
+
+def serve(requests: int, answers: int, level: Level) -> None:
+    """Answers requests until the grader closes the pipe."""
     if level.number < 3 and sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     wire.write_frame(answers, wire.pack({"level": asdict(level), "pid": os.getpid()}, {}))
@@ -321,8 +335,17 @@ def _end(first: int, handle: int, outer: int, level: Level) -> None:
 
 
 def main() -> None:
-    """`zygote [LEVEL [PID]]`: the grader's process id is for whoever reads the process list."""
-    serve(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    """`zygote LEVEL PID` with descriptors in the environment. The grader's process id is for whoever reads the process list.
+
+    Without them: greets on its standard output, so that one sees whether a sandbox can be had.
+    """
+    pipes = [
+        (int(asked), int(answering))
+        for asked, _, answering in (
+            pair.partition(":") for pair in os.environ.pop(PIPES, "").split(",") if pair
+        )
+    ]
+    bear(pipes or [(os.dup(0), os.dup(1))], int(sys.argv[1]) if len(sys.argv) > 1 else 3)
 
 
 if __name__ == "__main__":

@@ -97,10 +97,12 @@ def name_points(ax, points: dict, *, color: str = INK, fontsize: float = 8) -> N
     Args:
         points: name -> (x, y), in data coordinates.
     """
-    group = ax.__dict__.setdefault("_end_labels", [])  # the names at the ends of lines stay clear of these, too
+    group = ax.__dict__.setdefault(
+        "_end_labels", []
+    )  # the names at the ends of lines stay clear of these, too
     for shown, point in zip(readable(points), points.values(), strict=True):
         where = {"xy": point, "xytext": (7, 0), "textcoords": "offset points", "va": "center", "ha": "left"}
-        EndLabel(group, shown, **where, color=color, annotation_clip=False, fontsize=fontsize)
+        EndLabel(group, shown, **where, color=darker(color), annotation_clip=False, fontsize=fontsize)
         ax.add_artist(group[-1]).set_clip_on(False)
 
 

@@ -10,6 +10,7 @@ from matplotlib.transforms import IdentityTransform
 from utils.plotting.theme import text_width
 
 LINE_HEIGHT = 1.2  # of a line of text, in font sizes
+CLEAR = 2.5  # points between a name and a line: half a marker
 REACH = 4  # how many heights a name may be moved away from a line that crosses it
 
 
@@ -70,14 +71,14 @@ def _curves(ax) -> list[np.ndarray]:
 
 
 def across(curve: np.ndarray, left: float, right: float) -> tuple[float, float] | None:
-    """The lowest and highest place of a curve, (n, 2) with growing x, between two x; None if it does not come there."""
+    """The room that a curve, (n, 2), takes up between two x, from below it to above it; None if it does not come there."""
     x, y = curve[np.argsort(curve[:, 0], kind="stable")].T
     left, right = max(left, x[0]), min(right, x[-1])
     if left >= right:
         return None
     inside = y[(x > left) & (x < right)]
     seen = [*np.interp([left, right], x, y), *inside]
-    return min(seen), max(seen)
+    return min(seen) - CLEAR, max(seen) + CLEAR
 
 
 def columns(left: np.ndarray, right: np.ndarray) -> list[np.ndarray]:
@@ -103,7 +104,7 @@ def step_aside(
     """The place nearest to `center` where a name of this height meets no curve and no other name; `center` if there is none.
 
     Args:
-        crossed: lowest and highest place of each curve along the name.
+        crossed: lower and upper end of the room that each curve takes up along the name.
         taken: lower and upper edge of each other name beside it.
         low, high: of the axes; a place outside is none.
     """

@@ -145,9 +145,9 @@ def _knocked(room: Room) -> bool:
 
 
 def leftover_processes(token: str = "") -> int:
-    """Processes of this grader's sandboxes beside its zygotes, whatever became of their parents; and any that carries the token."""
+    """Processes of this grader's sandboxes beside its zygotes and their mothers, whatever became of their parents; and any that carries the token."""
     mark = f"\0{os.getpid()}\0".encode()
-    count = 0
+    parents, others = {}, 0
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -155,11 +155,12 @@ def leftover_processes(token: str = "") -> int:
                 parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
             except (OSError, ValueError, IndexError):
                 continue
-            sandboxed = (
-                b"utils.grading.zygote" in command and command.endswith(mark) and parent != os.getpid()
-            )
-            count += sandboxed or bool(token and token.removeprefix("mark-").encode() in command)
-    return count
+            if b"utils.grading.zygote" in command and command.endswith(mark):
+                parents[int(entry.name)] = parent
+            else:
+                others += bool(token and token.removeprefix("mark-").encode() in command)
+    mothers = {pid for pid, parent in parents.items() if parent == os.getpid()}
+    return others + sum(pid not in mothers and parent not in mothers for pid, parent in parents.items())
 
 
 def text(outcomes: list[Outcome]) -> str:

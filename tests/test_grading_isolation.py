@@ -126,7 +126,9 @@ def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
     box.start()
     disarm = "import ctypes, time\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\ntime.sleep(50)\n"
     checks, tensors = examiner.request({TARGET: []})
-    thread = threading.Thread(target=box._once, args=(submission(tmp_path, disarm), checks, tensors))
+    thread = threading.Thread(
+        target=box._once, args=(submission(tmp_path, disarm), checks, tensors, examiner.judge)
+    )
     thread.start()
     until = time.monotonic() + 30
     while table.leftover_processes() == 0 and time.monotonic() < until:

@@ -25,6 +25,7 @@ import nbformat
 import pytest
 
 from tests.lab import class_copy
+from utils import first_minutes
 from utils.authoring import stubs
 from utils.checks.registry import exercises_of
 from utils.data.catalog import IMAGES, TEXTS
@@ -248,6 +249,17 @@ def test_every_command_is_accounted_for(page):
             "Left with the reason where it can't be run."
         )
         assert len(patterns) == 1, f"`{command}` has several entries in ACCOUNTS: {patterns}"
+
+
+def test_the_readme_says_which_python_is_meant():
+    """Commands in the text say `python`; without an activated environment that is another one, or none."""
+    assert "`python`, it means `.venv/bin/python`" in " ".join(read("README.md").split())
+
+
+def test_what_is_to_be_read_first_is_counted_as_the_readme_says():
+    front, section, notebook, stub, _, text, code = (count for count, _, _ in first_minutes.reading())
+    row = f"README {front + section} words; notebook 01: {text + code} cells, {notebook} words, and {stub} in the first stub"
+    assert row in read("README.md"), f"the README's figures (Measured) should be: {row}"
 
 
 @pytest.mark.parametrize("pattern", ACCOUNTS)

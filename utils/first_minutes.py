@@ -171,9 +171,9 @@ def print_sizes(sizes: list[tuple[int, str]]) -> None:
     )
     if any(name.startswith("torch-") and "+cpu" in name for _, name in sizes):
         print(
-            "This torch is the build without CUDA. Where pip finds the one with CUDA (an ordinary Linux machine), its"
+            "This torch is the build without CUDA. Where pip finds the one with CUDA (an ordinary Linux machine),"
         )
-        print("libraries come on top, and they are several times as large as all of this.")
+        print("the CUDA libraries come on top: gigabytes.")
 
 
 def folder_size(folder: Path) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -59,10 +61,10 @@ def _grade(options: argparse.Namespace) -> int:
     from utils.grading import launch
     from utils.grading.isolation import probe
 
-    sentence = probe().sentence()
-    print(sentence, flush=True)
     if not options.scheduler and options.submissions.exists():
         launch.early(min(options.workers, launch.MOST_EARLY))
+    sentence = probe().sentence()
+    print(sentence, flush=True)
     # torch comes with these; the sandboxes import theirs meanwhile
     from utils.grading import marks, reports, run
     from utils.grading.records import write_safely
@@ -121,5 +123,13 @@ def _level(options: argparse.Namespace) -> int:
     return 0
 
 
+def _leave(status: int) -> None:
+    """Ends this process without taking torch down piece by piece, which takes half a second."""
+    atexit._run_exitfuncs()  # the sandboxes end here
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

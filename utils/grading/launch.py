@@ -115,7 +115,9 @@ def launch(at_most: int = 3, count: int = 1) -> list[Zygote]:
     return [Zygote(mother, *pair) for pair in ours]
 
 
-_children: dict[subprocess.Popen[bytes], int] = {}  # mothers, and how many of their zygotes have not been ended
+_children: dict[
+    subprocess.Popen[bytes], int
+] = {}  # mothers, and how many of their zygotes have not been ended
 
 
 def _bury(mother: subprocess.Popen[bytes], seconds: float, forked: bool) -> None:

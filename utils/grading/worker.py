@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from utils.grading.verdict import Examiner, Verdict
 
 RESTART_AFTER = 500  # submissions per zygote
 DIED = "its sandbox died"
+Judged = TypeVar("Judged")
 
 
 class NoSandbox(RuntimeError):
@@ -52,20 +54,30 @@ class Sandbox:
         return self.level
 
     def run(
-        self, submission: Submission, checks: list[dict[str, Any]], tensors: dict[str, Tensor]
-    ) -> tuple[list[bytes], str]:
+        self,
+        submission: Submission,
+        checks: list[dict[str, Any]],
+        tensors: dict[str, Tensor],
+        judge: Callable[[bytes], Judged],
+    ) -> tuple[list[Judged], str]:
         """Runs a submission's parts and checks in a fresh sandbox.
 
         A zygote that dies under it (the host's memory is short, say) is replaced, and the submission run once more.
 
+        Args:
+            submission: what to run.
+            checks: of its exercises, see `Examiner.request`.
+            tensors: of their cases.
+            judge: what becomes of a frame; called on each as it comes, while the sandbox goes on.
+
         Returns:
-            the frames that came out, and how it ended: "done" or why it was stopped.
+            what `judge` made of the frames that came out, and how it ended: "done" or why it was stopped.
 
         Raises:
             NoSandbox: the host cannot set one up now.
         """
         for _ in range(2):
-            frames, ending = self._once(submission, checks, tensors)
+            frames, ending = self._once(submission, checks, tensors, judge)
             if ending not in (DIED, "no sandbox"):
                 return frames, ending
         if ending == "no sandbox":
@@ -73,15 +85,19 @@ class Sandbox:
         return frames, ending
 
     def _once(
-        self, submission: Submission, checks: list[dict[str, Any]], tensors: dict[str, Tensor]
-    ) -> tuple[list[bytes], str]:
+        self,
+        submission: Submission,
+        checks: list[dict[str, Any]],
+        tensors: dict[str, Tensor],
+        judge: Callable[[bytes], Judged],
+    ) -> tuple[list[Judged], str]:
         if self.served >= RESTART_AFTER:
             self.stop()
         self.start()
         self.served += 1
         parts = [{"kind": part.kind, "name": part.name, "source": part.source} for part in submission.parts]
         payload = wire.pack({"parts": parts, "checks": checks, "limits": asdict(self.limits)}, tensors)
-        frames: list[bytes] = []
+        frames: list[Judged] = []
         assert self.zygote is not None
         try:
             wire.write_frame(self.zygote.requests, payload)
@@ -89,7 +105,7 @@ class Sandbox:
                 kind, payload = frame
                 if kind == wire.MAGIC:
                     return frames, str(wire.unpack(payload)[0]["end"])
-                frames.append(payload)
+                frames.append(judge(payload))
         except (BrokenPipeError, wire.BadFrame):
             pass
         self.stop()
@@ -144,10 +160,9 @@ def _round(
     tensors: dict[str, Tensor],
     substitutes: dict[str, list[str]],
 ) -> dict[str, Verdict]:
-    frames, ending = sandbox.run(submission, checks, tensors)
+    answers, ending = sandbox.run(submission, checks, tensors, examiner.judge)
     verdicts: dict[str, Verdict] = {}
-    for frame in frames:
-        found = examiner.judge(frame)
+    for found in answers:
         if found is not None and found.exercise not in verdicts:  # the first answer counts
             others = tuple(substitutes.get(found.exercise, ()))
             verdicts[found.exercise] = replace(found, substitutes=others)

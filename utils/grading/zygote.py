@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,40 @@ def warm_up() -> None:
     secret = [name for name in sys.modules if name.startswith(SECRET)]
     if secret:
         raise RuntimeError(f"the zygote must hold no answers, and has imported {', '.join(secret)}")
-    # what every check does first: caches are filled before the fork
-    wire.unpack(wire.pack({}, {"x": torch.ones(1)}))
+    rehearse()
     isolation.readable_paths()
     with contextlib.suppress(OSError):
         kernel.seccomp_program()
     forking.prepare()
+
+
+def rehearse() -> None:
+    """Observes a function and a module once, gradients included, so that what is set up at first use is set up before the fork."""
+    import torch
+
+    from utils.checks import fixtures
+    from utils.checks.spec import Case, Exercise
+
+    some: dict[str, Any] = {"notebook": "", "points": 1, "stars": 1, "minutes": 1, "reference": ""}
+    function = Exercise(
+        name="add",
+        cases=lambda draw: [Case("two", args={"a": draw.normal(2, 3), "b": draw.normal(2, 3)})],
+        **some,
+    )
+    module = Exercise(
+        name="Linear",
+        kind="module",
+        cases=lambda draw: [
+            Case("one", init={"in_features": 3, "out_features": 2}, args={"input": draw.normal(2, 3)})
+        ],
+        **some,
+    )
+    for exercise, answer in ((function, lambda a, b: a + b), (module, torch.nn.Linear)):
+        fixture = fixtures.prepare(exercise, answer, 0)
+        tensors: dict[str, Tensor] = {}
+        cases = [fixtures.encode_case(case, str(i), tensors) for i, case in enumerate(fixture.cases)]
+        message, found = wire.unpack(wire.pack({"cases": cases}, tensors | fixture.expected[0]))
+        fixtures.decode_case(message["cases"][0], exercise, found)
 
 
 def _import_what_notebooks_import() -> None:
@@ -114,8 +143,9 @@ def serve(requests: int, answers: int, level: Level) -> None:
             limits = Limits(**request["limits"])
             if level.counted and limits != held:
                 group, held = cgroup.make(limits.memory, limits.processes + SPARE), limits
-            ending = run_one(request, tensors, level, group, requests, answers)
+            ending, bury = run_one(request, tensors, level, group, requests, answers)
             wire.write_frame(answers, wire.pack({"end": ending}, {}))
+            bury()  # the grader compares meanwhile; nothing else begins before the kernel has taken the sandbox down
     finally:
         if group is not None:
             group.remove()
@@ -128,11 +158,12 @@ def run_one(
     group: Group | None,
     requests: int,
     answers: int,
-) -> str:
+) -> tuple[str, Callable[[], None]]:
     """Runs one submission in a fresh sandbox and passes its frames on.
 
     Returns:
-        how it ended: "done", "no sandbox" (the host's fault), or in words why it was stopped.
+        how it ended: "done", "no sandbox" (the host's fault), or in words why it was stopped; and what waits until the sandbox, which
+        has been killed, is gone.
     """
     limits = Limits(**request["limits"])
     watch = Watch(limits, group)
@@ -151,10 +182,11 @@ def run_one(
     os.close(telling)
     watch.first, handle = first, _handle(first)
     try:
-        return _relay(reading, requests, answers, watch, request["checks"]) if begun else "no sandbox"
+        ending = _relay(reading, requests, answers, watch, request["checks"]) if begun else "no sandbox"
     finally:
         os.close(reading)
-        _end(first, handle, outer, level)
+        _kill(first, handle)
+    return ending, lambda: _bury(outer, level)
 
 
 def _outer(
@@ -305,12 +337,8 @@ def _below(root: int) -> set[int]:
     return found
 
 
-def _end(first: int, handle: int, outer: int, level: Level) -> None:
-    """Kills the sandbox's first process and waits until the kernel has ended every other one of its namespace.
-
-    The outer process reaps the first one, so its own end says that the namespace is empty. Without namespaces the zygote is
-    the parent of whatever lost its own, and kills until nothing is left.
-    """
+def _kill(first: int, handle: int) -> None:
+    """Kills the sandbox's first process; the kernel then ends every other one of its namespace."""
     with contextlib.suppress(OSError):
         if handle >= 0:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -318,6 +346,14 @@ def _end(first: int, handle: int, outer: int, level: Level) -> None:
             os.kill(first, signal.SIGKILL)
     if handle >= 0:
         os.close(handle)
+
+
+def _bury(outer: int, level: Level) -> None:
+    """Waits until a killed sandbox is gone.
+
+    The outer process reaps the first one, so its own end says that the namespace is empty. Without namespaces the zygote is
+    the parent of whatever lost its own, and kills until nothing is left.
+    """
     if level.number < 3:
         for _ in range(200):
             left = _below(os.getpid()) - {outer}

@@ -184,6 +184,17 @@ def test_learning_rates_come_from_the_tuning_cells(tmp_path):
     assert all("test_accuracy" not in row for row in load("toy", tmp_path, stage="tune"))
 
 
+def test_tuning_that_was_cut_short_is_no_failure(tmp_path):
+    tuning = [cell(0, stage="tune", lr=lr, seed=9) for lr in (0.1, 0.01, 0.001)]
+    what = experiment([cell(1, lr=None)], lambda preset: tuning)
+    outcome, _ = run(what, tmp_path, limit=2)
+    assert outcome.recorded == 2 and outcome.ok, outcome.failures
+    outcome, _ = run(what, tmp_path, minutes=0)
+    assert outcome.recorded == 0 and outcome.ok, outcome.failures
+    outcome, _ = run(what, tmp_path)
+    assert outcome.recorded == 2 and outcome.ok
+
+
 def test_failed_tuning_is_said(tmp_path):
     tuning = [cell(0, stage="tune", kind="memory")]
     outcome, _ = run(experiment([cell(1, lr=None)], lambda preset: tuning), tmp_path)

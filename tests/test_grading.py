@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import time
@@ -14,6 +15,7 @@ import torch
 from utils.authoring import build, stubs
 from utils.checks.registry import exercises_of
 from utils.grading import isolation, reports, run, submissions, wire
+from utils.grading.cells import bound
 from utils.grading.isolation import Limits
 from utils.grading.normalise import BadNotebook, defines, normalise
 from utils.grading.records import Records
@@ -238,3 +240,73 @@ def test_formulas_are_defused():
         "Kim",
         "'\t=1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("import torch\nfrom torch import nn as N\n", {"torch": " torch", "N": "0 torch nn"}),
+        ("'''text'''\nEPS = 1e-6\na = b = (1, -2)\n", {"EPS", "a", "b"}),
+        (
+            "def f(x, y=2):\n    return g(x)\nclass A(f):\n    'text'\n    def forward(self):\n        print(1)\n",
+            {"f", "A"},
+        ),
+        ("", {}),
+        ("f(1)\n", None),
+        ("EPS = f()\n", None),
+        ("x[0] = 1\n", None),
+        ("x.y = 1\n", None),
+        ("def f(x=g()):\n    pass\n", None),
+        ("@g\ndef f(x):\n    pass\n", None),
+        ("class A:\n    x = 1\n", None),
+        ("class A(metaclass=g):\n    pass\n", None),
+        ("for i in x:\n    pass\n", None),
+        ("del x\n", None),
+        ("import a\nimport a.b\nif a:\n    import c\n", None),
+    ],
+)
+def test_what_a_cell_binds_without_working(cell, names):
+    found = bound(ast.parse(cell))
+    assert found == names if names is None or isinstance(names, dict) else set(found) == names
+
+
+def test_two_definitions_never_count_as_one():
+    seen = [bound(ast.parse("def f():\n    pass\n"))["f"] for _ in range(50)]
+    assert len(set(seen)) == 50
+
+
+ANSWERS = {
+    "an answer that turns gradients off for good": "import torch\ndef split_heads(x, num_heads):\n    torch.set_grad_enabled(False)\n    b, n, d = x.shape\n    return x.reshape(b, n, num_heads, d // num_heads).transpose(1, 2)\n",
+    "an answer that breaks torch when it is called": "import torch\ndef split_heads(x, num_heads):\n    torch.Tensor.transpose = None\n    return x\n",
+    "an answer that ends its process": "import os\ndef split_heads(x, num_heads):\n    os._exit(3)\n",
+    "an answer that leaves a limit behind": "import resource\ndef split_heads(x, num_heads):\n    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n    return x\n",
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("code", ANSWERS.values(), ids=lambda code: "")
+def test_no_answer_suffers_from_what_another_does_when_it_is_called(code, box, examiner, tmp_path):
+    """Checks share a process where they can; what one of them does to it must not cost the others."""
+    hostile = solved(lambda name, text: code if name == "split_heads" else text)
+    found = verdicts(box, examiner, hostile, tmp_path)
+    failed = {name for name, verdict in found.items() if verdict.state != "passed"}
+    assert failed <= {"split_heads"}, found
+
+
+@needs_sandbox
+def test_a_later_cell_cannot_change_an_answer_that_waits_for_its_check(box, examiner, tmp_path):
+    """`merge_heads` is right when its check cell runs; the cell of `FeedForward` binds it, or breaks what it stands on."""
+    for later in (
+        "def merge_heads(x):\n    return None\n",
+        "torch.Tensor.transpose = torch.Tensor.flatten = torch.Tensor.reshape = None\n",
+        "import math as merge_heads\n",
+    ):
+        notebook = solved(
+            lambda name, text, later=later: text + "\n" + later if name == "FeedForward" else text
+        )
+        found = verdicts(box, examiner, notebook, tmp_path)
+        assert found["merge_heads"].state == "passed", later
+        assert (
+            "torch.Tensor" not in later
+            or found["causal_mask"].state == "passed" != found["DecoderLayer"].state
+        )

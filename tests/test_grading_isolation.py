@@ -94,7 +94,7 @@ def test_only_the_lowest_level_lets_a_submission_read_the_answers(box, examiner,
 @pytest.mark.parametrize("attack", ["forty children with setsid, forked twice", "ten processes left behind"])
 def test_no_level_leaves_processes_behind(attack, box, examiner, tmp_path):
     grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[attack]), [TARGET])
-    assert table.leftover_processes() == 0
+    assert table.left_behind() == 0
 
 
 @linux
@@ -103,7 +103,7 @@ def test_the_watchdog_sees_what_children_use_together(box, examiner, tmp_path):
     name = "children that together take 2 GiB, each within its limit"
     found = grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[name]), [TARGET])[TARGET]
     assert "it used more than 1024 MiB of memory" in found.sentence, found
-    assert table.leftover_processes() == 0
+    assert table.left_behind() == 0
 
 
 @linux
@@ -116,7 +116,7 @@ def test_the_watchdog_counts_processes(box, examiner, tmp_path):
     )[TARGET]
     limited_by_the_kernel = box.level.number == 3 and os.getuid() != 0
     assert limited_by_the_kernel or "it ran more than 48 processes" in found.sentence, found
-    assert table.leftover_processes() == 0
+    assert table.left_behind() == 0
 
 
 @full
@@ -140,7 +140,7 @@ def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
     until = time.monotonic() + 10
     while table.leftover_processes() and time.monotonic() < until:
         time.sleep(0.05)
-    assert table.leftover_processes() == 0
+    assert table.left_behind() == 0
 
 
 def test_a_host_that_cannot_isolate_gives_no_zeros(monkeypatch, examiner, tmp_path):

@@ -33,24 +33,6 @@ LEFT_OUT = shutil.ignore_patterns(
     "__pycache__", "*.pyc", ".ipynb_checkpoints", ".*_cache", ".cache", "*.resume"
 )
 
-MAKEFILE = """\
-# Needs python3 (3.11 to 3.13) and make; everything else goes into .venv.
-PYTHON ?= python3
-BIN := .venv/bin
-
-.PHONY: lab
-
-lab: .venv/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks/
-
-# torch first, and as pinned: nothing that follows may replace it.
-.venv/.installed: requirements.lock
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	touch $@
-"""
 SECTIONS = ("Instructors", "Self-learners", "Tests")  # of the README: not for students
 SHORTEST = 40  # characters of an answer that is searched for
 NOT_HERE = re.compile(r"solutions|CONTRIBUTING|tests/|make (?!lab)")
@@ -86,7 +68,9 @@ def release(out: Path) -> list[str]:
     for name in OURS:
         path = out / "utils" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    (out / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    (out / "Makefile").write_text(
+        students_makefile((ROOT / "Makefile").read_text(encoding="utf-8")), encoding="utf-8"
+    )
     (out / "README.md").write_text(
         students_page((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8"
     )
@@ -95,6 +79,17 @@ def release(out: Path) -> list[str]:
         shutil.rmtree(out)
         raise Leak("these files would show an answer:\n" + "\n".join(leaks[:20]))
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+def students_makefile(text: str) -> str:
+    """Of the Makefile: its variables, and the targets that open JupyterLab and install what that needs."""
+    blocks = re.split(r"\n{2,}", text.strip())
+    kept = [
+        block
+        for block in blocks
+        if re.search(r"^[A-Z_]+ [:?]?= |^(lab|\$\(VENV\)/\.installed):", block, re.M)
+    ]
+    return "\n\n".join([kept[0], ".PHONY: lab", *kept[1:]]) + "\n"
 
 
 def students_page(text: str) -> str:

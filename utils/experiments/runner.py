@@ -241,7 +241,7 @@ class Runner:
                 cells, waiting = with_rates(cells, found, owner.tuned_by)
                 cells = [c for c in cells if self._wanted(c)]
                 lost = [c for c in waiting if self._wanted(c)]
-                if lost and not self._out_of_time():
+                if lost and not self._cut_short():
                     names = sorted({str(c["model"]) for c in lost})
                     self.outcome.failures.append(
                         f"{len(lost)} cells of {', '.join(names)} wait for a learning rate: tuning failed"
@@ -260,8 +260,10 @@ class Runner:
     def _wanted(self, cell: Cell) -> bool:
         return all(str(cell.get(key)) in map(str, values) for key, values in self.only.items())
 
-    def _out_of_time(self) -> bool:
-        return self.deadline is not None and time.perf_counter() > self.deadline
+    def _cut_short(self) -> bool:
+        """Whether cells were left for a later run (or for another command), so that a missing one is no failure."""
+        out_of_time = self.deadline is not None and time.perf_counter() > self.deadline
+        return out_of_time or self.limit == 0 or self.outcome.postponed > 0 or self.outcome.elsewhere > 0
 
     def _part(self, cells: list[Cell], following: list[Cell] | None = None) -> None:
         ids = {cell_id(cell): cell for cell in cells}

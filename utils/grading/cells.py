@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ _CHEAP = {
     *("sum", "sorted", "zip", "enumerate", "slice", "partial", "namedtuple", "defaultdict", "Counter", "TypeVar", "property", "reuse"),
     *("math", "torch", "nn", "F", "np", "numpy", "re", "functools", "collections", "itertools", "operator", "string", "os"),
 }  # fmt: skip
+_number = itertools.count()
 _KINDS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
 
 
@@ -67,6 +69,52 @@ def definitions(source: str, *, constants: bool = True) -> str:
         return "\n".join(ast.unparse(node) for node in kept)
     except (RecursionError, ValueError):
         return ""
+
+
+def bound(tree: ast.Module) -> dict[str, str] | None:
+    """Name -> what a cell binds it to (for imports, in words that are equal if the import is), or None if the cell also does work.
+
+    Whatever could run code of the student's counts as work: a decorator, a default value with a call, statements in a class.
+    """
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            where = f"{node.level} {node.module}" if isinstance(node, ast.ImportFrom) else ""
+            for name in node.names:
+                found[name.asname or name.name.split(".")[0]] = f"{where} {name.name}"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if not _is_still(node):
+                return None
+            found[node.name] = f"definition {next(_number)}"
+        elif isinstance(node, ast.ClassDef):
+            outside = [*node.decorator_list, *node.keywords]
+            inside = [part for part in node.body if not _is_text(part) and not isinstance(part, ast.Pass)]
+            if outside or not all(isinstance(part, ast.FunctionDef) and _is_still(part) for part in inside):
+                return None
+            found[node.name] = f"definition {next(_number)}"
+        elif isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+            if list(_calls(node.value)):
+                return None
+            found.update(
+                {
+                    target.id: f"value {next(_number)}"
+                    for target in node.targets
+                    if isinstance(target, ast.Name)
+                }
+            )
+        elif not _is_text(node):
+            return None
+    return found
+
+
+def _is_still(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether defining this function runs nothing."""
+    values = [*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)]
+    return not node.decorator_list and not any(list(_calls(value)) for value in values)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _is_definition(node: ast.stmt) -> bool:

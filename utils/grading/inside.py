@@ -1,10 +1,11 @@
-"""Runs in the sandbox: a student's cells, each answer followed by its check in a forked process. Sends values home, no verdicts.
+"""Runs in the sandbox: a student's cells, and the checks of the answers in forked processes. Sends values home, no verdicts.
 
 Nothing in here is trusted by the grader: a student's code may change any of it in its own process.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import linecache
 import os
@@ -12,23 +13,29 @@ import select
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from utils.checks import fixtures
 from utils.checks.engine import stand_in, substituted
 from utils.checks.observe import Problem, observe
 from utils.checks.registry import find
-from utils.checks.spec import Exercise
+from utils.checks.spec import Exercise, Seen
 from utils.grading import wire
-from utils.grading.cells import parse
+from utils.grading.cells import bound, parse
 
+CALM = ("not started", "missing")  # problems that cannot come from what was asked before
 GRACE = 2.0  # seconds between a check's own time limit and its end by force
 
 
 def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
-    """Runs the request's parts in order. An answer's check follows it at once, as in the notebook, in a process of its own.
+    """Runs the request's parts in order, and asks each answer in a process forked from the state that its check finds in the notebook.
+
+    Forking and ending a process costs more than a check of a small answer. So an answer waits to be asked together with the next one
+    where that changes nothing: the cells in between only define names that were free.
 
     Args:
         request: `parts` (kind, name, source), `checks` (exercise, cases, stand_ins) and `limits`.
@@ -36,60 +43,138 @@ def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
         out: where frames go.
     """
     space: dict[str, Any] = {"__name__": "__main__"}
-    waiting = {check["exercise"]: check for check in request["checks"]}
+    checks = {check["exercise"]: check for check in request["checks"]}
     limits = request["limits"]
+    taken: dict[str, str] = {}
+    waiting: list[Asked] = []
     for part in request["parts"]:
-        error = define(part["name"], part["source"], space, limits["cell"])
-        if part["kind"] == "answer" and part["name"] in waiting:
-            examine(waiting.pop(part["name"]), tensors, space, error, limits["check"], out)
-    for check in waiting.values():  # no cell answers these
-        examine(check, tensors, {}, "", limits["check"], out)
+        tree = parse(part["source"])
+        names = None if tree is None else bound(tree)
+        if names is None or any(taken.get(name, what) != what for name, what in names.items()):
+            ask(waiting, tensors, space, limits["check"], out)
+        error = define(part["name"], part["source"], space, limits["cell"], tree)
+        taken.update(dict.fromkeys(space, "something") if names is None else names)
+        if part["kind"] == "answer" and part["name"] in checks:
+            waiting.append(Asked(checks.pop(part["name"]), error))
+    ask(waiting, tensors, space, limits["check"], out)
+    # no cell answers these
+    ask([Asked(check, "") for check in checks.values()], tensors, {}, limits["check"], out)
 
 
-def examine(
-    check: dict[str, Any],
+@dataclass
+class Asked:
+    """A check that is to be answered, and the first error of the cell that it is about ("": none)."""
+
+    check: dict[str, Any]
+    error: str
+
+
+def ask(
+    waiting: list[Asked], tensors: dict[str, Tensor], space: dict[str, Any], limit: float, out: int
+) -> None:
+    """Has checks answered in forked processes, and empties the list.
+
+    One process answers as many as it can. An error, or its death, is sent only if nothing was asked of that process before; else
+    the same check is asked again, first, of a new one. So no answer suffers from what another one did.
+    """
+    while waiting:
+        seconds = [min(find(one.check["exercise"]).seconds, limit) for one in waiting]
+        reading, writing = os.pipe()
+        try:
+            child = os.fork()
+        except OSError as refused:
+            os.close(reading)
+            os.close(writing)
+            sentence = f"no process could be started for it ({refused.strerror})"
+            send(waiting.pop(0).check, [Problem("died", sentence)], {}, out)
+            continue
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                os.close(reading)
+                _answer_all(waiting, tensors, space, seconds, out, writing)
+                os._exit(0)
+            os._exit(1)
+        os.close(writing)
+        done, over, status = _follow(child, reading, seconds)
+        os.close(reading)
+        del waiting[:done]
+        if over:
+            sentence = f"Your code was still running after {seconds[done]:.0f} s and was stopped. Is there a loop that never ends?"
+            send(waiting.pop(0).check, [Problem("time", sentence)], {}, out)
+        elif waiting and done == 0:
+            ended = waiting.pop(0)
+            if status != 0:
+                send(ended.check, [Problem("died", f"its process ended with status {status}")], {}, out)
+
+
+def _answer_all(
+    waiting: list[Asked],
     tensors: dict[str, Tensor],
     space: dict[str, Any],
-    error: str,
-    limit: float,
+    seconds: list[float],
     out: int,
+    told: int,
 ) -> None:
-    """Answers one check in a forked process, or says in its place why there is no answer."""
-    seconds = min(find(check["exercise"]).seconds, limit)
-    try:
-        child = os.fork()
-    except OSError as refused:
-        return send(
-            check, [Problem("died", f"no process could be started for it ({refused.strerror})")], {}, out
-        )
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            answer(check, tensors, space, error, seconds, out)
-            os._exit(0)
-        os._exit(1)
-    status = wait(child, seconds + GRACE)
-    if status is None:
-        sentence = f"Your code was still running after {seconds:.0f} s and was stopped. Is there a loop that never ends?"
-        send(check, [Problem("time", sentence)], {}, out)
-    elif status != 0:
-        send(check, [Problem("died", f"its process ended with status {status}")], {}, out)
-    return None
+    """In the forked process: answers one check after the other, and tells of each; stops where something goes wrong."""
+    for index, (one, limit) in enumerate(zip(waiting, seconds, strict=True)):
+        torch.set_grad_enabled(True)  # an answer may have left them as it liked
+        torch.set_default_dtype(torch.float32)
+        outcomes = answer(one.check, tensors, space, one.error, limit)
+        kinds = {found.kind for found in outcomes if isinstance(found, Problem)} - set(CALM)
+        if kinds - {"time"} and index:
+            return
+        send(one.check, outcomes, _tensors(outcomes), out)
+        os.write(told, b".")
+        if kinds:
+            return
 
 
-def define(name: str, source: str, space: dict[str, Any], seconds: float) -> str:
+def _follow(child: int, reading: int, seconds: list[float]) -> tuple[int, bool, int]:
+    """Waits for a forked process; each check has its own time.
+
+    Returns:
+        how many checks were answered, whether the time of the next was over, and the exit status (negative: the signal that ended it).
+    """
+    done, over = 0, False
+    watched = [reading]
+    if hasattr(os, "pidfd_open"):  # a process that the answer left behind may hold the pipe open
+        with contextlib.suppress(OSError):
+            watched.append(os.pidfd_open(child))
+    while done < len(seconds):
+        ready = select.select(watched, [], [], seconds[done] + GRACE)[0]
+        over = not ready
+        if over or reading not in ready:
+            break
+        if not (told := os.read(reading, len(seconds) - done)):
+            break
+        done += len(told)
+    if over:
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGKILL)
+    for descriptor in watched[1:]:
+        os.close(descriptor)
+    status = wait(child, GRACE)
+    return done, over, -signal.SIGKILL if status is None else status
+
+
+def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: ast.Module | None) -> str:
     """Runs a cell statement by statement, so that an error behind a definition does not undo it.
+
+    Args:
+        name: of the cell, for tracebacks.
+        source: its text.
+        space: the names of the notebook.
+        seconds: limit.
+        tree: the text, parsed; None if it is no Python.
 
     Returns:
         the first error in words, or "".
     """
-    import ast
-
     from utils.checks.limits import TimeLimitExceeded, time_limit
 
     filename = f"<{name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     first = ""
-    tree = parse(source)
     if tree is None:
         return "Your cell is not valid Python."
     with contextlib.suppress(TimeLimitExceeded), time_limit(seconds):
@@ -103,25 +188,22 @@ def define(name: str, source: str, space: dict[str, Any], seconds: float) -> str
 
 
 def answer(
-    check: dict[str, Any],
-    tensors: dict[str, Tensor],
-    space: dict[str, Any],
-    error: str,
-    seconds: float,
-    out: int,
-) -> None:
-    """Observes one exercise on its cases and sends what was seen."""
+    check: dict[str, Any], tensors: dict[str, Tensor], space: dict[str, Any], error: str, seconds: float
+) -> list[Seen | Problem]:
+    """Observes one exercise on its cases: what was seen, or why nothing was."""
     exercise = find(check["exercise"])
     attempt = space.get(exercise.name)
     if attempt is None:
-        outcomes: list[Any] = [Problem("missing", error or f"{exercise.name} is not defined.")]
-    else:
-        outcomes = _outcomes(exercise, attempt, check, tensors, seconds)
+        return [Problem("missing", error or f"{exercise.name} is not defined.")]
+    return _outcomes(exercise, attempt, check, tensors, seconds)
+
+
+def _tensors(outcomes: list[Seen | Problem]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, Problem):
             found.update({f"{index}/{key}": value for key, value in outcome.items()})
-    send(check, outcomes, found, out)
+    return found
 
 
 def send(check: dict[str, Any], outcomes: list[Any], tensors: dict[str, Tensor], out: int) -> None:

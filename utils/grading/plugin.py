@@ -15,11 +15,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# nbformat imports jsonschema, which would build 38 grammars for formats that no notebook's schema asks for: a second per run.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # how Python says "there is no such module"
 
 ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = "course_cell"  # under this name a cell's result travels with its report (also between processes of pytest-xdist)
@@ -86,6 +90,11 @@ def warm_up(config: pytest.Config) -> None:
         except OSError as error:
             raise pytest.UsageError(f"--warm: {error}") from error
         config.add_cleanup(server.stop)
+    import nbval.kernel
+
+    from utils.grading.warm.client import WarmManager
+
+    nbval.kernel.KernelManager = WarmManager
     os.environ.update(server.environment())
     config.option.nbval_kernel_name = warm.KERNEL
 

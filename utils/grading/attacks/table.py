@@ -90,7 +90,7 @@ def _graded(attack: Attack, room: Room) -> Outcome:
         complain("the gradebook holds something else than one more line for each")
     if _knocked(room):
         complain("it reached the network")
-    outcome.processes, outcome.files = leftover_processes(room.token), len(leaves(room))
+    outcome.processes, outcome.files = left_behind(room.token), len(leaves(room))
     if outcome.processes or outcome.files:
         complain(f"left behind: {outcome.processes} processes, {outcome.files} files")
     return outcome
@@ -142,6 +142,14 @@ def _knocked(room: Room) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def left_behind(token: str = "", seconds: float = 5.0) -> int:
+    """`leftover_processes`, once the kernel has taken down what was killed: at most so many seconds after the last verdict."""
+    until = time.monotonic() + seconds
+    while (count := leftover_processes(token)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return count
 
 
 def leftover_processes(token: str = "") -> int:
@@ -199,6 +207,10 @@ def main(names: list[str]) -> int:
         for attack in ALL
         if not names or any(name in f"{attack.group}: {attack.name}" for name in names)
     ]
+    if not chosen:
+        groups = ", ".join(dict.fromkeys(attack.group for attack in ALL))
+        print(f"No attack's group or name contains {' or '.join(map(repr, names))}. Groups: {groups}.")
+        return 2
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
         base = Path(folder)
         outcomes = []

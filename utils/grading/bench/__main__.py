@@ -74,8 +74,10 @@ def one_round(folder: Path, submissions: int, notebooks: int) -> dict[str, Taken
     paths = sorted(str(path) for path in every.rglob("*.ipynb"))
     taken = {}
     for name, command in (("nbval", NBVAL), ("warm kernel", WARM)):
-        few = measure.run([*command, *paths[:FEW]], folder, env, FAILED_CELLS)
-        more = measure.run([*command, *paths[:notebooks]], folder, env, FAILED_CELLS)
+        few, more = (
+            measure.run([*command, *paths[:n]], folder, env, FAILED_CELLS, rf"\b{course.wrong(n)} failed")
+            for n in (FEW, notebooks)
+        )
         taken[name] = Taken(
             *(
                 line(FEW, getattr(few, part), notebooks, getattr(more, part), submissions)
@@ -94,9 +96,13 @@ def one_round(folder: Path, submissions: int, notebooks: int) -> dict[str, Taken
         command = ["-m", "utils.grading", "grade", str(every), str(out), "--workers", str(workers)]
         plural = "" if workers == 1 else "s"
         taken[f"trusted, {workers} worker{plural}"] = measure.run(command, folder, env)
-        graded = (out / "records.jsonl").read_bytes().count(b"\n")
-        if graded != submissions:
-            raise RuntimeError(f"{graded} of {submissions} submissions were graded")
+        graded = [json.loads(line) for line in (out / "records.jsonl").read_text("utf-8").splitlines()]
+        passed = {
+            one["student"]: {v["exercise"]: v["state"] == "passed" for v in one["verdicts"]} for one in graded
+        }
+        wanted = {f"student-{n + 1:04d}": course.expected_points(n) for n in range(submissions)}
+        if passed != wanted:
+            raise RuntimeError(f"the grades of {submissions} submissions are not what they must be")
     return taken
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,11 +22,20 @@ class Taken:
     cpu: float
 
 
-def run(command: list[str], folder: Path, env: dict[str, str], status: tuple[int, ...] = (0,)) -> Taken:
+def run(
+    command: list[str], folder: Path, env: dict[str, str], status: tuple[int, ...] = (0,), says: str = ""
+) -> Taken:
     """Runs `python ...` to its end.
 
+    Args:
+        command: its arguments.
+        folder: where.
+        env: its environment.
+        status: exit statuses that are well.
+        says: a regular expression that must be found in what it prints, so that what was timed is the work that was meant.
+
     Raises:
-        RuntimeError: it ended with another exit status than those given.
+        RuntimeError: it ended with another exit status than those given, or does not say what it should.
     """
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -36,7 +46,7 @@ def run(command: list[str], folder: Path, env: dict[str, str], status: tuple[int
     process.stdout.close()
     _, ended, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(ended)
-    if process.returncode not in status:
+    if process.returncode not in status or not re.search(says, said.decode()):
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode()[-2000:]}")
     return Taken(time.perf_counter() - began, usage.ru_utime + usage.ru_stime)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import random
 import signal
@@ -15,12 +16,26 @@ from typing import Any
 from utils.grading import kernel
 from utils.grading.warm import ROOT
 
+# what a kernel imports while it starts: a tenth of a second in each, if it is not here
+LATE = (
+    "ipykernel.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "psutil",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+)
 INLINE = "module://matplotlib_inline.backend_inline"
 
 
 def import_what_notebooks_import() -> None:
     """Imports the kernel itself and what the course's notebooks import. Nothing is computed, and no socket or loop is made."""
     os.environ.setdefault("MPLBACKEND", INLINE)  # read when matplotlib is imported; a kernel would set it too
+    for name in LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     import einops  # noqa: F401
     import ipykernel.ipkernel  # noqa: F401
     import ipykernel.kernelapp  # noqa: F401

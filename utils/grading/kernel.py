@@ -126,10 +126,10 @@ _OTHERS = {
     "clone3": (435, 435),
     "prctl": (157, 167),
 }
-SYSCALLS = {
-    name: pair[_MACHINE]
+SYSCALLS: dict[str, int] = {
+    name: number
     for name, pair in (_NUMBERS | _OTHERS).items()
-    if _MACHINE is not None and pair[_MACHINE] is not None
+    if _MACHINE is not None and (number := pair[_MACHINE]) is not None
 }
 _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 FORBIDDEN = tuple(name for name in SYSCALLS if name in _NUMBERS)

@@ -63,7 +63,7 @@ def run_inside_the_course() -> None:
     """
     import nbval.plugin
 
-    kernel = nbval.plugin.RunningKernel
+    kernel: Any = nbval.plugin.RunningKernel
     if kernel.__module__ == __name__:
         return
 
@@ -130,7 +130,7 @@ class Gradebook:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
             if name == PROPERTY:
-                found = json.loads(value)
+                found = json.loads(str(value))
                 self.cells.setdefault(found["path"], []).append(found)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

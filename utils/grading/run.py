@@ -18,6 +18,7 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
     Executor,
+    Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
@@ -219,11 +220,12 @@ def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noq
             waiting.append(index)
     task = partial(_submit, handed, seed, limits, allow_weak, bool(scheduler))
     for attempt in range(3):
-        again = []
+        again: list[int] = []
         groups = [waiting] if attempt < 2 else [[index] for index in waiting]
         for group in groups:
             with _executor(workers, scheduler) as pool:
-                left, futures = deque(group), {}
+                left = deque(group)
+                futures: dict[Future[dict[str, Any]], int] = {}
                 while left or futures:
                     try:
                         while left and len(futures) < IN_HAND:
@@ -274,13 +276,14 @@ def _executor(workers: int, scheduler: str) -> Executor:
 def _end_with_parent() -> None:
     """Ends this worker when the grader is killed; the pool itself would leave it waiting for ever."""
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
-    def watch() -> None:
-        connection.wait([parent.sentinel])
+    def watch(sentinel: int) -> None:
+        connection.wait([sentinel])
         os._exit(1)
 
-    if parent is not None:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
 def _seed(out: Path, seed: int | None) -> int:

@@ -14,7 +14,7 @@ from utils.grading.attacks.room import FULL, NOTEBOOK, Attack, Room, solved
 GROUP = "names"
 
 
-def _called(name: str | bytes) -> Callable[[Room], None]:
+def _called(name: str | bytes) -> Callable[[Room], object]:
     def make(room: Room) -> None:
         room.who = os.fsdecode(name) if isinstance(name, bytes) else name
         room.write(solved())
@@ -22,7 +22,7 @@ def _called(name: str | bytes) -> Callable[[Room], None]:
     return make
 
 
-def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Room], None]:
+def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Room], object]:
     def make(room: Room) -> None:
         path = room.student / archive if archive == "work.zip" else room.folder / archive
         with zipfile.ZipFile(path, "w") as zipped:
@@ -33,8 +33,8 @@ def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Room], None]:
     return make
 
 
-def _in_place(file: str) -> Callable[[Room], None]:
-    return lambda room: room.write(solved(), file) and None
+def _in_place(file: str) -> Callable[[Room], object]:
+    return lambda room: room.write(solved(), file)
 
 
 FOLDERS: dict[str, str | bytes] = {

@@ -23,7 +23,7 @@ GROUP = "odd but honest"
 Notebook = dict[str, Any]
 
 
-def _edited(change: Callable[[Notebook], Notebook | None]) -> Callable[[Room], None]:
+def _edited(change: Callable[[Notebook], Notebook | None]) -> Callable[[Room], object]:
     def make(room: Room) -> None:
         notebook = solved()
         room.write(change(notebook) or notebook)
@@ -180,7 +180,7 @@ def _modulo(notebook: Notebook) -> None:
     cell_of(notebook, TARGET)["source"] += "\nrest = (7\n    % 3)\n"
 
 
-def _bytes(encode: Callable[[str], bytes]) -> Callable[[Room], None]:
+def _bytes(encode: Callable[[str], bytes]) -> Callable[[Room], object]:
     return lambda room: room.write(encode(json.dumps(solved(), ensure_ascii=False)))
 
 
@@ -224,7 +224,5 @@ ATTACKS = (
     *(Attack(name, GROUP, FULL, _edited(change)) for name, change in ODD.items()),
     Attack("UTF-8 with a byte order mark", GROUP, FULL, _bytes(lambda text: text.encode("utf-8-sig"))),
     Attack("UTF-16", GROUP, FULL, _bytes(lambda text: text.encode("utf-16"))),
-    Attack(
-        "a copy's file name", GROUP, FULL, lambda room: room.write(solved(), f"{NOTEBOOK} (1).ipynb") and None
-    ),
+    Attack("a copy's file name", GROUP, FULL, lambda room: room.write(solved(), f"{NOTEBOOK} (1).ipynb")),
 )

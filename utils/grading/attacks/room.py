@@ -41,7 +41,7 @@ class Attack:
     name: str
     group: str
     expect: str
-    make: Callable[[Room], None]
+    make: Callable[[Room], object]
 
 
 @dataclass
@@ -139,7 +139,7 @@ def code_cell(source: str, identity: str = "own") -> dict[str, Any]:
     }
 
 
-def beside_a_wrong_answer(code: str, *, before: bool = True) -> Callable[[Room], None]:
+def beside_a_wrong_answer(code: str, *, before: bool = True) -> Callable[[Room], object]:
     """A submission whose `TARGET` is wrong, with `code` in the same cell. `$NAME` in the code stands for a place in the room."""
 
     def make(room: Room) -> None:
@@ -152,7 +152,7 @@ def beside_a_wrong_answer(code: str, *, before: bool = True) -> Callable[[Room],
     return make
 
 
-def instead_of_an_answer(code: str) -> Callable[[Room], None]:
+def instead_of_an_answer(code: str) -> Callable[[Room], object]:
     """A submission whose `TARGET` is this code."""
 
     def make(room: Room) -> None:

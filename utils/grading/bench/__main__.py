@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from utils.budget import describe_machine
 from utils.grading.bench import course, measure
@@ -111,9 +112,9 @@ def line(few: int, seconds_few: float, more: int, seconds_more: float, wanted: i
     return seconds_few + (wanted - few) * (seconds_more - seconds_few) / (more - few)
 
 
-def summarise(rounds: list[dict[str, Taken]], submissions: int) -> list[dict[str, object]]:
+def summarise(rounds: list[dict[str, Taken]], submissions: int) -> list[dict[str, Any]]:
     """A row per way: medians, and the ratio nbval / way as the median of the rounds' own ratios."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for name in rounds[0]:
         if name.endswith("notebooks"):
             continue
@@ -153,7 +154,7 @@ def summarise(rounds: list[dict[str, Taken]], submissions: int) -> list[dict[str
     return rows
 
 
-def table(rows: list[dict[str, object]], options: argparse.Namespace) -> str:
+def table(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
     """The rows as text."""
     said = [
         f"{options.submissions} submissions of one notebook with three trivial exercises; seconds for all, start-up included.",
@@ -162,7 +163,7 @@ def table(rows: list[dict[str, object]], options: argparse.Namespace) -> str:
         f"{'':34s}{'s':>8s}{'CPU s':>8s}{'faster':>9s}{'(range)':>16s}{'less CPU':>10s}  target",
     ]
     for row in rows:
-        low, high = row["range"]  # type: ignore[misc]
+        low, high = row["range"]
         target = row["target"]
         verdict = "" if target is None else f"{target:g}x " + ("met" if float(str(row["times_faster"])) >= float(str(target)) else "missed")  # fmt: skip
         said.append(
@@ -172,7 +173,7 @@ def table(rows: list[dict[str, object]], options: argparse.Namespace) -> str:
     return "\n".join(said)
 
 
-def large(folder: Path, count: int) -> dict[str, object]:
+def large(folder: Path, count: int) -> dict[str, Any]:
     """Grades a large class once, and says whether the last submissions cost what the first did."""
     every = course.hand_in(folder, count, where="large")
     out = folder / "out-large"
@@ -180,7 +181,7 @@ def large(folder: Path, count: int) -> dict[str, object]:
     looks = measure.watch(command, folder, course.environment(folder), out / "records.jsonl")
     tenth = max(count // 10, 1)
     begin, end = measure.slope(looks, 100, 100 + tenth), measure.slope(looks, count - tenth, count)
-    memory = [min(looks, key=lambda look, at=at: abs(look.done - at)).memory for at in (100, count)]
+    memory = [measure.nearest(looks, at).memory for at in (100, count)]
     return {
         "submissions": count,
         "seconds": round(looks[-1].wall, 1),
@@ -191,11 +192,11 @@ def large(folder: Path, count: int) -> dict[str, object]:
     }
 
 
-def said_of(flat: dict[str, object]) -> str:
+def said_of(flat: dict[str, Any]) -> str:
     """The large class in words."""
-    (a, b), (c, d) = flat["milliseconds_each"], flat["cpu_milliseconds_each"]  # type: ignore[misc]
-    (i, j), (k, m) = flat["between"]  # type: ignore[misc]
-    x, y = flat["grader_memory_mib"]  # type: ignore[misc]
+    (a, b), (c, d) = flat["milliseconds_each"], flat["cpu_milliseconds_each"]
+    (i, j), (k, m) = flat["between"]
+    x, y = flat["grader_memory_mib"]
     return (
         f"{flat['submissions']} submissions, 1 worker, {flat['seconds']} s. Per submission, {i} to {j} against {k} to {m}: "
         f"{a:.0f} and {b:.0f} ms, {c:.0f} and {d:.0f} ms of processor time. Memory of the grader: {x} and {y} MiB."

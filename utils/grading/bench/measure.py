@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -87,25 +88,27 @@ def watch(
 
 
 def _family(pid: int) -> tuple[float, float]:
-    """Processor seconds of a process, its children and those they waited for; the process's own memory (MiB)."""
-    try:
-        memory = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 2**20
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            if thread.name != str(pid):
-                children += (thread / "children").read_text().split()
-        ticks = 0
-        for member in [str(pid), *children]:
+    """Processor seconds of a process, all below it and those they waited for; the process's own memory (MiB)."""
+    memory, ticks, todo = 0.0, 0, [pid]
+    while todo:
+        member = todo.pop()
+        with contextlib.suppress(OSError, IndexError, ValueError):  # sandboxes come and go while we look
             fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
             ticks += sum(int(field) for field in fields[11:15])
-    except (OSError, IndexError, ValueError):
-        return 0.0, 0.0
-    return ticks / TICK, memory
+            for thread in Path(f"/proc/{member}/task").iterdir():
+                todo += map(int, (thread / "children").read_text().split())
+            if member == pid:
+                memory = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 2**20
+    return (ticks / TICK, memory) if memory else (0.0, 0.0)
+
+
+def nearest(looks: list[Look], done: int) -> Look:
+    """The look at which the number of graded submissions was nearest to `done`."""
+    return min(looks, key=lambda look: abs(look.done - done))
 
 
 def slope(looks: list[Look], first: int, last: int) -> tuple[float, float]:
     """Wall and processor seconds per submission between the looks nearest to two numbers of submissions."""
-    a = min(looks, key=lambda look: abs(look.done - first))
-    b = min(looks, key=lambda look: abs(look.done - last))
+    a, b = nearest(looks, first), nearest(looks, last)
     count = max(b.done - a.done, 1)
     return (b.wall - a.wall) / count, (b.cpu - a.cpu) / count

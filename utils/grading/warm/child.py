@@ -65,8 +65,8 @@ def become_kernel(request: dict[str, Any], streams: list[int], server: int) -> N
     _die_with(server)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    for number, stream in enumerate(streams[:3]):
-        os.dup2(stream, number)
+    for target, stream in enumerate(streams[:3]):
+        os.dup2(stream, target)
         os.close(stream)
     os.chdir(request["folder"])
     _take_environment(request["environment"])

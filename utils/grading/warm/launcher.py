@@ -37,8 +37,9 @@ def main() -> int:
     server.sendall(payload)
     for stream in (0, 1, 2):  # the kernel has them now; whoever reads them must see the end when it ends
         os.close(stream)
+    watched: list[socket.socket | int] = [server, told]
     while True:
-        ready, _, _ = select.select([server, told], [], [], LOOK)
+        ready, _, _ = select.select(watched, [], [], LOOK)
         if server in ready:
             try:
                 status = server.recv(1)
@@ -46,10 +47,10 @@ def main() -> int:
                 status = b""
             return status[0] if status else 1
         if told in ready:
-            number = os.read(told, 1)[0]
-            if number == signal.SIGTERM:
+            asked = os.read(told, 1)[0]
+            if asked == signal.SIGTERM:
                 return 0
-            server.sendall(bytes([number]))
+            server.sendall(bytes([asked]))
         if os.getppid() != parent:
             return 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -37,6 +38,16 @@ def base(tmp_path_factory):
 
 def test_there_are_at_least_forty_and_each_has_a_name_of_its_own():
     assert len(ALL) >= 40 and len({attack.name for attack in ALL}) == len(ALL)
+
+
+def test_the_written_table_has_all_of_them_and_each_stands():
+    page = (isolation.ROOT / "utils" / "grading" / "ATTACKS.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.count(" | ") == 2]
+    listed = {html.unescape(line.split(" | ")[0].removeprefix("| ").replace("\\|", "|")) for line in rows}
+    assert {attack.name.replace("\n", " ") for attack in ALL} <= listed, (
+        "write it again: utils/grading/README.md says how"
+    )
+    assert f"| all | {len(ALL)} | {len(ALL)} |" in page and "not as it must be" not in page
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,15 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "tests/test_grading_attacks.py::test_attack",
         "python -m utils.grading attacks pickle",
     ),
+    r"python -m utils\.grading attacks --page \S+": Slow(
+        "grades every hostile submission",
+        "tests/test_grading_attacks.py::test_the_written_table_has_all_of_them_and_each_stands",
+        "python -m utils.grading attacks --page {desk}/attacks.md",
+    ),
+    r"make bench-grading|python -m utils\.grading\.bench": Slow(
+        "minutes, and it needs a quiet machine",
+        "tests/test_grading_scale.py::test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left",
+    ),
     r"python -m utils\.grading agreement": Slow(
         "grades every answer of the banks twice",
         "tests/test_grading_agreement.py::test_every_nth_honest_answer",

@@ -210,6 +210,16 @@ def _pretraining_helps(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     return [*gains, Claim("ViT's gain minus CNN's", over_seeds(lambda v, c: v - c, vit, cnn), above=0)]
 
 
+def _longer_pretraining(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
+    small = _ends(rows)[0]
+    cnn, vit = (_gain(rows, model, small) for model in ("CNN", "ViT"))
+    gains = [
+        Claim(f"{m}, gain at {small:,}", mean_interval(g.values()), above=0.03)
+        for m, g in (("CNN", cnn), ("ViT", vit))
+    ]
+    return [*gains, Claim("ViT's gain minus CNN's", over_seeds(lambda v, c: v - c, vit, cnn), below=0)]
+
+
 def _gain_shrinks(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     small, large = _ends(rows)
     change = over_seeds(lambda s, b: b - s, _gain(rows, "CNN", small), _gain(rows, "CNN", large))
@@ -337,7 +347,8 @@ def _lstm_ahead(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
 
 
 def _close_on_everything(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
-    rows = select(rows, preset="gpu", arm="epochs", size=0)
+    rows = select(rows, preset="gpu", arm="epochs")
+    rows = select(rows, size=_ends(rows)[1])
     d = paired_difference(rows, "LSTM", "Transformer")
     return [Claim("LSTM from Transformer, either way", Interval(abs(d.mean), d.half, d.n), below=0.015)]
 
@@ -398,7 +409,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         _no_crossing,
         _rolled_at_chance,
     ),
-    "transfer": (_pretraining_helps, _gain_shrinks, _cnn_still_ahead),
+    "transfer": (_pretraining_helps, _gain_shrinks, _cnn_still_ahead, _longer_pretraining),
     "symmetry": (_patches_permuted, _pixels_permuted, _shifts, _shuffled),
     "distance": (_uniform_before, _near_after, _few_stay_uniform),
     "text": (_lstm_ahead, _close_on_everything),

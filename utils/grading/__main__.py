@@ -41,6 +41,7 @@ def main() -> int:
         "attacks", help="table of hostile and broken submissions: expected, got (for authors)"
     )
     attacks.add_argument("names", nargs="*", help="only these")
+    attacks.add_argument("--page", default="", help="write the table to this Markdown file, too")
     agreement = commands.add_parser(
         "agreement", help="do both paths agree on every honest answer? (for authors)"
     )
@@ -107,7 +108,7 @@ def _marks(options: argparse.Namespace) -> int:
 def _attacks(options: argparse.Namespace) -> int:
     from utils.grading.attacks import table
 
-    return table.main(options.names)
+    return table.main(options.names, options.page)
 
 
 def _agreement(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 import tempfile
@@ -20,6 +21,7 @@ from utils.grading.attacks.names import leaves
 from utils.grading.attacks.room import FULL, NOTEBOOK, ONE_LOST, TARGET, ZERO, Attack, Room, solved
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import ROOT
+from utils.grading.records import write_safely
 
 LIMITS = Limits(memory=1024 * 2**20, seconds=8.0, check=3.0, cell=3.0)
 SEED = 20250101
@@ -197,8 +199,44 @@ def text(outcomes: list[Outcome]) -> str:
     return "\n".join([head, *rows])
 
 
-def main(names: list[str]) -> int:
-    """Runs all attacks, or those whose group or name contains one of `names`; prints the table."""
+def markdown(outcomes: list[Outcome], command: str) -> str:
+    """The same as a page: a summary by group, then every attack.
+
+    Args:
+        outcomes: of all attacks.
+        command: how they were run.
+    """
+    from utils.budget import describe_machine
+
+    def cell(value: object) -> str:
+        return html.escape(str(value), quote=False).replace("|", "\\|").replace("\n", " ")
+
+    groups = list(dict.fromkeys(one.attack.group for one in outcomes))
+    stood = {g: [not one.complaints for one in outcomes if one.attack.group == g] for g in groups}
+    left = (sum(one.processes for one in outcomes), sum(one.files for one in outcomes))
+    rows = [
+        "# Attacks: what each must score, and what it got",
+        "",
+        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded beside an honest neighbour; afterwards "
+        f"neighbour, answers and gradebook were as before. Left behind: {left[0]} processes, {left[1]} files.",
+        "",
+        "| group | attacks | as they must be |",
+        "| --- | --- | --- |",
+        *(f"| {g} | {len(found)} | {sum(found)} |" for g, found in stood.items()),
+        f"| all | {len(outcomes)} | {sum(map(sum, stood.values()))} |",
+    ]
+    for g in groups:
+        rows += ["", f"## {g[0].upper()}{g[1:]}", "", "| attack | must score | got |", "| --- | --- | --- |"]
+        rows += [
+            f"| {cell(one.attack.name)} | {cell(one.attack.expect)} | {cell(one.got[:90])}{' (**not as it must be**)' * bool(one.complaints)} |"
+            for one in outcomes
+            if one.attack.group == g
+        ]
+    return "\n".join(rows) + "\n"
+
+
+def main(names: list[str], page: str = "") -> int:
+    """Runs all attacks, or those whose group or name contains one of `names`; prints the table, and writes it as a page."""
     if not probe().safe:
         print(f"{probe().sentence()} The attacks are not run without full isolation.")
         return 2
@@ -219,4 +257,6 @@ def main(names: list[str]) -> int:
             for complaint in outcomes[-1].complaints:
                 tqdm.write(f"{attack.name}: {complaint}")
     print(text(outcomes))
+    if page:
+        write_safely(Path(page), markdown(outcomes, f"python -m utils.grading attacks --page {page}"))
     return 0 if not any(one.complaints for one in outcomes) else 1

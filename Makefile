@@ -25,7 +25,7 @@ report: $(VENV)/.test-installed  ## how good the checks are
 	$(RUN) -m utils.checks report
 
 bench: $(VENV)/.test-installed  ## reference models against their peers
-	$(RUN) -m utils.bench
+	$(RUN) -m utils.bench $(ARGS)
 
 # make grade SUBMISSIONS=folder-or-archive OUT=folder [WORKERS=2]
 grade: $(VENV)/.installed  ## grade a class in sandboxes; run it again to go on where it stopped

@@ -115,7 +115,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "opens a server that does not end",
         "tests/test_jupyterlab.py::test_a_student_fails_reads_solves_and_passes",
     ),
-    r"git clone": Left("the words name the program; the command itself stands above"),
+    r"git clone|pytest --nbval-lax": Left("the words name the program; the command itself stands elsewhere"),
     # instructors
     r"make release OUT=\S+": Run(r"searched for \d+ answers, found none", "make release OUT={desk}/class"),
     r"make grade SUBMISSIONS=\S+ OUT=\S+|make grade": Run(r"wrote \S+/grades\.csv", GRADE),

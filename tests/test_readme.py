@@ -98,6 +98,11 @@ class Left:
     test: str = ""
 
 
+OF_MAKE = (
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+)  # set where `make test` runs this: a make inside would then talk of folders
 TRAINS = "trains for minutes to hours, and appends to what is recorded"
 GRIDS = "tests/test_experiments_grids.py::test_every_experiment_runs_and_gives_figures"
 BUILT = "tests/test_notebooks.py::test_built_notebooks_are_up_to_date"
@@ -354,9 +359,7 @@ def execute(command: str, folder: Path) -> str:
     away = {"COURSE_BUDGET": "smoke", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     away |= {"PYTEST_ADDOPTS": "-p no:cacheprovider"}
     env = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("COURSE_DATA", "PYTHONPATH", "MAKEFLAGS")
+        key: value for key, value in os.environ.items() if key not in ("COURSE_DATA", "PYTHONPATH", *OF_MAKE)
     }
     said = ""
     for part in command.split(" && "):
@@ -414,7 +417,7 @@ def test_slow_commands_are_understood(pattern, monkeypatch):
 
 def dry_run(command: str) -> list[str]:
     """The commands that `make` would run for a target."""
-    env = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
+    env = {key: value for key, value in os.environ.items() if key not in OF_MAKE}
     done = subprocess.run(
         [*words(command), "--dry-run", "RUN=python"],
         cwd=ROOT,

@@ -98,11 +98,8 @@ class Left:
     test: str = ""
 
 
-OF_MAKE = (
-    "MAKEFLAGS",
-    "MAKELEVEL",
-    "MFLAGS",
-)  # set where `make test` runs this: a make inside would then talk of folders
+# `make test ARGS=...` sets these for what runs inside: a make in there would talk of folders, and hand ARGS on.
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS")
 TRAINS = "trains for minutes to hours, and appends to what is recorded"
 GRIDS = "tests/test_experiments_grids.py::test_every_experiment_runs_and_gives_figures"
 BUILT = "tests/test_notebooks.py::test_built_notebooks_are_up_to_date"

@@ -169,7 +169,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"make solve": Slow(
         "executes all notebooks", "tests/test_notebooks.py::test_solved_in_class_mode_passes_nbval"
     ),
-    r"make bench": Slow(
+    r"make bench( ARGS=.*)?": Slow(
         "minutes, and it needs a quiet machine",
         "tests/test_bench.py::test_vision_suites_build_and_every_way_runs",
     ),

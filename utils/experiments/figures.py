@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from utils.experiments import plots
+from utils.experiments.grids.label_rule import RULES, WITHOUT_EDGES
 from utils.experiments.results import load, select
 from utils.experiments.rules import CHANCE
 
@@ -48,9 +49,6 @@ def data_scaling(rows: list[dict[str, Any]]) -> Figures:
     return found
 
 
-RULES = ("local", "relational", "position")
-
-
 def label_rule(rows: list[dict[str, Any]]) -> Figures:
     """Accuracy against the number of fresh images, a panel per rule, and the paired differences; then the frame's edges."""
     pairs = [("CNN", "ViT")]
@@ -61,7 +59,7 @@ def label_rule(rows: list[dict[str, Any]]) -> Figures:
             found[f"difference-{rule}"] = plots.differences(
                 some, pairs, title=rule, xlabel="images seen, each once"
             )
-    if select(rows, rule="position, rolled"):
+    if select(rows, rule=WITHOUT_EDGES):
         found["edges"] = label_rule_edges(rows)
     return found
 
@@ -84,7 +82,7 @@ def label_rule_edges(rows: list[dict[str, Any]]) -> tuple[Any, str]:
     from utils import plotting
 
     size = max(row["size"] for row in rows)
-    images = {"position": "images as drawn", "position, rolled": "rolled over the edges"}
+    images = {"position": "images as drawn", WITHOUT_EDGES: "rolled over the edges"}
     padding = {"CNN": "zeros beyond the border", "CNN, circular": "circular padding"}
     fig, axes = plotting.figure(1, 2, width=8.6, height=1.9)
     said = []

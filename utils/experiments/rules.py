@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from utils.experiments.grids import label_rule
 from utils.experiments.results import select
 from utils.experiments.statistics import (
     Interval,
@@ -163,7 +164,7 @@ def _circular_at_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
 
 def _rolled_at_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     zeros, blind = (
-        mean_interval(by_seed(rows, rule="position, rolled", model=m).values())
+        mean_interval(by_seed(rows, rule=label_rule.WITHOUT_EDGES, model=m).values())
         for m in ("CNN", "CNN, circular")
     )
     return [
@@ -181,7 +182,7 @@ def _relational_near_chance(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
 
 def _no_crossing(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
     claims = []
-    for rule in ("local", "relational", "position"):
+    for rule in label_rule.RULES:
         found = paired_difference(select(rows, rule=rule), "CNN", "ViT", "size")
         seen = crossings(list(found), list(found.values()))
         claims.append(Claim(f"crossings, {rule}", Interval(len(seen), 0.0, 1), below=0.5, unit="seen"))
@@ -200,24 +201,24 @@ def _gain(rows: Rows, model: str, size: int) -> dict[Any, float]:
     return {seed: after[seed] - before[seed] for seed in set(before) & set(after)}
 
 
-def _pretraining_helps(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
+def _gains(rows: Rows, least: float) -> tuple[list[Claim], Interval]:
+    """Claims that both models gain more than `least` at the smallest size, and the ViT's gain minus the CNN's."""
     small = _ends(rows)[0]
-    cnn, vit = (_gain(rows, model, small) for model in ("CNN", "ViT"))
-    gains = [
-        Claim(f"{m}, gain at {small:,}", mean_interval(g.values()), above=0)
-        for m, g in (("CNN", cnn), ("ViT", vit))
+    found = {model: _gain(rows, model, small) for model in ("CNN", "ViT")}
+    claims = [
+        Claim(f"{m}, gain at {small:,}", mean_interval(g.values()), above=least) for m, g in found.items()
     ]
-    return [*gains, Claim("ViT's gain minus CNN's", over_seeds(lambda v, c: v - c, vit, cnn), above=0)]
+    return claims, over_seeds(lambda v, c: v - c, found["ViT"], found["CNN"])
+
+
+def _pretraining_helps(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
+    gains, more = _gains(rows, least=0)
+    return [*gains, Claim("ViT's gain minus CNN's", more, above=0)]
 
 
 def _longer_pretraining(rows: Rows, others: dict[str, Rows]) -> list[Claim]:
-    small = _ends(rows)[0]
-    cnn, vit = (_gain(rows, model, small) for model in ("CNN", "ViT"))
-    gains = [
-        Claim(f"{m}, gain at {small:,}", mean_interval(g.values()), above=0.03)
-        for m, g in (("CNN", cnn), ("ViT", vit))
-    ]
-    return [*gains, Claim("ViT's gain minus CNN's", over_seeds(lambda v, c: v - c, vit, cnn), below=0)]
+    gains, more = _gains(rows, least=0.03)
+    return [*gains, Claim("ViT's gain minus CNN's", more, below=0)]
 
 
 def _gain_shrinks(rows: Rows, others: dict[str, Rows]) -> list[Claim]:

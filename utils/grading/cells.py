@@ -74,7 +74,8 @@ def definitions(source: str, *, constants: bool = True) -> str:
 def bound(tree: ast.Module) -> dict[str, str] | None:
     """Name -> what a cell binds it to (for imports, in words that are equal if the import is), or None if the cell also does work.
 
-    Whatever could run code of the student's counts as work: a decorator, a default value with a call, statements in a class.
+    Whatever could run code of the student's counts as work: a decorator, a call in a default value, an annotation or a base class, statements
+    in a class.
     """
     found: dict[str, str] = {}
     for node in tree.body:
@@ -87,7 +88,11 @@ def bound(tree: ast.Module) -> dict[str, str] | None:
                 return None
             found[node.name] = f"definition {next(_number)}"
         elif isinstance(node, ast.ClassDef):
-            outside = [*node.decorator_list, *node.keywords]
+            outside = [
+                *node.decorator_list,
+                *node.keywords,
+                *(call for base in node.bases for call in _calls(base)),
+            ]
             inside = [part for part in node.body if not _is_text(part) and not isinstance(part, ast.Pass)]
             if outside or not all(isinstance(part, ast.FunctionDef) and _is_still(part) for part in inside):
                 return None
@@ -109,8 +114,10 @@ def bound(tree: ast.Module) -> dict[str, str] | None:
 
 def _is_still(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether defining this function runs nothing."""
-    values = [*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)]
-    return not node.decorator_list and not any(list(_calls(value)) for value in values)
+    # what of it is evaluated at once: defaults and annotations
+    return not node.decorator_list and not any(
+        list(_calls(part)) for part in (node.args, node.returns) if part is not None
+    )
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -116,9 +116,10 @@ def _answer_all(
     told: int,
 ) -> None:
     """In the forked process: answers one check after the other, and tells of each; stops where something goes wrong."""
+    gradients, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
     for index, (one, limit) in enumerate(zip(waiting, seconds, strict=True)):
-        torch.set_grad_enabled(True)  # an answer may have left them as it liked
-        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(gradients)  # as the cells left them, whatever the answer before has done
+        torch.set_default_dtype(dtype)
         outcomes = answer(one.check, tensors, space, one.error, limit)
         kinds = {found.kind for found in outcomes if isinstance(found, Problem)} - set(CALM)
         if kinds - {"time"} and index:

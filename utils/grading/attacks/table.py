@@ -187,16 +187,19 @@ def text(outcomes: list[Outcome]) -> str:
         )
         rows += [f"      {complaint}" for complaint in one.complaints]
     stood = sum(not one.complaints for one in outcomes)
-    left = (sum(one.processes for one in outcomes), sum(one.files for one in outcomes))
     rows += [
         "",
-        f"{stood} of {len(outcomes)} as they must be; left behind: {left[0]} processes, {left[1]} files; "
+        f"{stood} of {len(outcomes)} as they must be; left behind: {_left(outcomes)}; "
         f"{sum(one.seconds for one in outcomes):.0f} s with an honest neighbour each.",
         probe().sentence(),
         f"Machine: {describe_machine()}",
     ]
     head = f"    {'attack':<58} {'must score':<24} got"
     return "\n".join([head, *rows])
+
+
+def _left(outcomes: list[Outcome]) -> str:
+    return f"{sum(one.processes for one in outcomes)} processes, {sum(one.files for one in outcomes)} files"
 
 
 def markdown(outcomes: list[Outcome], command: str) -> str:
@@ -213,12 +216,11 @@ def markdown(outcomes: list[Outcome], command: str) -> str:
 
     groups = list(dict.fromkeys(one.attack.group for one in outcomes))
     stood = {g: [not one.complaints for one in outcomes if one.attack.group == g] for g in groups}
-    left = (sum(one.processes for one in outcomes), sum(one.files for one in outcomes))
     rows = [
         "# Attacks: what each must score, and what it got",
         "",
         f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded beside an honest neighbour; afterwards "
-        f"neighbour, answers and gradebook were as before. Left behind: {left[0]} processes, {left[1]} files.",
+        f"neighbour, answers and gradebook were as before. Left behind: {_left(outcomes)}.",
         "",
         "| group | attacks | as they must be |",
         "| --- | --- | --- |",

@@ -115,7 +115,7 @@ def make(folder: Path) -> Path:
     Returns:
         the folder.
     """
-    skip = shutil.ignore_patterns("__pycache__", "n[0-9][0-9]_*.py", "cases_*.py", "loops_*.py", "words_*.py")
+    skip = shutil.ignore_patterns("__pycache__", "n[0-9][0-9]_*.py", "*_[0-9][0-9].py")
     shutil.copytree(ROOT / "utils", folder / "utils", ignore=skip)
     shutil.copy(ROOT / "pyproject.toml", folder)
     texts = {

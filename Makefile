@@ -22,23 +22,23 @@ solve: $(VENV)/.test-installed  ## execute the solved notebooks and store their 
 	$(RUN) -m utils.authoring solve
 
 report: $(VENV)/.test-installed  ## how good the checks are
-	$(RUN) -m utils.checks report
+	$(RUN) -m utils.authoring report
 
 bench: $(VENV)/.test-installed  ## reference models against their peers
-	$(RUN) -m utils.bench $(ARGS)
+	$(RUN) -m utils.authoring.bench $(ARGS)
 
 # make grade SUBMISSIONS=folder-or-archive OUT=folder [WORKERS=2]
 grade: $(VENV)/.installed  ## grade a class in sandboxes; run it again to go on where it stopped
 	$(RUN) -m utils.grading grade "$(SUBMISSIONS)" "$(OUT)" --workers $(or $(WORKERS),1) $(ARGS)
 
 bench-grading: $(VENV)/.test-installed  ## the grader against pytest --nbval-lax
-	$(RUN) -m utils.grading.bench $(ARGS)
+	$(RUN) -m utils.authoring.bench_grading $(ARGS)
 
 release: $(VENV)/.test-installed  ## make release OUT=folder: the repository for a class, without answers
 	$(RUN) -m utils.authoring.release "$(OUT)"
 
 book: $(VENV)/.test-installed  ## the course as web pages, in build/site
-	$(RUN) -m utils.book $(ARGS)
+	$(RUN) -m utils.authoring.book $(ARGS)
 
 lint: $(VENV)/.test-installed  ## format and fix
 	$(RUN) -m ruff check --fix .

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the site. `python -m utils.book` copies this folder, puts the pages beside it, and builds.
+"""Sphinx's settings for the site. `python -m utils.authoring.book` copies this folder, puts the pages beside it, and builds.
 
 Nothing on the site comes from elsewhere: formulas are MathML, icons and fonts are the theme's own files.
 """
@@ -6,9 +6,9 @@ Nothing on the site comes from elsewhere: formulas are MathML, icons and fonts a
 import tomllib
 from pathlib import Path
 
-import utils.book
+import utils.authoring.book
 
-ROOT = Path(utils.book.__file__).resolve().parents[2]
+ROOT = Path(utils.authoring.book.__file__).resolve().parents[2]
 _settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 project = "Transformers for vision, built by hand"
@@ -17,7 +17,7 @@ version = release = _settings["project"]["version"]
 html_show_copyright = False
 language = "en"
 
-extensions = ["myst_nb", "utils.book.mathml"]
+extensions = ["myst_nb", "utils.authoring.book.mathml"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True

@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.channel_mlp import ChannelMLP
-from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.layers.channel_mlp import ChannelMLP
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 
 
 class Pooling(nn.Module):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 
 
 def patchify(images: Tensor, patch_size: int) -> Tensor:

@@ -193,7 +193,7 @@ def test_every_exercise_names_its_notebook_and_reference():
 
 def test_a_wrong_prerequisite_does_not_cost_its_dependants(monkeypatch):
     """MultiHeadAttention calls split_heads; with a wrong split_heads it is checked with the library's."""
-    from utils.authoring import answers
+    from utils.grading import answers
 
     attempt = answers.reference(find("MultiHeadAttention"))
     space = attempt.forward.__globals__

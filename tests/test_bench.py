@@ -12,15 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from utils.bench import __main__ as command
-from utils.bench import parity, race, vision
-from utils.bench.race import Absent, Contest
+from utils.authoring.bench import __main__ as command
+from utils.authoring.bench import parity, race, vision
+from utils.authoring.bench.race import Absent, Contest
 
 VISION = ["vit", "swin", "mixer", "poolformer"]
 
 
 def suite(name: str):
-    return importlib.import_module(f"utils.bench.suites.{name}")
+    return importlib.import_module(f"utils.authoring.bench.suites.{name}")
 
 
 @pytest.mark.parametrize("name", VISION)
@@ -204,7 +204,7 @@ def test_command_writes_where_it_is_told_and_keeps_other_suites(tmp_path, monkey
     written = json.loads(file.read_text())
     assert written.keys() == {"lstm", "swin"}
     assert written["swin"]["rows"][0]["rounds"] == 3
-    assert "python -m utils.bench swin --rounds 3" in written["swin"]["command"]
+    assert "python -m utils.authoring.bench swin --rounds 3" in written["swin"]["command"]
     assert "ratio to a" in capsys.readouterr().out
 
 

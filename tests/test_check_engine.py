@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from utils.checks import engine, fixtures, messages
-from utils.checks.bank import Bank
 from utils.checks.fixtures import Mistake, fingerprint, looks_like
 from utils.checks.limits import TimeLimitExceeded, time_limit
 from utils.checks.observe import observe
 from utils.checks.spec import Case, Draw, Exercise, Property
+from utils.grading.bank import Bank
 
 
 def scale_rows(x, weights, bias=None):

@@ -9,7 +9,17 @@ import torch
 
 from utils.data import diagnostic_pairs, generate_reviews, lexicon, load_text
 from utils.data.diagnostics import PHENOMENA
-from utils.data.reviews import Node, aside, clause, negated, read, third_person, value, with_article, word
+from utils.data.review_trees import (
+    Node,
+    aside,
+    clause,
+    negated,
+    read,
+    third_person,
+    value,
+    with_article,
+    word,
+)
 
 GOOD, BAD = word("funny", 1), word("dull", -1)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils import macs
+from utils.cost import macs
 from utils.experiments import figures, image_data, models
 from utils.experiments.declare import NAMES, PRESETS, cell_id, find
 from utils.experiments.image_training import Hardware

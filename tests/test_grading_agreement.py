@@ -1,15 +1,15 @@
 """The plain and the trusted path give the same verdict on every honest answer.
 
-Here every N-th answer of the banks is compared; `python -m utils.grading agreement` compares all of them.
+Here every N-th answer of the banks is compared; `python -m utils.authoring agreement` compares all of them.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from utils.authoring import answers
+from utils.authoring import agreement
 from utils.checks.registry import exercises_of
-from utils.grading import agreement
+from utils.grading import answers
 from utils.grading.isolation import probe
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from utils.authoring.attacks import exhausting
+from utils.authoring.attacks.room import NOTEBOOK, TARGET, solved
 from utils.grading import cgroup
-from utils.grading.attacks import exhausting
-from utils.grading.attacks.room import NOTEBOOK, TARGET, solved
 from utils.grading.cgroup import PREFIX, Place, make, places, sweep
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise

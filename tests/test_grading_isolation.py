@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from utils.authoring.attacks import exhausting, reaching, table
+from utils.authoring.attacks.room import NOTEBOOK, TARGET, solved
 from utils.grading import isolation, run, worker
-from utils.grading.attacks import exhausting, reaching, table
-from utils.grading.attacks.room import NOTEBOOK, TARGET, solved
 from utils.grading.isolation import Level, Limits, probe
 from utils.grading.normalise import ROOT, normalise
 from utils.grading.verdict import Examiner

@@ -9,9 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from utils.authoring import expected
 from utils.checks.registry import exercises_of
-from utils.grading import marks, reports, verdict
+from utils.grading import hidden, marks, reports, verdict
 from utils.grading.reports import tables
 from utils.grading.reports.pages import _mistakes
 from utils.grading.verdict import Examiner, Verdict
@@ -159,7 +158,7 @@ def test_what_a_sandbox_says_is_not_what_a_student_reads():
     exercise = exercises_of("01_transformer_recap")[1]
     examiner = Examiner.__new__(Examiner)
     examiner.notebook, examiner.exercises = exercise.notebook, {exercise.name: exercise}
-    examiner.fixtures = {exercise.name: expected.build(exercise, 3)}
+    examiner.fixtures = {exercise.name: hidden.build(exercise, 3)}
     count = len(examiner.fixtures[exercise.name].cases)
     for kind in [*verdict.NEUTRAL, "raised", "3.14159", "value"]:
         for sentence in (
@@ -180,7 +179,7 @@ def test_partial_credit_is_by_cases():
     examiner = Examiner.__new__(Examiner)
     examiner.exercises, examiner.fixtures = (
         {exercise.name: exercise},
-        {exercise.name: expected.build(exercise, 3)},
+        {exercise.name: hidden.build(exercise, 3)},
     )
     fixture = examiner.fixtures[exercise.name]
     count = len(fixture.cases)

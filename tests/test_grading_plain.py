@@ -16,9 +16,9 @@ import nbformat
 import pytest
 
 from utils.authoring import build, stubs
+from utils.authoring.bench_grading import course
 from utils.checks.registry import exercises_of
 from utils.grading import forking, plugin, warm
-from utils.grading.bench import course
 
 NAME = "04_attention_in_vision"
 PYTEST = [

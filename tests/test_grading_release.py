@@ -47,7 +47,14 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_instructors(classroom)
         for exercise in exercises_of(name):
             assert f"data/expected/{name}/{exercise.name}.safetensors" in files
     folders = {path.split("/")[0] for path in files} | {"/".join(path.split("/")[:2]) for path in files}
-    assert not folders & {"solutions", "tests", ".git", "utils/grading", "utils/authoring", "utils/bench"}
+    assert not folders & {
+        "solutions",
+        "tests",
+        ".git",
+        "utils/grading",
+        "utils/authoring",
+        "utils/authoring/bench",
+    }
     assert not [path for path in files if path.endswith((".pyc", ".resume")) or "seed" in path]
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from utils.authoring.attacks.room import TARGET, WRONG, solved
 from utils.grading import run
-from utils.grading.attacks.room import TARGET, WRONG, solved
 from utils.grading.isolation import ROOT, probe
 from utils.grading.records import Records, alone
 

@@ -14,8 +14,8 @@ from collections import Counter
 
 import pytest
 
+from utils.authoring.bench_grading import course
 from utils.grading import isolation
-from utils.grading.bench import course
 
 pytestmark = pytest.mark.skipif(not isolation.probe().safe, reason=isolation.probe().sentence())
 COUNT = 30

@@ -8,7 +8,7 @@ from torch import nn
 
 from solutions.vit import ViT
 from tests.peers import import_timm
-from utils.macs import count_macs, profile
+from utils.cost.macs import count_macs, profile
 
 # name, image side, parameters in millions, GMACs: the table of ViT and Swin papers, recounted
 TIMM = [

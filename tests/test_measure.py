@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
-from utils.measure import peak_bytes, power_law, seconds
+from utils.cost.measure import peak_bytes, power_law, seconds
 
 
 def test_peak_is_exact():

@@ -13,7 +13,7 @@ from torch import nn
 from solutions.mixer import MixerBlock, MLPMixer
 from tests.parity import generator, randomise
 from tests.peers import import_timm
-from utils.macs import profile
+from utils.cost.macs import profile
 from utils.stand_ins.metaformer import MixerBlock as StandInBlock
 from utils.stand_ins.metaformer import MLPMixer as StandIn
 

@@ -19,8 +19,8 @@ from solutions.token_mixers import TOKEN_MIXERS, mixer_metaformer
 from tests.parity import generator, randomise
 from tests.peers import import_timm, import_transformers
 from tests.test_parity_mixer import assert_equal_gradients, gradients
-from utils.channel_mlp import ChannelMLP
-from utils.macs import profile
+from utils.cost.macs import profile
+from utils.layers.channel_mlp import ChannelMLP
 from utils.stand_ins.metaformer import MetaFormerBlock as StandInBlock
 from utils.stand_ins.metaformer import PoolFormer as StandIn
 from utils.stand_ins.metaformer import Pooling as StandInPooling

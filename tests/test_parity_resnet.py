@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from solutions.resnet import BasicBlock, ResNet
 from tests.peers import import_timm
-from utils.macs import profile
+from utils.cost.macs import profile
 from utils.stand_ins import inductive_bias as stand_ins
 
 timm = import_timm()

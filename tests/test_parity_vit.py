@@ -20,7 +20,7 @@ from solutions.vit import (
 )
 from solutions.vit_pretrained import attention_rollout, interpolate_positions, load_pretrained
 from tests.peers import import_timm, import_transformers
-from utils.bench.suites.vit import timm_vit, transformers_vit
+from utils.authoring.bench.suites.vit import timm_vit, transformers_vit
 from utils.stand_ins.vit import ViT as LibraryViT
 
 SIZES = {
@@ -324,7 +324,7 @@ def test_stochastic_depth_is_timms() -> None:
     import_timm()
     from timm.layers import DropPath
 
-    from utils.stochastic_depth import StochasticDepth
+    from utils.layers.stochastic_depth import StochasticDepth
 
     x = torch.randn(64, 3, 5)
     torch.manual_seed(3)

@@ -25,8 +25,7 @@ import nbformat
 import pytest
 
 from tests.lab import class_copy
-from utils import first_minutes
-from utils.authoring import stubs
+from utils.authoring import first_minutes, stubs
 from utils.checks.registry import exercises_of
 from utils.data.catalog import IMAGES, TEXTS
 from utils.grading.isolation import probe
@@ -139,21 +138,21 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "python -m pytest -p utils.grading.plugin --nbval-lax --warm --grades {desk}/plain {desk}/one",
     ),
     r"python -m utils\.grading level": Run(r"^Isolation: "),
-    r"python -m utils\.grading attacks( \[WORD \.\.\.\])?": Slow(
+    r"python -m utils\.authoring attacks( \[WORD \.\.\.\])?": Slow(
         "grades every hostile submission",
         "tests/test_grading_attacks.py::test_attack",
-        "python -m utils.grading attacks pickle",
+        "python -m utils.authoring attacks pickle",
     ),
-    r"python -m utils\.grading attacks --page \S+": Slow(
+    r"python -m utils\.authoring attacks --page \S+": Slow(
         "grades every hostile submission",
         "tests/test_grading_attacks.py::test_the_written_table_has_all_of_them_and_each_stands",
-        "python -m utils.grading attacks --page {desk}/attacks.md",
+        "python -m utils.authoring attacks --page {desk}/attacks.md",
     ),
-    r"make bench-grading|python -m utils\.grading\.bench": Slow(
+    r"make bench-grading|python -m utils\.authoring\.bench_grading": Slow(
         "minutes, and it needs a quiet machine",
         "tests/test_grading_scale.py::test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left",
     ),
-    r"python -m utils\.grading agreement": Slow(
+    r"python -m utils\.authoring agreement": Slow(
         "grades every answer of the banks twice",
         "tests/test_grading_agreement.py::test_every_nth_honest_answer",
     ),
@@ -161,8 +160,8 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"docker run .*": Left("needs the image above; what runs in it is `make grade`"),
     # authors
     r"make report": Slow("measures every check on every answer of the banks", RATES),
-    r"python -m utils\.checks report": Run(
-        r"causal_mask +\d+ +100% +100%", "python -m utils.checks report --exercise causal_mask"
+    r"python -m utils\.authoring report": Run(
+        r"causal_mask +\d+ +100% +100%", "python -m utils.authoring report --exercise causal_mask"
     ),
     r"make book": Slow("builds the site", "tests/test_site.py::test_every_internal_link_leads_somewhere"),
     r"make notebooks": Slow("writes to the notebooks' folders", BUILT),
@@ -173,7 +172,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "minutes, and it needs a quiet machine",
         "tests/test_bench.py::test_vision_suites_build_and_every_way_runs",
     ),
-    r"python -m utils\.bench parity": Run(r"met by all \d+"),
+    r"python -m utils\.authoring\.bench parity": Run(r"met by all \d+"),
     r"make test": Slow(
         "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
     ),
@@ -181,8 +180,8 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "a part of this test suite",
         "tests/test_data_reviews.py::test_a_bag_of_words_stays_clearly_below_a_sequence_model",
     ),
-    r"python -m utils\.first_minutes( --cold)?": Run(
-        r"words +notebook 01", "python -m utils.first_minutes --reading"
+    r"python -m utils\.authoring\.first_minutes( --cold)?": Run(
+        r"words +notebook 01", "python -m utils.authoring.first_minutes --reading"
     ),
     r"apt-get install chromium": Left("changes the machine, and needs its administrator"),
     # experiments
@@ -451,9 +450,9 @@ def understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_options_that_are_not_there_are_refused(monkeypatch, capsys):
-    understood("python -m utils.grading attacks", monkeypatch)
+    understood("python -m utils.authoring attacks", monkeypatch)
     with pytest.raises(SystemExit):
-        understood("python -m utils.grading attacks --nonsense", monkeypatch)
+        understood("python -m utils.authoring attacks --nonsense", monkeypatch)
     assert "--nonsense" in capsys.readouterr().err
     with pytest.raises(AssertionError, match="no module"):
         understood("python -m utils.nonsense", monkeypatch)

@@ -23,9 +23,9 @@ pytest.importorskip(
 )
 
 from utils.authoring import settings
-from utils.book.__main__ import ROOT, notebook_names
-from utils.book.mathml import to_mathml
-from utils.book.texts import promoted, relinked, section
+from utils.authoring.book.__main__ import ROOT, notebook_names
+from utils.authoring.book.mathml import to_mathml
+from utils.authoring.book.texts import promoted, relinked, section
 
 NAMES = notebook_names()
 FIRST = "01_transformer_recap"
@@ -38,7 +38,7 @@ def site(tmp_path_factory):
     """Folder of the site, built once, by the command that `make book` runs."""
     out = tmp_path_factory.mktemp("book") / "site"
     began = time.perf_counter()
-    command = [sys.executable, "-m", "utils.book", "--out", str(out)]
+    command = [sys.executable, "-m", "utils.authoring.book", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.perf_counter() - began < MINUTES * 60, done.stdout

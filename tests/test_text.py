@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from utils.data import TextData, TextSplit
+from utils.data.text import Batches, hold_out, tokenize
 from utils.experiments import sentiment
 from utils.stand_ins.text import collate
-from utils.text import Batches, hold_out, tokenize
 
 
 @pytest.mark.parametrize(

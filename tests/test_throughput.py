@@ -9,8 +9,8 @@ from torch import nn
 from solutions.resnet import ResNet
 from solutions.vit import ViT
 from tests.peers import import_timm
-from utils.macs import count_macs, profile
-from utils.throughput import best_matmul, main, residual_network, shares
+from utils.cost.macs import count_macs, profile
+from utils.cost.throughput import best_matmul, main, residual_network, shares
 
 
 @pytest.mark.parametrize("make", [lambda: ViT(16, 4, 32, 2, 4, 2.0, 5), lambda: residual_network(8)])

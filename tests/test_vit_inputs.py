@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from solutions.vit import SelfAttention, ViT, patchify, unpatchify
 from solutions.vit_pretrained import interpolate_positions, load_pretrained
 from tests.test_parity_vit import SIZES
-from utils.bench.suites.vit import timm_vit, transformers_vit
-from utils.stochastic_depth import StochasticDepth
+from utils.authoring.bench.suites.vit import timm_vit, transformers_vit
+from utils.layers.stochastic_depth import StochasticDepth
 
 SIZE = SIZES["square"]
 

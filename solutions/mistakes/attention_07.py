@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # relative_position_index -------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # ------------------------------------------------------------------------------------------ ViTBlock
 

@@ -1,6 +1,6 @@
 """Notebook 06, attention distance and fine-tuning: what students really write, wrong and right."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # mean_attention_distance -----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 mask_bank = Bank("padding_mask")
 

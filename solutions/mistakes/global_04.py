@@ -1,6 +1,6 @@
 """Notebook 04, every pixel attends to all: what students really write, wrong and right in another way."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # SelfAttention2d -------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Notebook 04, attention in a neighbourhood: what students really write, wrong and right in another way."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # neighborhoods ---------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # MixerBlock --------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from solutions.mistakes.cells_02 import cell, reverse
 from solutions.mistakes.loops_02 import measure, train
 from solutions.mistakes.pooling_02 import classifier, pooling
 from solutions.mistakes.words_02 import collate_bank, vocabulary
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 __all__ = [
     "cell",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # ---------------------------------------------------------------- causal_mask
 

@@ -1,6 +1,6 @@
 """Notebook 06, permuted pixels: what students really write, wrong and right."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # permute_pixels --------------------------------------------------------------------------------------------------------
 

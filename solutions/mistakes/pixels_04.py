@@ -1,6 +1,6 @@
 """Notebook 04, pixels as tokens and their memory: what students really write, wrong and right in another way."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # pixel_tokens ----------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 pooling = Bank("pool")
 

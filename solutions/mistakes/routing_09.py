@@ -5,7 +5,7 @@ Each runs in the namespace of the reference's module.
 
 from __future__ import annotations
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # top_k_router ------------------------------------------------------------------------------------------------------
 

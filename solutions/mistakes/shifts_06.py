@@ -1,6 +1,6 @@
 """Notebook 06, what a shift of the image changes (equivariance, consistency): what students really write, wrong and right."""
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # translation_equivariance_error ----------------------------------------------------------------------------------------
 

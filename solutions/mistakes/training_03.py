@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 schedule_bank = Bank("warmup_cosine")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 # window_partition --------------------------------------------------------------------------------------------------
 

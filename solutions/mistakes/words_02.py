@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from utils.checks.bank import Bank
+from utils.grading.bank import Bank
 
 vocabulary = Bank("Vocabulary")
 

@@ -30,7 +30,7 @@ from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
 from utils.data import load_text
 from utils.experiments import sentiment
-from utils.text import Batches, tokenize
+from utils.data.text import Batches, tokenize
 from utils.training import count_parameters, seed_everything
 
 # Everything that a trained classifier stands on: the cells that train or look at one wait for all of it.
@@ -63,7 +63,7 @@ print(data)
 # an example of its own. Two consequences: most training texts are short, and a random part of it would be a bad
 # test, since phrases of one sentence would stand on both sides. The validation set holds whole sentences of other reviews. (The
 # learning rate, dropout and number of epochs below were chosen on sentences held out from the *training* set together with all their
-# phrases: `utils.text.hold_out`. The validation set was not looked at for that.)
+# phrases: `utils.data.text.hold_out`. The validation set was not looked at for that.)
 
 # %%
 fig, ax = plotting.figure(width=5.6)

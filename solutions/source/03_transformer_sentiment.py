@@ -43,7 +43,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
 from utils.data import diagnostic_pairs, load_text
-from utils.text import Batches, tokenize
+from utils.data.text import Batches, tokenize
 from utils.training import make_optimizer, seed_everything
 
 budget = current_budget()

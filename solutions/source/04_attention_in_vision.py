@@ -46,7 +46,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.measure import peak_bytes, power_law, seconds
+from utils.cost.measure import peak_bytes, power_law, seconds
 from utils.training import count_parameters, fit, normalize, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -719,7 +719,7 @@ if ready("attention_memory_bytes"):
 # Five layers on maps of R x R pixels with 16 channels, one training step (forward and backward) each: a 5 x 5 convolution, your local attention over 5 x 5, your `SelfAttention2d` on all pixels, the same with the fused
 # kernel, and `SelfAttention2d` on patches of 8 x 8.
 #
-# *Time* is the median of several rounds in which the layers take turns. *Memory* is exact: PyTorch's profiler writes down each allocation and each release of the tensor allocator, and the largest running sum is the peak (`utils/measure.py`). It doesn't
+# *Time* is the median of several rounds in which the layers take turns. *Memory* is exact: PyTorch's profiler writes down each allocation and each release of the tensor allocator, and the largest running sum is the peak (`utils/cost/measure.py`). It doesn't
 # vary from run to run.
 
 # %% [markdown] predict="exponents"

@@ -44,10 +44,10 @@ from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
 from utils.data import load_images
 from utils.experiments.checkpoint import augment, load_model, training_log
-from utils.macs import profile
-from utils.pretrained import Checkpoint, from_hub
-from utils.stochastic_depth import StochasticDepth, depth_rates
-from utils.throughput import best_matmul, residual_network, seconds_of, shares, table
+from utils.cost.macs import profile
+from utils.data.pretrained import Checkpoint, from_hub
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
+from utils.cost.throughput import best_matmul, residual_network, seconds_of, shares, table
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -769,7 +769,7 @@ if ready("ViT"):
 # The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products: there a product of shape $(BN) \times D
 # \times 4D$ fills the machine, while small convolutions with batch norm and ReLU between them wait for memory. Don't believe it, measure it:
 #
-# `python -m utils.throughput --model solutions.vit:ViT --device cuda --batch 1024 --bf16`
+# `python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024 --bf16`
 #
 # (no GPU was at hand when the outputs of this notebook were stored, so no GPU figure is given).
 

@@ -55,7 +55,7 @@ from utils.experiments.live import run_live
 from utils.experiments.results import select
 from utils.experiments.statistics import mean_interval, means, paired_difference
 from utils.experiments.verdicts import judge
-from utils.macs import profile
+from utils.cost.macs import profile
 from utils.training import seed_everything, tensor_batches
 
 budget = current_budget()

@@ -43,8 +43,8 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
 from utils.data import load_images
-from utils.macs import profile
-from utils.measure import peak_bytes, power_law, seconds
+from utils.cost.macs import profile
+from utils.cost.measure import peak_bytes, power_law, seconds
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()

@@ -42,14 +42,14 @@ from torch import Tensor, nn
 
 from utils import plotting
 from utils.budget import current_budget, describe_machine
-from utils.channel_mlp import ChannelMLP
+from utils.layers.channel_mlp import ChannelMLP
 from utils.checks import check, ready, reuse
 from utils.data import load_images
 from utils.experiments import plots, results, statistics
 from utils.experiments.declare import find
 from utils.experiments.live import run_live
-from utils.macs import profile
-from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.cost.macs import profile
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()

@@ -42,7 +42,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.measure import peak_bytes, power_law, seconds
+from utils.cost.measure import peak_bytes, power_law, seconds
 from utils.training import accuracy, count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -583,7 +583,7 @@ if ready("PerceiverIO"):
 
 # %% [markdown]
 # Two helpers for this and for section 10. *Time* is the median of several rounds in which the contestants take turns; *memory* is exact, the largest sum of all tensors that are alive
-# at one time (`utils/measure.py`); exponents are slopes on logarithmic axes.
+# at one time (`utils/cost/measure.py`); exponents are slopes on logarithmic axes.
 
 
 # %%

@@ -52,8 +52,8 @@ from utils.experiments.live import run_live
 from utils.experiments.models import MODELS, build
 from utils.experiments.results import select
 from utils.experiments.statistics import mean_interval, paired_difference
-from utils.macs import profile
-from utils.measure import seconds
+from utils.cost.macs import profile
+from utils.cost.measure import seconds
 
 budget = current_budget()
 evidence = Evidence()

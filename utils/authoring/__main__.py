@@ -1,4 +1,4 @@
-"""Command line for authors: `python -m utils.authoring build | solve | stale`."""
+"""Command line for authors: `python -m utils.authoring build | solve | stale | report | attacks | agreement`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,30 @@ def main() -> int:
         if name == "solve":
             command.add_argument("--budget", default="cpu", choices=("smoke", "cpu", "gpu"))
             command.add_argument("--all", action="store_true", help="also those whose outputs are up to date")
+    command = commands.add_parser("report", help="kill, diagnosis and false-reject rate per exercise")
+    command.add_argument("--exercise", nargs="*", help="only these exercises")
+    command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
+    command.add_argument("--verbose", action="store_true", help="every complaint, not the first six")
+    command = commands.add_parser("attacks", help="table of hostile and broken submissions: expected, got")
+    command.add_argument("names", nargs="*", help="only these")
+    command.add_argument("--page", default="", help="write the table to this Markdown file, too")
+    command = commands.add_parser("agreement", help="do both graders agree on every honest answer?")
+    command.add_argument("--every", type=int, default=1, help="every N-th answer of the banks only")
     options = parser.parse_args()
-    return {"build": _build, "solve": _solve, "stale": _stale}[options.command](options)
+    run = {
+        "build": _build,
+        "solve": _solve,
+        "stale": _stale,
+        "report": _report,
+        "attacks": _attacks,
+        "agreement": _agreement,
+    }
+    return run[options.command](options)
 
 
 def _build(options: argparse.Namespace) -> int:
-    from utils.authoring import answers, build, expected
+    from utils.authoring import build, expected
+    from utils.grading import answers
 
     for exercise in answers.select(notebook=options.notebook):
         if expected.write(exercise):
@@ -56,6 +74,27 @@ def _stale(options: argparse.Namespace) -> int:
     said = [line for name in build.source_names(options.notebook) for line in build.stale(name)]
     print("\n".join(said) or "All built notebooks are up to date.")
     return 1 if said else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    import torch
+
+    from utils.authoring import report
+
+    torch.set_num_threads(1)
+    return report.main(options.exercise, options.notebook, options.verbose)
+
+
+def _attacks(options: argparse.Namespace) -> int:
+    from utils.authoring.attacks import table
+
+    return table.main(options.names, options.page)
+
+
+def _agreement(options: argparse.Namespace) -> int:
+    from utils.authoring import agreement
+
+    return agreement.main(options.every)
 
 
 if __name__ == "__main__":

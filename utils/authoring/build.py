@@ -21,8 +21,8 @@ from utils.authoring import settings
 from utils.authoring.stubs import answer
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Exercise
+from utils.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES, STUDENT, SOLVED = ROOT / "solutions" / "source", ROOT / "notebooks", ROOT / "solutions"
 MARKERS = ("exercise", "predict", "question", "rubric", "answer")
 PREDICTION = "*Your prediction (before you run the next cell):*\n\n"

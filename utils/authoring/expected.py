@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from utils.authoring import answers
 from utils.checks import fixtures
-from utils.checks.fixtures import Fixture, Mistake
-from utils.checks.observe import observe
+from utils.checks.fixtures import Fixture
 from utils.checks.spec import Exercise
-
-
-def build(exercise: Exercise, seed: int = fixtures.PUBLIC_SEED) -> Fixture:
-    """Cases of a seed, what the reference gives, and what every known mistake looks like on them."""
-    reference, module = answers.reference(exercise), answers.reference_module(exercise)
-    fixture = fixtures.prepare(exercise, reference, seed)
-    mistakes = []
-    for wrong in answers.bank(exercise).wrongs:
-        attempt = wrong.build(reference, module)
-        looks = [fixtures.fingerprint(observe(attempt, case)) for case in fixture.cases]
-        mistakes.append(Mistake(wrong.name, wrong.sentence, looks))
-    return replace(fixture, mistakes=mistakes)
+from utils.grading import hidden
 
 
 def write(exercise: Exercise) -> bool:
@@ -29,7 +14,7 @@ def write(exercise: Exercise) -> bool:
     Returns:
         whether the file was written.
     """
-    fixture = build(exercise)
+    fixture = hidden.build(exercise)
     path = fixtures.path_of(exercise)
     fixtures.load.cache_clear()
     if path.exists() and same(fixture, fixtures.load(exercise)):

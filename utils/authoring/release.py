@@ -28,7 +28,7 @@ WHOLE = (
 FOLDERS = ("notebooks", "utils", "data/expected", "data/results", "data/checkpoints")
 FILES = ("data/README.md", "data/lecture_tables.json", "docs/_static/positions.png")
 # The instructor's side, and authors' commands: they hold no answer, and without `solutions/` they are of no use.
-OURS = ("grading", "authoring", "bench", "book", "checks/__main__.py", "checks/report.py", "first_minutes.py")
+OURS = ("grading", "authoring")
 LEFT_OUT = shutil.ignore_patterns(
     "__pycache__", "*.pyc", ".ipynb_checkpoints", ".*_cache", ".cache", "*.resume"
 )

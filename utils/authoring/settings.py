@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from functools import cache
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from utils.paths import ROOT
 
 SETUP = """\
 # Set-up: finds the course on this machine, or fetches it (on Colab). Run this cell first.

@@ -6,8 +6,8 @@ import inspect
 from dataclasses import dataclass
 from functools import cache
 
-from utils.authoring import answers
 from utils.checks.spec import Exercise
+from utils.grading import answers
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 PLACEHOLDER = ("# YOUR CODE HERE", 'raise NotImplementedError("not started yet")')

@@ -12,8 +12,8 @@ from typing import Any
 
 from utils.checks.limits import TimeLimitExceeded, time_limit
 from utils.checks.spec import Exercise
+from utils.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PRELUDE = """
 import math
 from collections import Counter

@@ -7,50 +7,17 @@ import importlib
 import inspect
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from utils.checks import fixtures, messages
 from utils.checks.compare import Finding, compare
 from utils.checks.observe import Problem, observe, own_codes
 from utils.checks.registry import find
+from utils.checks.result import Result
 from utils.checks.spec import Exercise, Seen
 
 PASSED: dict[str, Any] = {}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a check found.
-
-    Args:
-        exercise: the exercise.
-        findings: one per case, None where the case is right.
-        names: the cases' names.
-        diagnosis: the sentence of the known mistake that this attempt looks like, or "".
-        seconds: time taken.
-        substitutes: earlier exercises for which the library's version stood in.
-    """
-
-    exercise: Exercise
-    names: list[str]
-    findings: list[Finding | None]
-    diagnosis: str = ""
-    seconds: float = 0.0
-    substitutes: tuple[str, ...] = field(default=())
-
-    @property
-    def passed(self) -> bool:
-        return all(finding is None for finding in self.findings)
-
-    @property
-    def right(self) -> int:
-        """Number of cases that are right."""
-        return sum(finding is None for finding in self.findings)
-
-    @property
-    def started(self) -> bool:
-        return not all(f is not None and f.kind == "not started" for f in self.findings)
 
 
 class CheckFailed(AssertionError):

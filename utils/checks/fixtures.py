@@ -21,9 +21,10 @@ from torch import Tensor
 from utils.checks.compare import PREFIXES
 from utils.checks.observe import Problem, observe
 from utils.checks.spec import Case, Draw, Exercise, Seen
+from utils.paths import DATA
 
 PUBLIC_SEED = 20170612
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "expected"
+FOLDER = DATA / "expected"
 Fingerprint = dict[str, Any]
 
 

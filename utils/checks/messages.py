@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import html
 import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from utils.checks.engine import Result
+from utils.checks.result import Result
 
 # A symbol and a word carry the meaning; the colour of the edge only repeats it.
 STYLES = {

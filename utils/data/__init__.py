@@ -4,7 +4,8 @@ from utils.data.containers import DataError, ImageData, ImageSplit, TextData, Te
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
 from utils.data.door import load_images, load_text
 from utils.data.notice import show_notice
-from utils.data.reviews import Review, generate_reviews
+from utils.data.review_trees import Review
+from utils.data.review_writer import generate_reviews
 from utils.data.shapes import ProceduralImages
 from utils.data.subsets import subset_indices
 

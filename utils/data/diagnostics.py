@@ -1,7 +1,7 @@
 """Minimal pairs: two sentences that differ in one thing, and what a model that understands it must do.
 
 The pairs serve models trained on SST-2 as well as on the bundled grammar: their words are common in both, and their
-labels are not typed in but computed from their parse trees (`utils.data.reviews.value`).
+labels are not typed in but computed from their parse trees (`utils.data.review_trees.value`).
 
 | phenomenon | the pair | the two sentences |
 | --- | --- | --- |
@@ -20,7 +20,7 @@ Evaluating models' local decision boundaries via contrast sets. Findings of EMNL
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from utils.data.reviews import (
+from utils.data.review_trees import (
     DOWNTONER_FACTOR,
     INTENSIFIER_FACTOR,
     Node,

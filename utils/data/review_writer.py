@@ -1,7 +1,7 @@
 """The productions of the review grammar: what may be said, and how often.
 
 `Writer(seed, index).sentence(want)` draws one parse tree whose value has the sign of `want`. What the nodes mean is
-in `reviews.py`, the words are in `lexicon.py`. Distribution: about a quarter of the sentences are plain statements,
+in `review_trees.py`, the words are in `lexicon.py`. Distribution: about a quarter of the sentences are plain statements,
 the rest negate, contrast, embed, or keep the subject far from the verdict, with judgements of other films in between.
 """
 
@@ -9,13 +9,15 @@ import random
 from collections.abc import Callable, Sequence
 
 from utils.data import lexicon
-from utils.data.reviews import (
+from utils.data.review_trees import (
     DOWNTONER_FACTOR,
     INTENSIFIER_FACTOR,
     Node,
+    Review,
     aside,
     clause,
     negated,
+    read,
     third_person,
     with_article,
     word,
@@ -291,3 +293,31 @@ class Writer:
             pair = Node("and", ("not only", self.adjective(want), "but also", self.adjective(want)))
             return clause(subject, be, pair)
         return Node("and", (self.statement(want, part=True), "and", self.statement(want, part=True)))
+
+
+def write_review(seed: int, index: int) -> Review:
+    """Review number `index` of a seed: positive where the index and a draw say so, half of each in every pair."""
+    flip = random.Random(f"labels/{seed}/{index // 2}").random() < 0.5
+    want = 1 if (index % 2 == 0) == flip else -1
+    writer = Writer(seed, index)
+    tree = writer.sentence(want)
+    review = read(tree, frozenset(writer.phenomena))
+    if review.label != (want > 0):
+        raise AssertionError(f"the grammar wrote {review.text!r} for polarity {want:+d}")
+    return review
+
+
+def generate_reviews(count: int, seed: int = 0, start: int = 0) -> list[Review]:
+    """Reviews number start .. start + count - 1 of a seed.
+
+    Args:
+        count: how many. Each consecutive pair holds one positive and one negative review.
+        seed: another seed gives another, independent stream.
+        start: index of the first.
+
+    Returns:
+        list of `Review`, the same for the same arguments on every machine.
+    """
+    if count < 0 or start < 0:
+        raise ValueError(f"count and start can't be negative, got count={count} and start={start}")
+    return [write_review(seed, index) for index in range(start, start + count)]

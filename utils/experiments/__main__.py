@@ -143,8 +143,8 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
+    from utils.cost.macs import profile
     from utils.experiments.models import MODELS, build
-    from utils.macs import profile
 
     for preset in PRESETS:
         for name, spec in MODELS[preset].items():

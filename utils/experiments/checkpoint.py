@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from utils.budget import describe_machine
 from utils.data import load_images
+from utils.paths import DATA
 from utils.training import accuracy, learning_rate_factor, make_optimizer, seed_everything
 
 MODEL = {
@@ -38,7 +39,7 @@ MODEL = {
     "mlp_ratio": 2.0,
     "num_classes": 10,
 }
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "checkpoints"
+FOLDER = DATA / "checkpoints"
 
 
 def augment(images: Tensor, crop: int, generator: torch.Generator) -> Tensor:

@@ -24,9 +24,9 @@ from torch import nn
 
 from utils.budget import describe_machine
 from utils.data import load_text
+from utils.data.text import Batches, Example
 from utils.experiments.sentiment import RESULTS, Settings, append, prepare, read, resolve
 from utils.stand_ins.text import collate, evaluate, train_epoch
-from utils.text import Batches, Example
 from utils.training import count_parameters, learning_rate_factor, make_optimizer, seed_everything
 
 # The same for every size. The LSTM's were chosen on a part held out from the training set; for the Transformer only two

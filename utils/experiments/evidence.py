@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from utils.experiments.results import load
+from utils.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CITATION = re.compile(r"\[([A-Z]{1,2}\d+[a-z]?)\]")
 
 

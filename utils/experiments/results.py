@@ -18,13 +18,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from utils.paths import DATA
+
 fcntl: ModuleType | None
 try:
     import fcntl
 except ModuleNotFoundError:  # Windows: no locks, so one command at a time there
     fcntl = None
 
-RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
+RESULTS = DATA / "results"
 
 #: experiments whose rows were recorded by an older command, which has its own names for some columns; read as long as there
 #: are no rows of this one

@@ -29,11 +29,12 @@ from torch import nn
 
 from utils.budget import describe_machine
 from utils.data import TextData, TextSplit, load_text
+from utils.data.text import UNITS, Batches, Example, tokenize
+from utils.paths import DATA
 from utils.stand_ins.text import Vocabulary, collate, evaluate, train_epoch
-from utils.text import UNITS, Batches, Example, tokenize
 from utils.training import count_parameters, default_device, seed_everything
 
-RESULTS = Path(__file__).resolve().parents[2] / "data" / "results"
+RESULTS = DATA / "results"
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Settings:
         model: "module:attribute".
         data: a name that `load_text` knows.
         model_args: further arguments of the model.
-        unit: of `utils.text.tokenize`.
+        unit: of `utils.data.text.tokenize`.
         min_frequency: of the vocabulary.
         max_length: longer texts are cut to this many tokens.
         limit: number of training texts (a class-balanced subset), or None for all.
         epochs, batch_size, lr, weight_decay: of the training; lr is the peak of a one-cycle schedule.
         warmup: fraction of the steps before the peak.
-        word_dropout: of `utils.text.Batches`.
+        word_dropout: of `utils.data.text.Batches`.
     """
 
     model: str

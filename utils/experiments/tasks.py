@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import nn
 
+from utils.cost.macs import profile
 from utils.experiments import image_data, probes
 from utils.experiments.image_training import (
     Hardware,
@@ -28,7 +29,6 @@ from utils.experiments.image_training import (
     train,
 )
 from utils.experiments.models import build
-from utils.macs import profile
 from utils.training import count_parameters, seed_everything
 
 Cell = Mapping[str, Any]

@@ -37,15 +37,6 @@ def main() -> int:
     )
     marks.add_argument("out", type=Path)
     commands.add_parser("level", help="how well this host can isolate student code")
-    attacks = commands.add_parser(
-        "attacks", help="table of hostile and broken submissions: expected, got (for authors)"
-    )
-    attacks.add_argument("names", nargs="*", help="only these")
-    attacks.add_argument("--page", default="", help="write the table to this Markdown file, too")
-    agreement = commands.add_parser(
-        "agreement", help="do both paths agree on every honest answer? (for authors)"
-    )
-    agreement.add_argument("--every", type=int, default=1, help="every N-th answer of the banks only")
     options = parser.parse_args()
     if sys.platform == "win32":
         print(
@@ -53,9 +44,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    return {"grade": _grade, "marks": _marks, "level": _level, "attacks": _attacks, "agreement": _agreement}[
-        options.command
-    ](options)
+    return {"grade": _grade, "marks": _marks, "level": _level}[options.command](options)
 
 
 def _grade(options: argparse.Namespace) -> int:
@@ -103,18 +92,6 @@ def _marks(options: argparse.Namespace) -> int:
     for complaint in complaints:
         print(complaint, file=sys.stderr)
     return 1 if complaints else 0
-
-
-def _attacks(options: argparse.Namespace) -> int:
-    from utils.grading.attacks import table
-
-    return table.main(options.names, options.page)
-
-
-def _agreement(options: argparse.Namespace) -> int:
-    from utils.grading import agreement
-
-    return agreement.main(options.every)
 
 
 def _level(options: argparse.Namespace) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from utils.grading.cells import defines, definitions, problem_of
+from utils.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RELEASE = ROOT / "notebooks"
 MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
 MAX_CELLS = 5000

@@ -22,10 +22,11 @@ from typing import Any
 
 import pytest
 
+from utils.paths import ROOT
+
 # nbformat imports jsonschema, which would build 38 grammars for formats that no notebook's schema asks for: a second per run.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # how Python says "there is no such module"
 
-ROOT = Path(__file__).resolve().parents[2]
 PROPERTY = "course_cell"  # under this name a cell's result travels with its report (also between processes of pytest-xdist)
 Grades = dict[str, dict[str, Any]]
 

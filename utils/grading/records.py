@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from utils.paths import ROOT
+
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Records:

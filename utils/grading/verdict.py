@@ -9,14 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
-from utils.authoring import expected
 from utils.checks import fixtures
 from utils.checks.compare import Finding, compare
 from utils.checks.engine import diagnose
 from utils.checks.observe import Problem
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Case, Exercise, Seen
-from utils.grading import wire
+from utils.grading import hidden, wire
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Examiner:
     def __init__(self, notebook: str, seed: int) -> None:
         self.notebook = notebook
         self.exercises = {exercise.name: exercise for exercise in exercises_of(notebook)}
-        self.fixtures = {name: expected.build(exercise, seed) for name, exercise in self.exercises.items()}
+        self.fixtures = {name: hidden.build(exercise, seed) for name, exercise in self.exercises.items()}
 
     def request(
         self, stand_ins: dict[str, list[str]] | None = None

@@ -27,7 +27,11 @@ from utils.grading.inside import GRACE
 from utils.grading.isolation import Level, Limits
 from utils.grading.launch import PIPES
 
-SECRET = ("solutions", "utils.authoring", "utils.grading.verdict", "utils.grading.run")
+SECRET = (
+    "solutions",
+    "utils.authoring",
+    *(f"utils.grading.{m}" for m in ("answers", "bank", "hidden", "verdict", "run")),
+)
 LATE = 0.1  # seconds between two looks at what a sandbox uses
 SPARE = 8  # processes that a control group grants beyond the limit, so that the watchdog, which can say why, comes first
 

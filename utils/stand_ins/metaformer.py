@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 
 
 def _mlp(width: int, hidden: int) -> nn.Sequential:

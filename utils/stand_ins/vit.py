@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.stochastic_depth import StochasticDepth, depth_rates
+from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 
 
 def patchify(images: Tensor, patch_size: int) -> Tensor:

@@ -21,7 +21,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from utils.paths import ROOT
+
 KERNEL = "course-warm"
 VARIABLE = "COURSE_WARM"  # folder of a server that runs already
 

@@ -1,0 +1,17 @@
+"""Hostile, broken and merely odd submissions, each with what it must score. `python -m utils.authoring attacks` runs them and prints a table.
+
+Every attack is bounded, so that a limit that fails harms no machine: at most 50 processes, 3 GiB of memory, 300 MB of disk, loopback only.
+"""
+
+from utils.authoring.attacks import codes, exhausting, files, forging, names, odd, reaching
+from utils.authoring.attacks.room import Attack
+
+ALL: tuple[Attack, ...] = (
+    *forging.ATTACKS,
+    *reaching.ATTACKS,
+    *exhausting.ATTACKS,
+    *files.ATTACKS,
+    *codes.ATTACKS,
+    *odd.ATTACKS,
+    *names.ATTACKS,
+)

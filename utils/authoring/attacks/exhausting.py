@@ -1,0 +1,92 @@
+"""Submissions that use up what others need: time, memory, disk, processes; and those that die or will not."""
+
+from __future__ import annotations
+
+from utils.authoring.attacks.room import (
+    NO_GAIN,
+    ONE_LOST,
+    Attack,
+    beside_a_wrong_answer,
+    instead_of_an_answer,
+)
+
+GROUP = "using up"
+BESIDE = {
+    "ten processes left behind": (
+        "import os, time\nfor _ in range(10):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)\n        os._exit(0)\n"
+    ),
+    "forty children with setsid, forked twice": (
+        "import os, signal, time\nfor _ in range(20):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n"
+        "            os.setsid()\n            for s in (1, 2, 15):\n                signal.signal(s, signal.SIG_IGN)\n        time.sleep(60)\n        os._exit(0)\n"
+        "    time.sleep(0.005)\n"
+    ),
+    "fifty processes, more than the limit": (
+        "import os, time\nfor _ in range(50):\n    try:\n        if os.fork() == 0:\n            os.setsid()\n            time.sleep(60)\n            os._exit(0)\n"
+        "    except OSError:\n        break\ntime.sleep(1)\n"
+    ),
+    "another program left running": (
+        "import subprocess\nsubprocess.Popen(['sleep', '60.$TOKEN'.replace('.mark-', '')], start_new_session=True)\n"
+    ),
+    "threads left running": (
+        "import threading, time\nfor _ in range(10):\n    threading.Thread(target=time.sleep, args=(60,), daemon=False).start()\n"
+    ),
+    "sleep": "import time\ntime.sleep(3600)\n",
+    "never end, with every signal ignored": (
+        "import signal\nfor s in range(1, 64):\n    try:\n        signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError):\n        pass\n"
+        "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass\n"
+    ),
+    "stop itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nos.kill(1, signal.SIGSTOP)\n",
+    "allocate 3 GiB": "hoard = bytearray(3 * 2**30)\n",
+    "children that together take 2 GiB, each within its limit": (
+        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        hoard = b'x' * (400 * 2**20)\n        time.sleep(60)\n        os._exit(0)\ntime.sleep(2.5)\n"
+    ),
+    "memory behind descriptors (memfd, System V)": (
+        "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nfds = []\nfor n in range(20):\n    try:\n"
+        "        fd = os.memfd_create(f'm{n}')\n        os.write(fd, bytes(50 * 2**20))\n        fds.append(fd)\n    except OSError:\n        break\n"
+        "shared = libc.shmget(0, 2**28, 0o1600)\nassert not fds and shared == -1, 'unseen memory'\n"
+    ),
+    "fill the disk with 300 MB": (
+        "import os\nfor place in ('.', '/tmp', '/dev/shm', '/var/tmp'):\n    try:\n        for n in range(5):\n            with open(os.path.join(place, f'$TOKEN-{n}'), 'wb') as file:\n"
+        "                for _ in range(60):\n                    file.write(bytes(2**20))\n    except OSError:\n        pass\n"
+    ),
+    "fill the disk with 10,000 empty files": (
+        "for n in range(10000):\n    try:\n        open(f'$TOKEN-{n}', 'w').close()\n    except OSError:\n        break\n"
+    ),
+    "close every descriptor": "import os\nos.closerange(0, 1024)\n",
+    "exit at once": "import os\nos._exit(0)\n",
+    "crash the interpreter": "import ctypes\nctypes.string_at(0)\n",
+    "recurse through the stack": (
+        "import sys\nsys.setrecursionlimit(10**9)\ndef deeper(n):\n    return deeper(n + 1) + sum(deeper(k) for k in ())\ndeeper(0)\n"
+    ),
+}
+INSTEAD = {
+    "sleep inside the function": "import time\ndef causal_mask(length):\n    time.sleep(3600)\n",
+    "never end inside the function, and swallow the time limit": (
+        "def causal_mask(length):\n    while True:\n        try:\n            while True:\n                pass\n        except BaseException:\n            pass\n"
+    ),
+    "exit inside the function": "import os\ndef causal_mask(length):\n    os._exit(0)\n",
+    "crash inside the function": "import ctypes\ndef causal_mask(length):\n    ctypes.string_at(0)\n",
+    "allocate inside the function": "def causal_mask(length):\n    return bytearray(3 * 2**30)\n",
+    "print 200 MB inside the function": (
+        "def causal_mask(length):\n    for _ in range(40):\n        print('x' * 2**20)\n    return torch.zeros(length, length, dtype=torch.bool)\n"
+    ),
+}
+ALIVE = {
+    "ten processes left behind",
+    "another program left running",
+    "threads left running",
+    "sleep",
+    "allocate 3 GiB",
+}
+ALIVE |= {
+    "memory behind descriptors (memfd, System V)",
+    "fill the disk with 300 MB",
+    "fill the disk with 10,000 empty files",
+}
+ATTACKS = (
+    *(
+        Attack(name, GROUP, ONE_LOST if name in ALIVE else NO_GAIN, beside_a_wrong_answer(code))
+        for name, code in BESIDE.items()
+    ),
+    *(Attack(name, GROUP, ONE_LOST, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
+)

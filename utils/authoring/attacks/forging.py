@@ -1,0 +1,140 @@
+"""Submissions that want points for a wrong answer: they change what judges them, or what is seen of them."""
+
+from __future__ import annotations
+
+from utils.authoring.attacks.room import (
+    NO_GAIN,
+    ONE_LOST,
+    TARGET,
+    WRONG,
+    Attack,
+    Room,
+    beside_a_wrong_answer,
+    code_cell,
+    instead_of_an_answer,
+    solved,
+)
+
+GROUP = "forging"
+BESIDE = {
+    "patch the check function": (
+        "import utils.checks, utils.checks.engine as e\n"
+        "utils.checks.check = e.check = lambda *a, **k: None\ncheck = e.check\n"
+        "e.Result.passed = property(lambda self: True)\ne.examine = lambda *a, **k: None\n"
+    ),
+    "patch torch.allclose, equal and isclose": (
+        "import torch\ntorch.allclose = lambda *a, **k: True\ntorch.equal = lambda *a: True\n"
+        "torch.isclose = lambda a, *b, **k: torch.ones_like(a, dtype=torch.bool)\n"
+    ),
+    "patch the comparison": (
+        "import utils.checks.compare as c, utils.checks.engine as e\nc.compare = e.compare = lambda *a, **k: None\n"
+        "c._values = c._form = lambda *a, **k: None\n"
+    ),
+    "patch torch's operators": (
+        "import torch\ntorch.Tensor.abs = lambda self: torch.zeros(self.shape)\n"
+        "torch.Tensor.__sub__ = lambda a, b: torch.zeros(a.shape)\n"
+        "torch.Tensor.__ne__ = lambda a, b: torch.zeros(a.shape, dtype=torch.bool)\n"
+    ),
+    "put a false reference in its place": (
+        "import sys, types\nfor name in ('solutions', 'solutions.attention', 'solutions.transformer'):\n"
+        "    fake = types.ModuleType(name)\n    fake.causal_mask = lambda n: torch.zeros(n, n, dtype=torch.bool)\n"
+        "    sys.modules[name] = fake\n"
+        "from utils.checks import registry, fixtures\nregistry.find('causal_mask').__dict__['reference'] = 'solutions:causal_mask'\n"
+        "fixtures.load = lambda e: None\n"
+    ),
+    "an input transformer that empties later cells": (
+        "try:\n    get_ipython().input_transformers_cleanup.append(lambda lines: [])\nexcept NameError:\n    pass\n"
+        "import ast, builtins\nbuiltins.compile = lambda *a, **k: (lambda: None).__code__\n"
+    ),
+    "clear the error messages": (
+        "import sys, traceback\nsys.excepthook = lambda *a: None\ntraceback.print_exc = lambda *a, **k: None\n"
+        "from utils.checks.engine import CheckFailed\nCheckFailed._render_traceback_ = lambda self: []\n"
+        "import utils.checks.observe as o\no.Problem.__init__ = lambda self, *a, **k: None\n"
+    ),
+    "replace the observation": (
+        "import utils.grading.inside as i, utils.checks.observe as o\ni.observe = o.observe = lambda *a, **k: {}\n"
+    ),
+    "send the grader's closing word": (
+        "import os\nfrom utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
+        "        wire.write_frame(fd, wire.pack({'end': 'done', 'state': 'passed', 'points': 1}, {}))\n    except Exception:\n        pass\n"
+    ),
+    "send a verdict in place of values": (
+        "from utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
+        "        wire.write_frame(fd, wire.pack({'exercise': 'causal_mask', 'state': 'passed', 'points': 99,\n"
+        "            'outcomes': [{'seen': [], 'passed': True, 'kind': 'passed'}] * 99}, {}))\n    except Exception:\n        pass\n"
+    ),
+    "send answers of guessed length with nothing in them": (
+        "from utils.grading import wire\nfor fd in range(3, 60):\n    for n in range(1, 12):\n        try:\n"
+        "            wire.write_frame(fd, wire.pack({'exercise': 'causal_mask', 'outcomes': [{'seen': []}] * n}, {}))\n"
+        "        except Exception:\n            break\n"
+    ),
+    "send a frame that claims 2**62 bytes": (
+        "import os, struct\nfor fd in range(3, 60):\n    try:\n        os.write(fd, struct.pack('<4sQ', b'crs1', 2**62) + b'x' * 64)\n"
+        "    except OSError:\n        pass\n"
+    ),
+    "send JSON nested 100,000 deep": (
+        "import struct, json, os\nhead = json.dumps({'__metadata__': {'message': '[' * 100000}}).encode()\n"
+        "body = struct.pack('<Q', len(head)) + head\nfor fd in range(3, 60):\n    try:\n"
+        "        os.write(fd, struct.pack('<4sQ', b'crs1', len(body)) + body)\n    except OSError:\n        pass\n"
+    ),
+}
+INSTEAD = {
+    "answer NaN everywhere": "def causal_mask(length):\n    return torch.full((length, length), float('nan'))\n",
+    "answer a tensor that calls itself equal to all": (
+        "class Yes(torch.Tensor):\n    def __eq__(self, other):\n        return True\n    def __ne__(self, other):\n        return False\n"
+        "    @classmethod\n    def __torch_function__(cls, func, types, args=(), kwargs=None):\n"
+        "        return super().__torch_function__(func, types, args, kwargs or {})\n"
+        "def causal_mask(length):\n    return torch.zeros(length, length, dtype=torch.bool).as_subclass(Yes)\n"
+    ),
+    "answer an 8-bit float that no comparison reads": (
+        "def causal_mask(length):\n    return torch.zeros(length, length).to(torch.float8_e4m3fn)\n"
+    ),
+    "answer 60 MB, to cost the grader memory": "def causal_mask(length):\n    return torch.zeros(60 * 2**20, dtype=torch.bool)\n",
+    "answer 100,000 names": (
+        "import utils.grading.inside as i\ni._outcomes = lambda *a: [{f'k{n}': torch.zeros(1) for n in range(100000)}]\n"
+        "def causal_mask(length):\n    return 0\n"
+    ),
+    "code through pickle": (
+        "import os\nclass Bomb:\n    def __reduce__(self):\n        return (open, ('$OUTSIDE/$TOKEN-pickle', 'w'))\n"
+        "def causal_mask(length):\n    return Bomb()\n"
+    ),
+    "code through an exception that pickles": (
+        "class Bomb(Exception):\n    def __reduce__(self):\n        return (open, ('$OUTSIDE/$TOKEN-exception', 'w'))\n"
+        "    def __str__(self):\n        return open('$OUTSIDE/$TOKEN-text', 'w').name\n"
+        "def causal_mask(length):\n    raise Bomb()\n"
+    ),
+    "carry a hidden input home in an error message": (
+        "def causal_mask(length):\n    raise ValueError(f'LEAK{length * 1000003}LEAK')\n"
+    ),
+    "carry a hidden input home in the name of an error": (
+        "def causal_mask(length):\n    raise type(f'LEAK{length * 1000003}LEAK', (Exception,), {})()\n"
+    ),
+}
+
+
+def _stored_outputs(room: Room) -> None:
+    notebook = solved(**{TARGET: WRONG})
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            text = f"\u2713 {cell['id']}: all 5 cases are right."
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": text}]
+            cell["execution_count"] = 1
+    room.write(notebook)
+
+
+def _own_check_cells(room: Room) -> None:
+    notebook = solved(**{TARGET: WRONG})
+    for cell in notebook["cells"]:
+        if cell["id"].endswith("-check"):
+            cell["source"] = "print('passed')"
+            cell["metadata"]["nbgrader"]["points"] = 1000
+    notebook["cells"].insert(0, code_cell("check = lambda *a: None", "first"))
+    room.write(notebook)
+
+
+ATTACKS = (
+    *(Attack(name, GROUP, NO_GAIN, beside_a_wrong_answer(code)) for name, code in BESIDE.items()),
+    *(Attack(name, GROUP, NO_GAIN, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
+    Attack("stored outputs that say passed", GROUP, ONE_LOST, _stored_outputs),
+    Attack("check cells and points of its own", GROUP, ONE_LOST, _own_check_cells),
+)

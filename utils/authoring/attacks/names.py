@@ -1,0 +1,104 @@
+"""Names that mean something to a file system, a spreadsheet, a browser or an XML parser. The answers are right."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from utils.authoring.attacks.room import FULL, NOTEBOOK, Attack, Room, solved
+
+GROUP = "names"
+
+
+def _called(name: str | bytes) -> Callable[[Room], object]:
+    def make(room: Room) -> None:
+        room.who = os.fsdecode(name) if isinstance(name, bytes) else name
+        room.write(solved())
+
+    return make
+
+
+def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Room], object]:
+    def make(room: Room) -> None:
+        path = room.student / archive if archive == "work.zip" else room.folder / archive
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr(member.format(token=room.token, notebook=NOTEBOOK), json.dumps(solved()))
+        if archive != "work.zip":
+            room.student.rmdir()
+
+    return make
+
+
+def _in_place(file: str) -> Callable[[Room], object]:
+    return lambda room: room.write(solved(), file)
+
+
+FOLDERS: dict[str, str | bytes] = {
+    "a formula": "=cmd|' -C calc'!A0",
+    "a formula behind a plus": "+1+1",
+    "a formula in full-width signs": "\uff1dSUM(1,1)",
+    "a formula behind a semicolon": "a;=1+1",
+    "HTML and a script": "<img src=x onerror=alert(1)><script>alert(1)<\u2215script>",
+    "quotes and commas": 'O\'Brien, "Ann"',
+    "a line break": "two\nlines",
+    "control characters": "bell\x07 and \x1b[31m",
+    "reversed writing": "a\u202etxt.exe",
+    "Korean, as macOS writes it": unicodedata.normalize("NFD", "\uae40\ubbfc\uc218"),
+    "Korean and emoji": "\ubc15\uc11c\uc900 \U0001f9d1\u200d\U0001f393",
+    "bytes that are no UTF-8": b"caf\xe9",
+    "an option": "-rf --help",
+    "dots": "...",
+    "250 characters": "x" * 250,
+    "ends in .ipynb": "student.ipynb_folder",
+}
+ATTACKS = (
+    *(Attack(f"called: {name}", GROUP, FULL, _called(text)) for name, text in FOLDERS.items()),
+    Attack("a zip member that climbs out", GROUP, FULL, _in_zip("../../../{token}-climbed/{notebook}.ipynb")),
+    Attack(
+        "a zip member with an absolute path", GROUP, FULL, _in_zip("/tmp/{token}-absolute/{notebook}.ipynb")
+    ),
+    Attack("a zip member with backslashes", GROUP, FULL, _in_zip("..\\..\\{token}-back\\{notebook}.ipynb")),
+    Attack("a zip member of 300 folders", GROUP, FULL, _in_zip("a/" * 300 + "{notebook}.ipynb")),
+    Attack(
+        "Canvas' download", GROUP, FULL, _in_zip("kimminsu_LATE_123_456_{notebook}-2.ipynb", "canvas.zip")
+    ),
+    Attack(
+        "Moodle's download",
+        GROUP,
+        FULL,
+        _in_zip("Ana Lima_77_assignsubmission_file_/{notebook}.ipynb", "moodle.zip"),
+    ),
+    Attack(
+        "a Korean file name",
+        GROUP,
+        FULL,
+        _in_place(f"{NOTEBOOK}_\uae40\ubbfc\uc218_\ucd5c\uc885 \U0001f600.ipynb"),
+    ),
+    Attack("a file name that is a formula", GROUP, FULL, _in_place(f"=1+1 {NOTEBOOK}.ipynb")),
+    Attack("a file name that is HTML", GROUP, FULL, _in_place(f"<b onclick=x>{NOTEBOOK}.ipynb")),
+)
+
+
+def leaves(room: Room) -> list[Path]:
+    """Files whose names carry the room's word, in the places where a sandbox might have left them."""
+    home = Path.home()
+    from utils.grading.normalise import ROOT
+
+    places = [
+        room.base,
+        room.base.parent,
+        room.out,
+        ROOT,
+        ROOT / "utils",
+        home,
+        *map(Path, ("/tmp", "/dev/shm", "/var/tmp", "/")),
+    ]
+    found = set()
+    for place in places:
+        if place.is_dir():
+            found |= {entry for entry in place.iterdir() if room.token in entry.name}
+    return sorted(found)

@@ -1,1 +1,0 @@
-"""Reference models against their peers: interleaved, paired timings, printed as ratios. `python -m utils.bench`."""

@@ -1,0 +1,42 @@
+"""What a check found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from utils.checks.compare import Finding
+from utils.checks.spec import Exercise
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check found.
+
+    Args:
+        exercise: the exercise.
+        findings: one per case, None where the case is right.
+        names: the cases' names.
+        diagnosis: the sentence of the known mistake that this attempt looks like, or "".
+        seconds: time taken.
+        substitutes: earlier exercises for which the library's version stood in.
+    """
+
+    exercise: Exercise
+    names: list[str]
+    findings: list[Finding | None]
+    diagnosis: str = ""
+    seconds: float = 0.0
+    substitutes: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        return all(finding is None for finding in self.findings)
+
+    @property
+    def right(self) -> int:
+        """Number of cases that are right."""
+        return sum(finding is None for finding in self.findings)
+
+    @property
+    def started(self) -> bool:
+        return not all(f is not None and f.kind == "not started" for f in self.findings)

@@ -158,9 +158,9 @@ def test_autocast_runs_the_forward_pass_in_bfloat16():
             return out
 
     inputs, targets = toy()
-    for autocast in (True, None, False):
+    for precision in ("bfloat16", None, "float32"):
         model = Spy(6, 2)
-        fit(model, [(inputs, targets)], epochs=1, lr=1e-2, autocast=autocast, device="cpu", progress=False)
+        fit(model, [(inputs, targets)], epochs=1, lr=1e-2, precision=precision, device="cpu", progress=False)
         assert model.weight.dtype == torch.float32
     assert seen == [torch.bfloat16, torch.float32, torch.float32]
 

@@ -769,7 +769,7 @@ if ready("ViT"):
 # The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products: there a product of shape $(BN) \times D
 # \times 4D$ fills the machine, while small convolutions with batch norm and ReLU between them wait for memory. Don't believe it, measure it:
 #
-# `python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024 --bf16`
+# `python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024`
 #
 # (no GPU was at hand when the outputs of this notebook were stored, so no GPU figure is given).
 

@@ -1,7 +1,7 @@
 """Where a forward pass spends its time, by kind of layer, and how many FLOP/s each kind achieves.
 
     python -m utils.cost.throughput --model solutions.vit:ViT                                  # this machine's CPU
-    python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024       # a GPU; add --bf16
+    python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024       # a GPU, in its own precision
 
 Every operation that PyTorch executes is timed by itself (with CUDA events on a GPU), and its multiply-adds are counted by
 PyTorch's own formulas. Ratios between kinds can be trusted; the sum is a little longer than an undisturbed pass.
@@ -25,6 +25,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from utils.stand_ins.inductive_bias import ResNet
+from utils.training.precision import NAMES, Precision, default_device, precision_for
 
 KINDS = (
     ("attention", ("scaled_dot_product", "softmax")),
@@ -116,19 +117,21 @@ def _macs(func: Any, args: tuple, kwargs: dict, result: Any) -> int:
 
 
 @torch.no_grad()
-def shares(model: nn.Module, images: Tensor, *, repeats: int = 5, bf16: bool = False) -> list[Share]:
+def shares(
+    model: nn.Module, images: Tensor, *, repeats: int = 5, precision: Precision | None = None
+) -> list[Share]:
     """Time, multiply-adds and bytes of `model(images)` in eval mode, by kind of layer; the longest first.
 
     Args:
         model: on the images' device.
         images: one batch.
         repeats: passes that are measured, after two that are not.
-        bf16: with bfloat16 autocast.
+        precision: default float32.
     """
     model.eval()
     device = images.device
     times: dict[str, list[float]] = defaultdict(list)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+    with (precision or Precision(device)).forward():
         for _ in range(2):
             model(images)
         for _ in range(repeats):
@@ -204,19 +207,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--model", default="utils.stand_ins.vit:ViT", help='class with `from_config("vit_cifar")`'
     )
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=default_device().type)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--width", type=int, default=40, help="of the ResNet")
-    parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--precision", default="auto", choices=["auto", *NAMES])
     options = parser.parse_args(arguments)
     module, _, attribute = options.model.partition(":")
     vit = getattr(importlib.import_module(module), attribute).from_config("vit_cifar")
     images = torch.randn(options.batch, 3, 32, 32, device=options.device)
     models = {"ViT": vit.to(options.device), "ResNet": residual_network(options.width).to(options.device)}
-    found = {name: shares(model, images, bf16=options.bf16) for name, model in models.items()}
+    precision = precision_for(options.device, options.precision)
+    found = {name: shares(model, images, precision=precision) for name, model in models.items()}
     print(describe_machine())
-    dtype = torch.bfloat16 if options.bf16 else torch.float32
-    print(f"a large matrix product: {best_matmul(options.device, dtype=dtype) / 1e9:.0f} GFLOP/s")
+    print(precision)
+    print(f"a large matrix product: {best_matmul(options.device, dtype=precision.dtype) / 1e9:.0f} GFLOP/s")
     print(table(found, options.batch))
 
 

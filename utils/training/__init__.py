@@ -16,15 +16,16 @@ from utils.training.measures import (
     accuracy,
     count_parameters,
     cross_entropy,
-    default_device,
     evaluate,
     predict,
     seed_everything,
     to_device,
 )
+from utils.training.precision import Precision, default_device, precision_for
 
 __all__ = [
     "History",
+    "Precision",
     "TensorBatches",
     "accuracy",
     "count_parameters",
@@ -35,6 +36,7 @@ __all__ = [
     "learning_rate_factor",
     "make_optimizer",
     "normalize",
+    "precision_for",
     "predict",
     "seed_everything",
     "tensor_batches",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 
-def save(path, settings, model, optimizer, history) -> None:
+def save(path, settings, model, optimizer, history, scaler) -> None:
     """Writes beside the file, then renames: a kill at any moment leaves a whole checkpoint, old or new."""
     kind, key, *rest = np.random.get_state()
     python = random.getstate()
@@ -17,6 +17,7 @@ def save(path, settings, model, optimizer, history) -> None:
         "settings": settings,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),  # empty but in float16
         "history": asdict(history),
         "rng": {
             "torch": torch.get_rng_state(),
@@ -35,7 +36,7 @@ def save(path, settings, model, optimizer, history) -> None:
         beside.unlink(missing_ok=True)
 
 
-def restore(path, settings, model, optimizer, history) -> None:
+def restore(path, settings, model, optimizer, history, scaler) -> None:
     """Puts weights, optimizer, history and random states back as they were after the last whole epoch.
 
     The file is read without running any code that might be in it (`weights_only`).
@@ -52,6 +53,7 @@ def restore(path, settings, model, optimizer, history) -> None:
             )
     model.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
+    scaler.load_state_dict(saved["scaler"])
     for name, value in saved["history"].items():
         setattr(history, name, value)
     rng = saved["rng"]

@@ -26,6 +26,7 @@ class History:
     seconds: list[float] = field(default_factory=list)
     total_seconds: float = 0.0
     stopped: str = ""
+    precision: str = "float32"
 
     def __len__(self) -> int:
         return len(self.train_loss)
@@ -43,9 +44,7 @@ class History:
             if values and not math.isnan(values[-1])
         ]
         stopped = f" ({self.stopped})" if self.stopped else ""
-        return (
-            f"{text}{stopped}: {', '.join(found)}. Machine: {describe_machine()}; budget: {current_budget()}."
-        )
+        return f"{text}{stopped}: {', '.join(found)}. Machine: {describe_machine()}; {self.precision}; budget: {current_budget()}."
 
     def summary(self) -> None:
         """Prints one sentence: epochs, steps, time, last loss and accuracies, machine."""

@@ -1,7 +1,7 @@
 """The training loop.
 
 AdamW [1] without weight decay on biases, norms and embeddings; linear warm-up, then a cosine [2]; clipped
-gradients; bfloat16 autocast on GPUs that have it. Seeded, and resumable: a run that was killed after epoch k
+gradients; the device's own precision (see `precision`). Seeded, and resumable: a run that was killed after epoch k
 and started again ends with the very bits of a run that was never killed.
 
 [1] I. Loshchilov, F. Hutter, 2019, "Decoupled Weight Decay Regularization", ICLR.
@@ -21,15 +21,14 @@ from utils.training.batches import count_batches, per_epoch
 from utils.training.checkpoints import restore, save
 from utils.training.history import History
 from utils.training.measures import (
-    autocast_for,
     cross_entropy,
-    default_device,
     evaluate,
     predict,
     right_answers,
     seed_everything,
     to_device,
 )
+from utils.training.precision import Precision, default_device, precision_for
 from utils.training.progress import Progress
 
 
@@ -48,7 +47,7 @@ def fit(
     schedule: str | Callable[[int, int], float] = "cosine",
     optimizer: torch.optim.Optimizer | None = None,
     device: str | torch.device | None = None,
-    autocast: bool | None = None,
+    precision: str | Precision | None = None,
     seed: int | None = 0,
     progress: bool = True,
     live: bool = False,
@@ -76,7 +75,8 @@ def fit(
         optimizer: one of your own, e.g. with a learning rate per layer; `lr` and `weight_decay` are then not
             used, and the schedule multiplies each group's own learning rate.
         device: default `default_device()`.
-        autocast: bfloat16 in the forward pass; default: on CUDA devices that have it.
+        precision: "float32", "bfloat16" or "float16" in the forward pass (float16 with a scaled loss), or a `Precision`;
+            default: what `precision_for` says of the device.
         seed: for dropout, shuffling and augmentation; None leaves the random states as they are.
         progress: a progress bar, or a line per epoch where there is no screen to draw on.
         live: in Jupyter, one plot that is redrawn after each epoch.
@@ -103,7 +103,9 @@ def fit(
         seed_everything(seed)
     device = torch.device(device or default_device())
     model.to(device)
-    forward_precision = autocast_for(device, autocast)
+    if not isinstance(precision, Precision):
+        precision = precision_for(device, precision)
+    scaler = precision.scaler()
     train_loss_fn = loss_fn or partial(cross_entropy, label_smoothing=label_smoothing)
     optimizer = optimizer or make_optimizer(model, lr, weight_decay)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -113,12 +115,13 @@ def fit(
     steps_per_epoch = count_batches(train_batches, batches_of)
     total_steps = epochs * steps_per_epoch
 
-    history = History(epochs=epochs)
+    history = History(epochs=epochs, precision=precision.name)
     settings = {"epochs": epochs, "lr": top_lrs, "weight_decay": weight_decay, "warmup": warmup, "clip": clip}
     settings |= {"seed": seed, "label_smoothing": label_smoothing, "steps_per_epoch": steps_per_epoch}
     settings |= {"schedule": schedule if isinstance(schedule, str) else "custom"}
+    settings |= {"precision": precision.name}
     if checkpoint is not None and Path(checkpoint).exists():
-        restore(checkpoint, settings, model, optimizer, history)
+        restore(checkpoint, settings, model, optimizer, history, scaler)
     watcher = Progress(history, total_steps, show=progress, live=live)
 
     for epoch in range(len(history), epochs):
@@ -130,14 +133,16 @@ def fit(
             for group, top_lr in zip(optimizer.param_groups, top_lrs, strict=True):
                 group["lr"] = top_lr * factor(min(history.steps, total_steps - 1), total_steps)
 
-            with forward_precision():
+            with precision.forward():
                 logits = predict(model, inputs)
             loss = train_loss_fn(logits.float(), targets)
             optimizer.zero_grad()
-            loss.backward()
+            scaler.scale(loss).backward()
             if clip is not None:
+                scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(parameters, clip)
-            optimizer.step()
+            scaler.step(optimizer)  # left out where float16 gradients overflowed; the scale then halves
+            scaler.update()
 
             history.steps += 1
             right, counted = right_answers(logits, targets)
@@ -159,7 +164,7 @@ def fit(
         history.train_accuracy.append(right / counted)
         history.seconds.append(time.perf_counter() - epoch_started)
         if validation is not None:
-            scores = evaluate(model, validation, loss_fn=loss_fn, device=device, autocast=autocast)
+            scores = evaluate(model, validation, loss_fn=loss_fn, device=device, precision=precision)
             history.validation_loss.append(scores[0])
             history.validation_accuracy.append(scores[1])
         history.total_seconds += time.perf_counter() - epoch_started
@@ -167,7 +172,7 @@ def fit(
         if history.stopped:
             break
         if checkpoint is not None:
-            save(checkpoint, settings, model, optimizer, history)
+            save(checkpoint, settings, model, optimizer, history, scaler)
 
     watcher.close()
     model.eval()

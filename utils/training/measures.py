@@ -2,14 +2,13 @@
 
 import math
 import random
-from collections.abc import Callable
-from contextlib import nullcontext
-from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from utils.training.precision import Precision, precision_for
 
 IGNORED = -100  # a target with this value is no target (padding)
 
@@ -39,7 +38,7 @@ def right_answers(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Te
 
 @torch.no_grad()
 def evaluate(
-    model, batches, *, loss_fn=None, device=None, autocast: bool | None = None
+    model, batches, *, loss_fn=None, device=None, precision: str | Precision | None = None
 ) -> tuple[float, float]:
     """Mean loss and accuracy over batches, in eval mode (the model's mode is put back afterwards).
 
@@ -47,13 +46,15 @@ def evaluate(
         `(loss, accuracy)`; the accuracy is NaN where the targets are no class indices.
     """
     device = torch.device(device or next(model.parameters(), torch.empty(0)).device)
-    precision, was_training = autocast_for(device, autocast), model.training
+    if not isinstance(precision, Precision):
+        precision = precision_for(device, precision)
+    was_training = model.training
     sums = torch.zeros(3, device=device, dtype=torch.float64 if device.type != "mps" else torch.float32)
     model.eval()
     try:
         for inputs, targets in batches(0) if callable(batches) else batches:
             inputs, targets = to_device(inputs, device), to_device(targets, device)
-            with precision():
+            with precision.forward():
                 logits = predict(model, inputs)
             right, counted = right_answers(logits, targets)
             sums += torch.stack(
@@ -92,13 +93,6 @@ def count_parameters(model: nn.Module, trainable: bool = True) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable)
 
 
-def default_device() -> torch.device:
-    """CUDA if it is there, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def seed_everything(seed: int) -> None:
     """Seeds Python, NumPy and torch (all devices)."""
     random.seed(seed)
@@ -115,9 +109,3 @@ def to_device(value, device):
     if isinstance(value, (tuple, list)):
         return type(value)(to_device(item, device) for item in value)
     return value
-
-
-def autocast_for(device: torch.device, wanted: bool | None) -> Callable:
-    if wanted is None:
-        wanted = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
-    return partial(torch.autocast, device.type, dtype=torch.bfloat16) if wanted else nullcontext

@@ -1,0 +1,121 @@
+"""In which numbers, and where, a model is computed: one answer for `fit`, experiments, checkpoints and throughput.
+
+    precision = precision_for()          # of this machine's default device
+    print(precision)                     # one line: what, where, why
+    scaler = precision.scaler()          # does nothing, except in float16
+    with precision.forward():
+        loss = ...
+    scaler.scale(loss).backward()
+    row["precision"] = precision.name    # "float32", "bfloat16" or "float16": part of a row's identity
+
+`torch.cuda.is_bf16_supported()` is not asked: it counts emulation, so a T4 says yes and is slow. Capability 8 (Ampere) is where
+the hardware begins.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NATIVE_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as /proc/cpuinfo calls them on x86 and on Arm
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def default_device() -> torch.device:
+    """CUDA if it is there, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How to compute. Weights, gradients and the optimizer stay in float32; only the forward pass is narrower.
+
+    Attributes:
+        device: where.
+        name: "float32", "bfloat16" or "float16".
+        why: the reason, as the end of a sentence.
+    """
+
+    device: torch.device
+    name: str = "float32"
+    why: str = "asked for"
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"A precision is one of {', '.join(NAMES)}; got {self.name!r}.")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return NAMES[self.name]
+
+    @contextmanager
+    def forward(self) -> Iterator[None]:
+        """The context of a forward pass: autocast, and the attention kernel that is fastest in it."""
+        if self.name == "float32":
+            yield
+            return
+        with torch.autocast(self.device.type, dtype=self.dtype):
+            if self.device.type == "cpu":  # the fused kernel takes 1.3 times as long in bfloat16 there
+                with sdpa_kernel(SDPBackend.MATH):
+                    yield
+            else:
+                yield
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales the loss in float16, whose smallest number is 6e-8; hands everything through otherwise."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.name == "float16")
+
+    def __str__(self) -> str:
+        return f"Computing on {self.device.type} in {self.name}: {self.why}."
+
+
+def precision_for(
+    device: torch.device | str | None = None, wanted: str | None = None, *, narrow_cpu: bool = False
+) -> Precision:
+    """The precision for a device.
+
+    Args:
+        device: default `default_device()`.
+        wanted: "float32", "bfloat16" or "float16" to have just that; None or "auto" to let the device decide.
+        narrow_cpu: let a CPU with native bfloat16 use it. For trainings of minutes: models of a few thousand parameters gain nothing.
+
+    Returns:
+        bfloat16 on CUDA from capability 8 on, float16 (with a scaled loss) on older CUDA, float32 on MPS and on a CPU without
+        native bfloat16.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    device = torch.device(device) if device is not None else default_device()
+    if wanted not in (None, "auto"):
+        return Precision(device, wanted)
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        if major >= 8:
+            return Precision(device, "bfloat16", f"capability {major}.{minor} has it in hardware")
+        return Precision(device, "float16", f"capability {major}.{minor} only emulates bfloat16")
+    if device.type == "cpu" and narrow_cpu and has_native_bfloat16():
+        return Precision(device, "bfloat16", "this processor has it in hardware")
+    reasons = {"mps": "autocast there is young and gains little", "cpu": "nothing narrower pays here"}
+    return Precision(device, "float32", reasons.get(device.type, "the device is unknown to the course"))
+
+
+@functools.lru_cache(maxsize=1)
+def has_native_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; False where the system does not tell (macOS, Windows)."""
+    if not CPUINFO.exists():
+        return False
+    for line in CPUINFO.read_text(errors="replace").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip().lower() in ("flags", "features"):
+            return not NATIVE_FLAGS.isdisjoint(value.split())
+    return False

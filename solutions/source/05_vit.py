@@ -132,6 +132,10 @@ if ready("patchify"):
 # The next cell deals the patches out in a random order and puts them back together as an image. Would *you* still recognise it? Would
 # a ViT with mean pooling and no position embeddings give another answer than for the original? Why?
 
+# %% [markdown] answer="shuffle"
+# A person recognises textures and colours, hardly any shapes. A ViT with mean pooling and no positions gives exactly the same answer for
+# both: every layer treats its tokens as a set, and a mean does not depend on the order. Section 6 measures it.
+
 # %%
 if ready("patchify", "unpatchify"):
     images = examples.float() / 255
@@ -183,6 +187,11 @@ plotting.show(
 # %% [markdown] predict="three_ways"
 # Three ways to one result: cut and multiply, convolve, or `F.unfold` and multiply. Which one is fastest on this machine, and by how
 # much? (Think of what each has to copy.)
+
+# %% [markdown] answer="three_ways"
+# On this CPU the convolution is fastest, then cut and multiply (about twice its time), then `F.unfold` (about three times). Cutting copies
+# the image once; `unfold` writes the columns in an order that has to be turned for the product; the convolution of oneDNN copies nothing that
+# we can see.
 
 # %%
 if ready("PatchEmbedding", "embed_by_convolution"):
@@ -318,6 +327,10 @@ if ready("ViT"):
 # every image (the same shuffle as in section 1). By how much will the logits of each change? What does that say about section 1's
 # question?
 
+# %% [markdown] answer="permutation"
+# With positions the logits (of size 0.7) change by up to 0.07; without, by $5 \cdot 10^{-7}$, which is rounding. So all that a ViT knows of
+# the arrangement of an image comes in through the position table.
+
 # %%
 if ready("ViT", "patchify", "unpatchify"):
     seed_everything(1)
@@ -344,6 +357,10 @@ if ready("ViT", "patchify", "unpatchify"):
 # A ViT-B/16 at 224 x 224 takes 17.6 billion multiply-adds for 197 tokens. At 384 x 384 it has 577 tokens, 2.93 times as many. Will the
 # multiply-adds grow by less than 2.93, by exactly that, or by more?
 
+# %% [markdown] answer="flops"
+# By more: 3.16 times for 2.93 times the tokens. The linear layers grow with $N$, the two products of attention with $N^2$, and their share
+# rises from 4 % at 224 to 11 % at 384.
+
 # %%
 if ready("ViT"):
     lecture = {"vit_b_16": (86, 55.4), "vit_l_16": (307, 190.7)}
@@ -366,7 +383,7 @@ if ready("ViT"):
 #
 # - **55.4 and 190.7** are what a model of 576 patches takes, *without* the CLS token: the published counts leave out the
 #   577th token, whose share is 0.2%.
-# - **86M**: 86.86M, cut off rather than rounded. At 224 it is 86.57M; the difference is the larger position table alone.
+# - **86M**: your B/16 has 86.86M parameters with a head for 1,000 classes and 86.09M without one. Which of them the table means it does not say.
 # - **307M** is no ViT-L/16. With a head for 1,000 classes L/16 has 304.7M at 384; it is L/32 that comes to 306.6M, because a
 #   32 x 32 patch has four times as many pixels to embed. The ViT paper's 307M for "ViT-Large" (its table 1) has travelled on
 #   into tables about L/16.
@@ -407,6 +424,10 @@ if ready("ViT"):
 # Ten classes, so guessing gives 10%. Small convolutional networks reach more than 90% on all of CIFAR-10. What will this small ViT reach
 # on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
 
+# %% [markdown] answer="accuracy"
+# 52.2 % in this run, and 55.2 % on the (shifted and mirrored) training images: no gap to speak of. In six passes the network is still
+# learning; it does not know its images by heart. It is undertrained, not overfitted.
+
 # %%
 if ready("ViT"):
     seed_everything(0)
@@ -438,8 +459,9 @@ if ready("ViT"):
 # cat on the left is a cat on the right. With few images, and in few steps, it does not get far. How much data it takes until this no
 # longer matters is the subject of notebook 06.
 #
-# Given more time the same class does better. The course ships a checkpoint, trained by
-# `python -m utils.experiments.checkpoint`; its log says on what and for how long.
+# The course ships a checkpoint of the same class, trained by `python -m utils.experiments.checkpoint`. It is not this run with more time:
+# it is deeper (6 blocks), saw all 50,000 images, and was trained with another optimiser (Muon) and averaged weights. Which of these four
+# brought how much was not measured. Its log says on what and for how long it was trained:
 
 # %%
 head, rows = training_log()
@@ -594,11 +616,13 @@ if ready("ViT", "load_pretrained"):
         fig, alt=f"The first 28 principal components of the embedding filters of {title}, each {p} x {p} pixels in colour: "
         "flat colours and slow gradients first, then finer stripes and checks.",
     )  # fmt: skip
-    print(f"They hold {share[:28].sum():.0%} of the filters' variance; the first four {share[:4].sum():.0%}.")
+    print(f"Of {min(filters.shape)} components, the first four hold {share[:4].sum():.0%} of the variance, "
+          f"the 28 shown {share[:28].sum():.1%}.")  # fmt: skip
 
 # %% [markdown]
 # Compare them with the basis functions of a JPEG, or with the first layer of a convolutional network: nobody told the model that
-# images are smooth, and it found a basis for smooth patches.
+# images are smooth, and it found a basis for smooth patches. (Patches of 4 x 4 pixels in colour have 48 numbers, so 28 components are
+# more than half of all there are; with the 768 numbers of a 16 x 16 patch the same figure would be a finding.)
 #
 # ### Where does the model think a patch is?
 #
@@ -608,27 +632,41 @@ if ready("ViT", "load_pretrained"):
 # The table of positions began as noise, and rows and columns were never mentioned. What will the map of a position in a corner look
 # like? And that of one in the middle?
 
+# %% [markdown] answer="positions"
+# Each map is highest at its own place, and its direct neighbours come out high (0.74 on average for the right neighbour). One thing is hard to
+# foresee: the position *mirrored left to right* is higher still. The text below the picture says where that comes from.
+
 # %%
 if ready("ViT", "load_pretrained"):
     h, w = viewed.grid
-    patches = viewed.positions.detach()[0, 1:]
-    patches = F.normalize(patches, dim=-1)
-    similarity = rearrange(patches @ patches.T, "(a b) (i j) -> a b i j", a=h, i=h)
-    tiles = F.pad(similarity, (0, 1, 0, 1), value=float("nan"))  # a grey line between the maps
+    patches = F.normalize(viewed.positions.detach()[0, 1:], dim=-1)
+    cosine = patches @ patches.T  # (N, N)
+    maps = rearrange(cosine, "(a b) (i j) -> a b i j", a=h, i=h)
+    tiles = F.pad(maps, (0, 1, 0, 1), value=float("nan"))  # a grey line between the maps
     fig, ax = plotting.figure(width=5.6, height=4.8)
     whole = rearrange(tiles, "a b i j -> (a i) (b j)")[:-1, :-1]
     plotting.heatmap(ax, whole, diverging=True, label="cosine similarity", title=title)
     ax.set_axis_off()
-    near = (
-        (similarity[:, :-1].flatten(2) * F.one_hot(torch.arange(h * w).view(h, w)[:, 1:], h * w))
-        .sum(-1)
-        .mean()
-    )
-    plotting.show(
-        fig,
-        alt=f"{h} x {w} small maps of position similarity; each is highest at its own place, and most also along its row and column.",
-    )
-    print(f"a patch and its right neighbour: {near:.2f}; all pairs: {similarity.mean():.2f}")
+    place = torch.arange(h * w).view(h, w)
+    pairs = {
+        "right neighbour": (place[:, :-1], place[:, 1:]),
+        "neighbour below": (place[:-1], place[1:]),
+        "mirrored left to right": (place[:, : w // 2], place.flip(1)[:, : w // 2]),
+        "mirrored top to bottom": (place[: h // 2], place.flip(0)[: h // 2]),
+        "same column, three or more rows away": (place[:-3], place[3:]),
+    }
+    found = {name: cosine[one, other].mean().item() for name, (one, other) in pairs.items()}
+    said = "; ".join(f"{name} {value:.2f}" for name, value in found.items())
+    plotting.show(fig, alt=f"{h} x {w} small maps of position similarity. Mean cosine: {said}.")
+    print(f"Mean cosine similarity. {said}; all pairs {cosine.mean():.2f}")
+
+# %% [markdown]
+# On the course's checkpoint the neighbours are alike, as expected, and there is a surprise: the position *mirrored left to right* is more alike
+# still. No position is near its mirror image except in the middle, so this cannot come from the images alone. It comes from how the
+# network was trained: each image was mirrored with probability 1/2, so a patch on the left and its mirror image on the right saw the same
+# contents. Nothing of the kind happens from top to bottom, because no image was turned upside down. A symmetry of the augmentation has been
+# written into the weights. (To prove the cause takes a second checkpoint, trained without mirroring: `python -m utils.experiments checkpoint
+# --help`. It has not been trained yet.)
 
 # %% [markdown]
 # ### Where do the heads look?
@@ -738,6 +776,11 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # will each model spend in products or convolutions, and which model will achieve more operations per second *on this CPU*? Would you
 # expect the same order on a GPU?
 
+# %% [markdown] answer="hardware"
+# On this CPU the ResNet achieves more operations per second, not the ViT: its convolutions run faster than the large matrix product named as
+# ceiling in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and
+# this measurement neither supports nor refutes it.
+
 # %%
 if ready("ViT"):
     batch = torch.randn(budget.pick(smoke=4, cpu=64, gpu=512), 3, 32, 32)
@@ -765,9 +808,10 @@ if ready("ViT"):
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
 #
-# On a CPU with a good convolution library the two are close, and the ResNet may well be ahead, as the table of this run shows or refutes.
-# The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products: there a product of shape $(BN) \times D
-# \times 4D$ fills the machine, while small convolutions with batch norm and ReLU between them wait for memory. Don't believe it, measure it:
+# On the CPU of the stored run the ResNet is clearly ahead, the opposite of the lecture's claim: 332 GFLOP/s against 183. Its convolutions even run at
+# 1.6 times the "large matrix product" of the first line. So that product is not this machine's ceiling: it is what the library for products (BLAS)
+# reaches, and convolutions are computed by another library (oneDNN), which does better here. The ViT spends 15 % of its time in attention, at less than half
+# of that rate. The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products. It has to be measured there:
 #
 # `python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024`
 #

@@ -295,6 +295,10 @@ if ready("msa_flops", "window_msa_flops"):
 # is global attention). When the side of the map doubles, the number of tokens $N$ grows fourfold. By which factor
 # will the time grow, for each of the two, once maps are large? And the memory?
 
+# %% [markdown] answer="cost"
+# The multiply-adds of windows grow by 4 (as $N$), those of global attention by nearly 16 (as $N^2$, once the quadratic part dominates).
+# Memory follows: the exponents of $N$ are 1 and 2. Time follows for the windows; for global attention it grows at least as fast as $N^2$.
+
 # %%
 if ready(*COST):
     sides, C, M = budget.pick(smoke=(7, 14, 21), cpu=(14, 28, 42, 56)), 96, 7
@@ -531,6 +535,10 @@ plotting.show(
 # the pixel in row 6, column 9. After one plain block; after one shifted block; after two plain blocks; after a
 # plain and a shifted one. Sketch the four areas.
 
+# %% [markdown] answer="reach"
+# 16 pixels (its own window), 16 (the shifted window), again 16 (two plain blocks: depth alone does not help), and 64: the four windows that
+# the shifted window touches.
+
 
 # %%
 def dependence(blocks: list[nn.Module], row: int, col: int, side: int = 16) -> torch.Tensor:
@@ -703,6 +711,10 @@ plotting.show(
 # patch merging between them (windows of 4 on a map of 8, then on a map of 4). Which test accuracy will each
 # reach: 50%, 75%, 100%?
 
+# %% [markdown] answer="marks"
+# 100 % with the shift in all three runs; 50 %, which is guessing, for two plain blocks; and 50 % with the merging too, although there a path
+# between the two marks exists. That a network could represent the answer does not mean that training finds it.
+
 
 # %%
 def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
@@ -807,6 +819,11 @@ if ready(*NETWORK):
 # %% [markdown] predict="learned-bias"
 # Every head has learned a table of $(2 \cdot 4 - 1)^2 = 49$ biases, which began as noise of size 0.02. Are there
 # heads that look at nearby pixels only? In a direction? Where in the table would you see that?
+
+# %% [markdown] answer="learned-bias"
+# The tables have moved: their standard deviations are 0.07 to 0.15, at the start 0.02. Heads that prefer the neighbourhood show it as a spot
+# around the centre, a direction as a spot beside it. After so short a training the patterns are weak, so look at several heads before you
+# name one.
 
 # %%
 if ready(*NETWORK):

@@ -127,6 +127,10 @@ if ready("MixerBlock"):
 # same way, nothing else happens (notebook 01). Mixer has no position embedding either. Shuffle the tokens of a
 # Mixer block: what will happen, and why? And what, if the image had a few patches more?
 
+# %% [markdown] answer="positions"
+# The outputs are *not* shuffled in the same way: they differ by as much as the outputs are large (1.4). The token MLP has a weight for every
+# pair of positions. For the same reason one patch more does not fit at all.
+
 # %%
 if ready("MixerBlock"):
     seed_everything(1)
@@ -189,6 +193,10 @@ test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 # %% [markdown] predict="filters"
 # What will these filters look like after training: like noise, like local blobs, like waves over the whole grid?
 # No one has told the network which patches are neighbours.
+
+# %% [markdown] answer="filters"
+# Still nearly like noise. Neighbouring weights correlate with 0.09 (0.01 before training): a beginning of neighbourhood, no blobs and no
+# waves that one could see. The paper's clear patterns come from 300 million images.
 
 # %%
 if ready("MixerBlock", "MLPMixer"):
@@ -569,6 +577,10 @@ if ready(*ALL):
 # %% [markdown] predict="mixers"
 # Before you look: order the six by test accuracy on CIFAR-10, same images, same number of steps. How far below the
 # best will *identity* be: hopeless, or near? Will *random* be better than nothing or worse? Write down numbers.
+
+# %% [markdown] answer="mixers"
+# In the recorded runs (8,000 images, three seeds) the order is: token MLP 45.5 %, window attention 36.0 %, attention 35.4 %, identity 34.0 %,
+# pooling 33.8 %, random 28.7 %. Identity is nowhere near hopeless: it equals pooling. Random mixing is worse than none.
 
 # %%
 experiment = find("token-mixers")

@@ -275,6 +275,10 @@ if ready("MoELayer"):
 # Eight experts, a capacity of 1.25 times the fair share, so at most $8 \cdot 1.25 = 10$ eighths of the tokens fit in. Without the balancing loss: how will the choices be distributed after training, and
 # how many tokens will be dropped? And does the task suffer from the balancing loss, or gain?
 
+# %% [markdown] answer="balance"
+# In this run: without the loss the busiest expert gets 21 % of the choices, the idlest 0.1 %, and 11 % are dropped; with it 16 % and 8 %, and
+# 2 %. The accuracy is the same within the noise (44.0 and 44.2 %).
+
 # %%
 if ready("MoELayer"):
     runs = {}
@@ -484,6 +488,10 @@ if ready("PerceiverIO"):
 # After training with half of the pixels: how many test digits will be named correctly if the reader sees all of them, a half, a quarter, an eighth (8 pixels)? And will the
 # picture that it draws from a quarter of the pixels be better than the mean of all training pictures?
 
+# %% [markdown] answer="two_questions"
+# 97.8 % from all pixels, 90.6 % from a half, 68.1 % from a quarter, 35.3 % from eight pixels (guessing: 10 %). From a quarter the drawing is
+# better than the mean picture (error 0.220 against 0.271); from eight pixels it is about equal to it.
+
 # %%
 if ready("PerceiverIO"):
     seed_everything(0)
@@ -626,6 +634,11 @@ def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
 # %% [markdown] predict="perceiver_cost"
 # Time and memory grow like $N^a$. Which exponents do you expect for the three?
 
+# %% [markdown] answer="perceiver_cost"
+# Memory: 1 for Perceiver IO, 2 for attention that writes its weights down, at most 1 for the fused kernel. Time: 2 or more and 2 for the two
+# kinds of attention; for Perceiver IO below 1 here, because at these lengths the constant part (four layers on 32 latents) is most of the
+# work.
+
 # %%
 if ready("PerceiverIO"):
     seed_everything(0)
@@ -749,6 +762,9 @@ if ready("retention_parallel", "retention_recurrent"):
 # %% [markdown] predict="equality"
 # Three algorithms, one function. How far apart will their results be in float64, for 500 positions? And in float32?
 
+# %% [markdown] answer="equality"
+# About $10^{-15}$ in float64 and $5 \cdot 10^{-7}$ in float32, relative to the largest value, gradients included: rounding, and nothing else.
+
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
     forms["chunkwise"] = lambda *a: retention_chunkwise(*a, chunk_size=64)[0]
@@ -777,6 +793,11 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 
 # %% [markdown] predict="retention_cost"
 # Which exponents of N do you expect, of time and of memory, for each of the five? Which one is fastest at 256 positions, and which at 4,096?
+
+# %% [markdown] answer="retention_cost"
+# Memory: 2 for attention and parallel retention (both write a matrix of all pairs), 1 or less for the other three. Time: 2 or more, about 2
+# for the fused kernel, 1 for the recurrent form and the chunks. At 256 positions fused attention is fastest and the recurrent form slowest;
+# at 4,096 the chunks are fastest.
 
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):

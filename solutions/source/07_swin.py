@@ -301,7 +301,7 @@ if ready("msa_flops", "window_msa_flops"):
 
 # %%
 if ready(*COST):
-    sides, C, M = budget.pick(smoke=(7, 14, 21), cpu=(14, 28, 42, 56)), 96, 7
+    sides, C, M = budget.pick(smoke=(7, 14, 21), cpu=(21, 28, 35, 42, 49, 56, 63)), 96, 7
 
     @torch.no_grad()
     def attend(module: nn.Module, x: torch.Tensor, window: int) -> torch.Tensor:
@@ -342,10 +342,10 @@ if ready(*COST):
     for ax, (unit, series, title) in zip(axes, rows, strict=True):
         plotting.lines(ax, N, series, xlabel="tokens N = hw", ylabel=unit, logx=True, logy=True)
         ax.set_title(title)
-        slopes = {name: power_law(N[-3:], values[-3:]).exponent for name, values in series.items()}
+        slopes = {name: power_law(N, values) for name, values in series.items()}
         print(
             f"{title:>15}: grows as N to the "
-            + ", ".join(f"{slope:.2f} ({name})" for name, slope in slopes.items())
+            + ", ".join(f"{slope} ({name})" for name, slope in slopes.items())
         )
     ratios = [
         f"{a[-1] / b[-1]:.1f}" for a, b in (rows[0][1].values(), rows[1][1].values(), rows[2][1].values())
@@ -355,7 +355,7 @@ if ready(*COST):
     print(alt)
 
 # %% [markdown]
-# The exponents are fitted to the three largest maps. Memory is the cleanest: it is counted to the byte, and the
+# The exponents are fitted to all seven maps, with a 95 % interval from the scatter around the line. Memory is the cleanest: it is counted to the byte, and the
 # $N \times N$ scores of global attention are nearly all of it. For time the formula is a guide and no more. The
 # quadratic part consists of passes over a large matrix (bias, softmax) that count as no multiply-adds at all, yet
 # have to be read from memory and written back; the linear part consists of well-fed matrix products. So the

@@ -612,15 +612,16 @@ def measure(contestants: dict, sizes: list[int], make, rounds: int) -> tuple[dic
 
 # %%
 def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
-    """Two panels on logarithmic axes, and the exponents of the four largest sizes of each contestant."""
+    """Two panels on logarithmic axes, and the exponents of the seven largest sizes of each contestant."""
     fig, axes = plotting.figure(2, 1, height=6.2, width=6.4)
     for ax, (label, values) in zip(axes, {"time (ms)": took, "peak memory (MiB)": needed}.items(), strict=True):
         plotting.lines(ax, torch.tensor(sizes), values, xlabel=unit, ylabel=label, logx=True, logy=True)
-        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        shown = [size for size in sizes if size & (size - 1) == 0]  # not all: they would touch
+        ax.set_xticks(shown, [f"{size:,}" for size in shown])
         ax.minorticks_off()
     rows, said = [], []
     for name in took:
-        there = [i for i, value in enumerate(took[name]) if not math.isnan(value)][-4:]
+        there = [i for i, value in enumerate(took[name]) if not math.isnan(value)][-7:]
         n = [sizes[i] for i in there]
         laws = [power_law(n, [values[name][i] for i in there]) for values in (took, needed)]
         flat = name.replace("\n", " ")
@@ -662,7 +663,8 @@ if ready("PerceiverIO"):
 
 # %%
 if ready("PerceiverIO"):
-    sizes = budget.pick(smoke=[64, 128, 256, 512], cpu=[256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768])
+    sizes = budget.pick(smoke=[64, 128, 256, 512],
+                        cpu=[512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192, 16_384, 32_768])  # fmt: skip
     began = time.perf_counter()
     took, needed = measure(contestants, sizes, lambda n: torch.randn(1, n, 64), rounds=budget.pick(smoke=1, cpu=5))
     print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
@@ -815,7 +817,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
         "retention,\nrecurrent": (lambda x: retention_recurrent(*x, gammas), 8_192),
         "retention,\nchunkwise": (lambda x: retention_chunkwise(*x, gammas, 64), 8_192),
     }
-    sizes = budget.pick(smoke=[32, 64, 128, 256], cpu=[128, 256, 512, 1_024, 2_048, 4_096, 8_192])
+    sizes = budget.pick(smoke=[32, 64, 128, 256], cpu=[256, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192])
 
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
@@ -828,7 +830,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
     took, needed = measure(contestants, sizes, make, rounds=budget.pick(smoke=1, cpu=5))
     print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
     show_costs(sizes, took, needed, "sequence length N")
-    for size in (sizes[1], sizes[-2]):
+    for size in budget.pick(smoke=(64, 128), cpu=(256, 4_096)):
         ranking = sorted((times[sizes.index(size)], name.replace("\n", " ")) for name, times in took.items())
         print(f"N = {size:,}: " + ", ".join(f"{name} {value:.1f} ms" for value, name in ranking) + ".")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import nn
 
 from utils.checks import engine, fixtures, messages
 from utils.checks.fixtures import Mistake, fingerprint, looks_like
-from utils.checks.limits import TimeLimitExceeded, time_limit
 from utils.checks.observe import observe
 from utils.checks.spec import Case, Draw, Exercise, Property
 from utils.grading.bank import Bank
@@ -170,32 +168,11 @@ def test_an_endless_loop_is_stopped():
     def attempt(x, weights, bias=None):
         while True:
             try:
-                time.sleep(0.01)
+                sum(range(1000))
             except Exception:  # noqa: SIM105 - students write this
                 pass
 
-    began = time.perf_counter()
-    assert "still running after 1 s" in said(attempt)
-    assert time.perf_counter() - began < 10
-
-
-def test_time_limit_in_a_worker_thread():
-    import threading
-
-    seen = []
-
-    def work():
-        try:
-            with time_limit(0.2):
-                while True:
-                    time.sleep(0.01)
-        except TimeLimitExceeded:
-            seen.append("stopped")
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(10)
-    assert seen == ["stopped"]
+    assert "computed for 1 s and was stopped" in said(attempt)
 
 
 def test_not_started_is_calm():
@@ -302,7 +279,7 @@ def test_encoding_keeps_structure():
 def test_check_wants_the_function_itself():
     with pytest.raises(engine.CheckFailed, match="got a Tensor"):
         engine.check(torch.ones(2))
-    with pytest.raises(engine.CheckFailed, match="no exercise is called 'helper'"):
+    with pytest.raises(engine.CheckFailed, match="No exercise is called 'helper'"):
 
         def helper():
             return 1

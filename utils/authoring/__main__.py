@@ -25,6 +25,11 @@ def main() -> int:
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
     command.add_argument("--verbose", action="store_true", help="every complaint, not the first six")
+    command = commands.add_parser(
+        "sessions", help="do right answers pass whatever a notebook has switched on?"
+    )
+    command.add_argument("--exercise", nargs="*", help="only these exercises")
+    command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
     command = commands.add_parser("attacks", help="table of hostile and broken submissions: expected, got")
     command.add_argument("names", nargs="*", help="only these")
     command.add_argument("--page", default="", help="write the table to this Markdown file, too")
@@ -36,6 +41,7 @@ def main() -> int:
         "solve": _solve,
         "stale": _stale,
         "report": _report,
+        "sessions": _sessions,
         "attacks": _attacks,
         "agreement": _agreement,
     }
@@ -83,6 +89,12 @@ def _report(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     return report.main(options.exercise, options.notebook, options.verbose)
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    from utils.authoring import sessions
+
+    return sessions.main(options.exercise, options.notebook)
 
 
 def _attacks(options: argparse.Namespace) -> int:

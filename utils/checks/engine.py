@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import inspect
+import difflib
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from utils.checks import fixtures, messages
+from utils.checks.attempts import name_of
+from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
-from utils.checks.observe import Problem, observe, own_codes
-from utils.checks.registry import find
+from utils.checks.observe import Problem, observe
+from utils.checks.registry import all_exercises, find
 from utils.checks.result import Result
 from utils.checks.spec import Exercise, Seen
+from utils.checks.state import own_state
 
 PASSED: dict[str, Any] = {}
 
@@ -48,12 +49,16 @@ def examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture | None =
         attempt: the function or class.
         fixture: prepared cases; default the public ones.
     """
-    began = time.perf_counter()
-    fixture = fixture or fixtures.load(exercise)
+    with own_state():  # also for what is loaded and compared here
+        return _examine(exercise, attempt, fixture or fixtures.load(exercise))
+
+
+def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Result:
+    began, used = time.perf_counter(), time.process_time()
     findings: list[Finding | None] = []
     outcomes: list[Seen | Problem] = []
     for case, expected in zip(fixture.cases, fixture.expected, strict=True):
-        left = exercise.seconds - (time.perf_counter() - began)
+        left = exercise.seconds - (time.process_time() - used)
         outcome = observe(attempt, case, seconds=max(left, 0.05))
         outcomes.append(outcome)
         if isinstance(outcome, Problem):
@@ -92,7 +97,7 @@ def check(attempt: Any, name: str = "") -> None:
         NotStarted: the exercise is untouched.
         CheckFailed: something is wrong; the message says what.
     """
-    exercise = _exercise_of(attempt, name)
+    exercise = _exercise_of(attempt, name, sys._getframe(1).f_globals)
     PASSED.pop(exercise.name, None)
     result = examine(exercise, attempt)
     if not result.passed and result.started:
@@ -120,12 +125,12 @@ def ready(*names: str) -> bool:
 
 
 def _with_what_they_use(names: tuple[str, ...]) -> list[str]:
-    """The names and, before each, the exercises of the same notebook that its answer calls, however deep."""
+    """The names and, before each, the exercises of the same notebook that its answer rests on."""
     order: dict[str, None] = {}
     for name in names:
         exercise = find(name)
-        below = tuple(used for used in exercise.uses if find(used).notebook == exercise.notebook)
-        order |= dict.fromkeys([*_with_what_they_use(below), name])
+        below = [used for used in rests_on(exercise) if find(used).notebook == exercise.notebook]
+        order |= dict.fromkeys([*below, name])
     return list(order)
 
 
@@ -149,24 +154,12 @@ def reuse(name: str) -> Any:
     return stand_in(exercise)
 
 
-def stand_in(exercise: Exercise) -> Any:
-    """The library-built version of an exercise.
-
-    Raises:
-        LookupError: if the exercise declares none.
-    """
-    if not exercise.stand_in:
-        raise LookupError(f"{exercise.name} has no stand-in")
-    module, attribute = exercise.stand_in.split(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
 def _with_stand_ins(result: Result, attempt: Any) -> Result:
-    """Repeats a failed check with library versions of those earlier exercises that have not passed.
+    """Repeats a failed check with library versions of all exercises below it that have not passed.
 
     So one wrong answer costs one exercise, not all that build on it.
     """
-    names = tuple(name for name in result.exercise.uses if name not in PASSED and find(name).stand_in)
+    names = tuple(name for name in rests_on(result.exercise) if name not in PASSED and find(name).stand_in)
     if not names:
         return result
     with substituted(attempt, {name: stand_in(find(name)) for name in names}):
@@ -174,38 +167,38 @@ def _with_stand_ins(result: Result, attempt: Any) -> Result:
     return replace(again, seconds=result.seconds + again.seconds, substitutes=names)
 
 
-@contextlib.contextmanager
-def substituted(attempt: Any, replacements: dict[str, Any]) -> Iterator[None]:
-    """Within the block, the attempt's global names in `replacements` stand for other objects."""
-    function = attempt
-    if inspect.isclass(attempt):
-        methods = [getattr(value, "__func__", value) for value in vars(attempt).values()]
-        function = next((method for method in methods if hasattr(method, "__globals__")), None)
-    space = getattr(inspect.unwrap(function), "__globals__", {})  # unwrap: @torch.no_grad() and the like
-    before = {name: space[name] for name in replacements if name in space}
-    space.update(replacements)
-    try:
-        yield
-    finally:
-        for name in replacements:
-            space.pop(name, None)
-        space.update(before)
+def _exercise_of(attempt: Any, name: str, space: dict[str, Any]) -> Exercise:
+    """The exercise that an attempt answers: by name, by the attempt's own name, or by the name that it is assigned to.
 
-
-def _exercise_of(attempt: Any, name: str) -> Exercise:
-    if not name:
-        if not callable(attempt) or not own_codes(attempt) and not inspect.isclass(attempt):
-            kind = type(attempt).__name__
-            article = "an" if kind[:1].lower() in "aeiou" else "a"
-            raise CheckFailed(
-                None,
-                f"check(...) needs your function or class itself and got {article} {kind}. Write check(my_function), without calling it.",
-            )
-        name = attempt.__name__
-    try:
-        return find(name)
-    except KeyError as error:
+    Raises:
+        CheckFailed: nothing that can be called, or no such exercise.
+    """
+    kind = type(attempt).__name__
+    if not callable(attempt) or exists(kind):  # a number, or an object that was built from the answer
+        article = "an" if kind[:1].lower() in "aeiou" else "a"
         raise CheckFailed(
             None,
-            f'{error.args[0]}. Keep the name that the exercise gives, or write check(your_function, "name").',
-        ) from None
+            f"check(...) needs your function or class itself and got {article} {kind}. Write check(my_function), without calling it.",
+        )
+    name = name or name_of(attempt, space, exists)
+    if exists(name):
+        return find(name)
+    given = name or getattr(attempt, "__name__", "") or type(attempt).__name__
+    raise CheckFailed(
+        None,
+        f"No exercise is called {given!r}. Keep the name that the exercise gives, or write "
+        f'check(your_function, "name").{_similar(given)}',
+    )
+
+
+def exists(name: str) -> bool:
+    """Whether an exercise is called so."""
+    try:
+        return name.isidentifier() and find(name) is not None
+    except KeyError:
+        return False
+
+
+def _similar(name: str) -> str:
+    close = difflib.get_close_matches(name, all_exercises(), n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(close)}?" if close else ""

@@ -12,14 +12,16 @@ import linecache
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from utils.checks.limits import TimeLimitExceeded, time_limit
+from utils.checks.attempts import own_codes
+from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
 from utils.checks.spec import Case, Exercise, Seen
+from utils.checks.state import left_behind, own_state
 
 NOT_STARTED = "not started yet"
 
@@ -52,35 +54,44 @@ class ObservationError(Exception):
         self.problem = problem
 
 
-def observe(attempt: Any, case: Case, *, seconds: float | None = None) -> Seen | Problem:
-    """Everything seen when `attempt` is called as `case` says.
+def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int = 0) -> Seen | Problem:
+    """Everything seen when `attempt` is called as `case` says, in the check's own session state.
 
     Args:
         attempt: a function or class.
         case: with `case.exercise` set.
-        seconds: time limit; default the exercise's.
+        seconds: limit of the processor's time; default the exercise's.
+        seed: of PyTorch's generator before the call.
 
     Returns:
-        the observed tensors (detached), or the problem that prevented it.
+        the observed tensors (detached; `left:state` where the attempt changes the session for good), or the problem that prevented it.
     """
     exercise = _exercise(case)
     look = exercise.observe or observe_default
-    try:
-        with time_limit(exercise.seconds if seconds is None else seconds):
-            # The CPU's generator alone: torch.manual_seed formats the stack too, once per absent accelerator.
-            torch.default_generator.manual_seed(0)
-            seen = look(attempt, case)
-    except ObservationError as error:
-        return error.problem
-    except TimeLimitExceeded:
-        limit = exercise.seconds if seconds is None else seconds
-        return Problem(
-            "time",
-            f"Your code was still running after {limit:.0f} s and was stopped. Is there a loop that never ends?",
-        )
-    except (Exception, SystemExit) as error:  # the student's own error: it becomes their message
-        return _raised(error, attempt, exercise)
+    with own_state(seed):
+        try:
+            with time_limit(exercise.seconds if seconds is None else seconds):
+                seen = dict(look(attempt, case))
+        except ObservationError as error:
+            return error.problem
+        except TimeLimitExceeded as error:
+            return Problem("time", _too_long(exercise, error.waiting))
+        except (Exception, SystemExit) as error:  # the student's own error: it becomes their message
+            return _raised(error, attempt, exercise)
+        if sentence := left_behind():
+            seen["left:state"] = text_tensor(sentence)
     return {name: value.detach() for name, value in seen.items()}
+
+
+def _too_long(exercise: Exercise, waiting: bool) -> str:
+    if waiting:
+        return (
+            f"{exercise.name} had not finished after {max(PATIENCE * exercise.seconds, 60.0):.0f} s, though it used little of the "
+            "processor. Does it wait for something (input, sleep, a download)? If this machine is very busy, run the check again."
+        )
+    return (
+        f"Your code computed for {exercise.seconds:.0f} s and was stopped. Is there a loop that never ends?"
+    )
 
 
 def observe_default(attempt: Any, case: Case) -> Seen:
@@ -122,18 +133,14 @@ def build_module(attempt: Any, case: Case) -> nn.Module:
         ObservationError: wrong constructor, not a module, or parameters missing, unexpected or of another shape (all are listed).
     """
     name = getattr(attempt, "__name__", "Your class")
-    if not inspect.isclass(attempt):
+    if isinstance(attempt, nn.Module) or not callable(attempt):
         raise ObservationError(
             Problem(
                 "type",
                 f"The check needs the class itself: check({type(attempt).__name__}), without calling it.",
             )
         )
-    try:
-        inspect.signature(attempt).bind(**case.init)
-    except TypeError as error:
-        call = ", ".join(f"{key}={value!r}" for key, value in case.init.items())
-        raise ObservationError(Problem("signature", f"{name}({call}) cannot be called: {error}.")) from None
+    _check_constructor(attempt, case, name)
     module = attempt(**case.init)
     if not isinstance(module, nn.Module):
         raise ObservationError(
@@ -145,6 +152,18 @@ def build_module(attempt: Any, case: Case) -> nn.Module:
     if case.weights is not None:
         load_strictly(module, dict(case.weights), name)
     return module.train(case.mode == "train")
+
+
+def _check_constructor(attempt: Any, case: Case, name: str) -> None:
+    try:
+        signature = inspect.signature(attempt)
+    except (TypeError, ValueError):  # compiled code has none: let the call itself tell
+        return
+    try:
+        signature.bind(**case.init)
+    except TypeError as error:
+        call = ", ".join(f"{key}={value!r}" for key, value in case.init.items())
+        raise ObservationError(Problem("signature", f"{name}({call}) cannot be called: {error}.")) from None
 
 
 def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Your module") -> None:
@@ -302,24 +321,6 @@ def _check_signature(target: Callable[..., Any], case: Case, name: str) -> None:
         raise ObservationError(
             Problem("signature", f"{name} is called with ({wanted}), and yours takes {signature}.")
         ) from None
-
-
-def own_codes(attempt: Any) -> set[CodeType]:
-    """Code objects of the attempt itself: the function, or every method of the class, with what is nested in them."""
-    functions = [attempt]
-    if inspect.isclass(attempt):
-        functions = [getattr(value, "__func__", value) for value in vars(attempt).values()]
-    codes = {
-        code
-        for function in functions
-        if isinstance(code := getattr(inspect.unwrap(function), "__code__", None), CodeType)
-    }
-    todo = list(codes)
-    while todo:
-        nested = [const for const in todo.pop().co_consts if isinstance(const, CodeType)]
-        codes.update(nested)
-        todo.extend(nested)
-    return codes
 
 
 def _raised(error: BaseException, attempt: Any, exercise: Exercise) -> Problem:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from utils.checks.chain import rests_on
 from utils.grading import launch, wire
 from utils.grading.isolation import Level, Limits
 from utils.grading.launch import Zygote
@@ -133,11 +134,8 @@ def grade(sandbox: Sandbox, examiner: Examiner, submission: Submission) -> list[
     checks, tensors = examiner.request()
     verdicts = _round(sandbox, examiner, submission, checks, tensors, {})
     failed = {name for name, verdict in verdicts.items() if verdict.state != "passed"}
-    again = {
-        name: sorted(failed & set(examiner.exercises[name].uses))
-        for name in failed
-        if failed & set(examiner.exercises[name].uses) and verdicts[name].state != "not started"
-    }
+    below = {name: sorted(failed & set(rests_on(examiner.exercises[name]))) for name in failed}
+    again = {name: used for name, used in below.items() if used and verdicts[name].state != "not started"}
     if again:
         checks, tensors = examiner.request(again)
         verdicts |= _round(sandbox, examiner, submission, checks, tensors, again)

@@ -1,0 +1,139 @@
+"""Whose fault is it? One wrong answer costs one exercise, however many others rest on it; answers may be of any callable kind."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import torch
+
+from utils.authoring.agreement import Plain, filled, written
+from utils.checks import engine
+from utils.checks.attempts import name_of, own_codes, spaces
+from utils.checks.chain import rests_on, substituted
+from utils.checks.registry import find
+from utils.grading import answers
+
+WRONG = {  # exercise -> (its wrong answer, what stands further up in the chain)
+    "reverse_padded": ("def reverse_padded(x, lengths):\n    return x\n", "LSTMClassifier"),
+    "patchify": ("def patchify(images, patch_size):\n    return images.flatten(1)[:, None]\n", "ViT"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_passed(monkeypatch):
+    monkeypatch.setattr(engine, "PASSED", {})
+
+
+def test_what_an_exercise_rests_on_is_listed_from_the_ground_up():
+    names = rests_on(find("LSTMClassifier"))
+    assert names.index("reverse_padded") < names.index("LSTM")
+    assert "patchify" in rests_on(find("ViT"))
+    assert rests_on(find("patchify")) == ()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_only_the_wrong_answer_is_blamed_by_the_check(name, capsys):
+    source, above = WRONG[name]
+    space = Plain(find(name).notebook).space
+    exec(source, space)
+    with pytest.raises(engine.CheckFailed):
+        engine.check(space[name])
+    for other in dict.fromkeys([*rests_on(find(above)), above]):
+        if other != name and find(other).notebook == find(name).notebook:
+            engine.check(space[other])
+    assert f"the library's {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_only_the_wrong_answer_is_blamed_by_the_grader(name, tmp_path):
+    from utils.grading.verdict import Examiner
+    from utils.grading.worker import Sandbox, grade
+
+    source, _ = WRONG[name]
+    notebook = find(name).notebook
+    with Sandbox() as box:
+        submission = written(tmp_path, notebook, filled(notebook, **{name: source}))
+        verdicts = grade(box, Examiner(notebook, 5), submission)
+    assert [verdict.exercise for verdict in verdicts if verdict.state != "passed"] == [name]
+
+
+def test_stand_ins_reach_namespaces_of_other_answers_and_leave_them_as_they_were():
+    below, above = {"double": lambda x: 3 * x}, {}
+    exec("def middle(x):\n    return double(x)\n", below)
+    above["middle"] = below["middle"]
+    exec("def top(x):\n    return middle(x) + 1\n", above)
+    assert above["top"](1) == 4
+    wrong = below["double"]
+    with substituted(above["top"], {"middle": below["middle"], "double": lambda x: 2 * x}):
+        assert above["top"](1) == 3
+    assert above["top"](1) == 4 and below["double"] is wrong and "double" not in above
+
+
+class Splitter:
+    def __call__(self, x, num_heads):
+        return answers.reference(find("split_heads"))(x, num_heads)
+
+
+def by_name_and_order(order, x, num_heads):
+    return x.unflatten(-1, (num_heads, -1)).permute(order)
+
+
+@torch.jit.script
+def compiled(x: torch.Tensor, num_heads: int) -> torch.Tensor:
+    return x.unflatten(-1, [num_heads, -1]).transpose(1, 2)
+
+
+KINDS = {
+    "a callable object": Splitter(),
+    "a partial": functools.partial(by_name_and_order, (0, 2, 1, 3)),
+    "a lambda": lambda x, num_heads: x.unflatten(-1, (num_heads, -1)).transpose(1, 2),
+    "a method": Splitter().__call__,
+    "compiled": compiled,
+    "decorated": torch.enable_grad()(lambda x, num_heads: by_name_and_order((0, 2, 1, 3), x, num_heads)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_right_answers_of_any_callable_kind_pass(kind):
+    engine.check(KINDS[kind], "split_heads")
+    split_heads = KINDS[kind]
+    space = {"check": engine.check, "split_heads": split_heads}
+    exec("check(split_heads)", space)
+    assert engine.PASSED["split_heads"] is split_heads
+
+
+def test_a_function_that_builds_a_module_is_an_answer_too():
+    plain = answers.reference(find("FeedForward"))
+    engine.check(lambda **init: plain(**init), "FeedForward")
+    engine.check(functools.partial(plain), "FeedForward")
+
+
+@pytest.mark.parametrize(
+    "attempt", [lambda x: x, functools.partial(print), Splitter(), torch.ones(2), 3, torch.nn.Linear(2, 2)]
+)
+def test_what_is_no_answer_gets_a_short_message(attempt):
+    with pytest.raises(engine.CheckFailed) as error:
+        engine.check(attempt)
+    assert len(str(error.value)) < 250
+
+
+def test_an_object_built_from_the_answer_is_told_apart():
+    with pytest.raises(engine.CheckFailed, match="got a FeedForward. Write check.* without calling it"):
+        engine.check(answers.reference(find("FeedForward"))(dim=4, hidden_dim=8))
+
+
+def test_a_name_that_is_nearly_right_is_suggested():
+    def split_head(x, num_heads):
+        return x
+
+    with pytest.raises(engine.CheckFailed, match="Did you mean split_heads"):
+        engine.check(split_head)
+
+
+def test_parts_of_an_attempt():
+    wrapped = functools.partial(Splitter())
+    assert Splitter.__call__.__code__ in own_codes(wrapped)
+    assert spaces(wrapped) == [globals()]
+    assert own_codes(compiled) == set() and spaces(torch.ones(1)) == []
+    assert name_of(wrapped, {"mine": wrapped}, "mine".__eq__) == "mine"

@@ -1,0 +1,141 @@
+"""A check has its own session: what a notebook has switched on, or a busy machine, makes no right answer wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import torch
+
+from tests.test_check_engine import FUNCTION, result, scale_rows
+from utils.authoring import sessions
+from utils.checks import limits, observe
+from utils.checks.engine import examine
+from utils.checks.limits import TimeLimitExceeded, time_limit
+from utils.checks.registry import all_exercises
+from utils.grading import answers
+from utils.paths import ROOT
+
+SAMPLE = list(all_exercises().values())[::5]
+
+
+@pytest.mark.parametrize("exercise", SAMPLE, ids=lambda e: e.name)
+def test_right_answers_pass_whatever_the_notebook_has_switched_on(exercise):
+    assert sessions.rejected(exercise, everything=False) == []
+
+
+@pytest.mark.parametrize("name", sessions.SESSIONS)
+def test_a_check_puts_the_students_session_back(name):
+    def now():
+        return (
+            torch.is_grad_enabled(),
+            torch.is_inference_mode_enabled(),
+            torch.get_default_dtype(),
+            torch.get_default_device(),
+            torch.default_generator.get_state().tolist()[:64],
+        )
+
+    exercise = all_exercises()["scaled_dot_product_attention"]
+    with sessions.session(name):
+        torch.default_generator.manual_seed(7)
+        before = now()
+        assert examine(exercise, answers.reference(exercise)).passed
+        assert now() == before
+
+
+def test_anomaly_mode_and_autocast_are_off_inside():
+    seen = []
+
+    def attempt(x, weights, bias=None):
+        seen.append((torch.is_anomaly_enabled(), torch.is_autocast_enabled("cpu")))
+        return scale_rows(x, weights, bias)
+
+    with torch.autograd.set_detect_anomaly(True), torch.autocast("cpu", torch.bfloat16):
+        assert result(attempt).passed
+        assert torch.is_anomaly_enabled() and torch.is_autocast_enabled("cpu")
+    assert set(seen) == {(False, False)}
+
+
+@pytest.mark.parametrize(
+    ("leave", "words"),
+    [
+        (lambda: torch.set_grad_enabled(False), "leaves them off"),
+        (lambda: torch.set_default_dtype(torch.float64), "default dtype to torch.float64"),
+    ],
+)
+def test_an_answer_that_changes_the_session_for_good_is_told_so(leave, words):
+    def attempt(x, weights, bias=None):
+        out = scale_rows(x, weights, bias)
+        leave()
+        return out
+
+    found = result(attempt)
+    assert words in found.findings[0].sentence
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_the_limit_is_of_the_processors_time():
+    with time_limit(0.2):
+        time.sleep(0.5)
+    with pytest.raises(TimeLimitExceeded) as error, time_limit(0.2):
+        while True:
+            pass
+    assert not error.value.waiting
+
+
+def test_the_clock_is_the_second_limit_and_says_another_thing(monkeypatch):
+    with pytest.raises(TimeLimitExceeded) as error, time_limit(5.0, clock=0.2):
+        time.sleep(30)
+    assert error.value.waiting
+
+    def sleeps(x, weights, bias=None):
+        time.sleep(30)
+
+    monkeypatch.setattr(observe, "time_limit", lambda seconds: time_limit(seconds, clock=0.1))
+    sentence = result(sleeps).findings[0].sentence
+    assert "loop" not in sentence and "wait for something" in sentence
+    assert limits.PATIENCE >= 3
+
+
+def test_time_used_up_by_earlier_cases_is_not_called_zero_seconds():
+    def attempt(x, weights, bias=None):
+        end = time.process_time() + 0.45
+        while time.process_time() < end:
+            pass
+        return scale_rows(x, weights, bias)
+
+    sentences = {finding.sentence for finding in result(attempt).findings if finding}
+    assert sentences == {"Your code computed for 1 s and was stopped. Is there a loop that never ends?"}
+    assert FUNCTION.seconds == 1.0
+
+
+def test_time_limit_in_a_worker_thread():
+    seen = []
+
+    def work():
+        for seconds, clock in ((0.2, None), (5.0, 0.2)):
+            try:
+                with time_limit(seconds, clock=clock):
+                    while True:
+                        if clock:
+                            time.sleep(0.01)
+            except TimeLimitExceeded as error:
+                seen.append(error.waiting)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    assert seen == [False, True]
+
+
+def test_the_check_of_fine_tune_does_not_import_the_compiler():
+    code = (
+        "import sys; from utils.checks.engine import examine; from utils.checks.registry import find; from utils.grading import answers\n"
+        "assert examine(find('fine_tune'), answers.reference(find('fine_tune'))).passed\n"
+        "print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

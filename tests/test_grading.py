@@ -15,9 +15,10 @@ import torch
 from utils.authoring import build, stubs
 from utils.checks.registry import exercises_of
 from utils.grading import isolation, reports, run, submissions, wire
-from utils.grading.cells import bound
+from utils.grading.cells import bound, defines
 from utils.grading.isolation import Limits
-from utils.grading.normalise import BadNotebook, defines, normalise
+from utils.grading.normalise import normalise
+from utils.grading.reading import BadNotebook
 from utils.grading.records import Records
 from utils.grading.reports import tables
 from utils.grading.verdict import Examiner
@@ -188,7 +189,10 @@ def test_platforms_file_names_are_read_and_never_followed(tmp_path):
     scratch.mkdir()
     found = submissions.find(archive, scratch, [NAME])
     assert [(h.student, h.user) for h in found] == [("Ana Lima", "77"), ("evil", "9"), ("kimminsu", "123")]
-    assert found[2].origin.endswith("-1.ipynb"), "the last resubmission counts"
+    assert found[2].origin.endswith(f"_455_{NAME}.ipynb"), "the last one on time counts"
+    assert found[2].note.endswith("-1.ipynb"), "and the late one is named"
+    late = submissions.chosen(submissions.read(archive, scratch, [NAME]).handed, last=True)
+    assert late[2].origin.endswith("-1.ipynb") and late[2].late
     assert all(h.path.parent == scratch for h in found)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["canvas.zip", "scratch"]
 

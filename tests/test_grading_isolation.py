@@ -18,9 +18,10 @@ from utils.authoring.attacks import exhausting, reaching, table
 from utils.authoring.attacks.room import NOTEBOOK, TARGET, solved
 from utils.grading import isolation, run, worker
 from utils.grading.isolation import Level, Limits, probe
-from utils.grading.normalise import ROOT, normalise
+from utils.grading.normalise import normalise
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade, grade_some
+from utils.paths import ROOT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 full = pytest.mark.skipif(not probe().safe, reason=probe().sentence())

@@ -27,9 +27,11 @@ from utils.checks.registry import exercises_of
 from utils.checks.spec import Exercise
 from utils.grading import answers
 from utils.grading.cells import definitions
-from utils.grading.normalise import RELEASE, ROOT, Submission, normalise
+from utils.grading.normalise import Submission, normalise
+from utils.grading.reading import RELEASE
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade, grade_some
+from utils.paths import ROOT
 
 SEED = 31337
 

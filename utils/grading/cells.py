@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import warnings
 from collections.abc import Iterator
 
 # Calls that build a constant: cheap, and without them an answer may miss a name (`NEG_INF = float("-inf")`).
@@ -18,22 +19,26 @@ _KINDS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
 
 
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None if it is no Python.
+    """The syntax tree, or None if it is no Python. Lines for IPython (`%magic`, `!shell`, `name?`) count as what `plain` makes of them."""
+    return read(source)[0]
 
-    Lines for IPython (`%magic`, `!shell`, `name?`) count as `pass`.
-    """
-    for text in (source, without_magics(source)):
+
+def read(source: str) -> tuple[ast.Module | None, str, list[int]]:
+    """The syntax tree (None: no Python), the text that it is of, and the lines for IPython in it that are not run, from 1."""
+    for text, lines in ((source, []), plain(source), plain(source, indented=False)):
         try:
-            return ast.parse(text)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "invalid escape sequence" and the like are the student's
+                return ast.parse(text), text, lines
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-    return None
+    return None, source, []
 
 
 def problem_of(source: str) -> str:
     """Why a cell is no Python, with the line, or ""."""
     try:
-        ast.parse(without_magics(source))
+        ast.parse(plain(source)[0])
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
@@ -41,9 +46,89 @@ def problem_of(source: str) -> str:
     return ""
 
 
-def without_magics(source: str) -> str:
-    """The source with IPython's special lines replaced by `pass`, so that line numbers stay."""
-    return re.sub(r"^([ \t]*)(?:[%!?][^\n]*|[\w.]+\?\??[ \t]*)$", r"\1pass", source, flags=re.M)
+_TIMED = ("time", "capture", "prun")  # cell magics behind which Python stands that leaves its names behind
+_SHELL = (
+    r"(?:cd|ls|pip|conda|mkdir|rm|cp|mv|cat)[ \t]+[^\s=(.,\[][^=(]*"  # IPython takes these without a sign
+)
+
+
+def plain(source: str, *, indented: bool = True) -> tuple[str, list[int]]:
+    """The source as Python, with as many lines: what IPython's `%`, `!` and `?` lines hold of Python stays, the rest becomes `pass`.
+
+    Args:
+        source: of a cell.
+        indented: whether lines that do not begin at the margin count too.
+
+    Returns:
+        the text, and which lines are not run.
+    """
+    lines = source.split("\n")
+    first = next((n for n, line in enumerate(lines) if line.strip()), 0)
+    left: list[int] = []
+    if found := re.match(r"%%(\w+)", lines[first] if lines else ""):
+        if found[1] not in _TIMED:
+            return "\n" * (len(lines) - 1), [*range(first + 1, len(lines) + 1)]
+        lines[first] = ""
+    continued = False
+    for number, line in enumerate(lines):
+        if continued:
+            continued, lines[number] = line.endswith("\\"), ""
+            left.append(number + 1)
+            continue
+        if line[:1].isspace() and not indented:
+            continue
+        made = _python_of(line)
+        if made is not None:
+            lines[number] = made
+            if made.strip() in ("pass", "") or made.endswith(("= []", "= None")):
+                left.append(number + 1)
+                continued = line.endswith("\\")
+    return "\n".join(lines), left
+
+
+def _python_of(line: str) -> str | None:
+    """What a line for IPython becomes, or None if it is none."""
+    if found := re.match(r"([ \t]*)%time(?:it)?[ \t]+(?!-)(.+)$", line):
+        return f"{found[1]}{found[2]}" if "%timeit" not in line else f"{found[1]}pass"
+    if found := re.match(r"([ \t]*[\w.,\[\] \t\"']+=)[ \t]*([%!])(.*)$", line):
+        if found[2] == "%" and (timed := re.match(r"time[ \t]+(.+)$", found[3])):
+            return f"{found[1]} {timed[1]}"
+        return f"{found[1]} {'[]' if found[2] == '!' else 'None'}"
+    if found := re.match(rf"([ \t]*)(?:[%!?].*|[\w.]+\?\??[ \t]*|{_SHELL})$", line):
+        return f"{found[1]}pass"
+    return None
+
+
+def binds(tree: ast.Module | None) -> set[str]:
+    """Names that a cell makes at its top level, by whatever statement."""
+    found: set[str] = set()
+    todo: list[ast.AST] = [*tree.body] if tree else []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, _KINDS):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(name.asname or name.name).split(".")[0] for name in node.names}
+        else:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            if not isinstance(node, ast.Lambda | ast.comprehension):
+                todo.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def is_stub(node: ast.AST) -> bool:
+    """Whether a function, or a method of a class, still raises the release's "not started yet"; a comment does not."""
+    return isinstance(node, _KINDS) and any(
+        isinstance(part, ast.Raise)
+        and isinstance(part.exc, ast.Call)
+        and isinstance(part.exc.func, ast.Name)
+        and part.exc.func.id == "NotImplementedError"
+        and any(
+            isinstance(value, ast.Constant) and value.value == "not started yet" for value in part.exc.args
+        )
+        for part in ast.walk(node)
+    )
 
 
 def defines(source: str) -> list[str]:
@@ -62,7 +147,7 @@ def definitions(source: str, *, constants: bool = True) -> str:
     tree = parse(source)
     if tree is None:
         return ""
-    kept = [node for node in tree.body if _is_definition(node)]
+    kept = [node for node in tree.body if is_definition(node)]
     if not constants:
         kept = [node for node in kept if not isinstance(node, ast.Assign | ast.AnnAssign)]
     try:
@@ -124,7 +209,8 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _is_definition(node: ast.stmt) -> bool:
+def is_definition(node: ast.stmt) -> bool:
+    """Whether a statement defines something without doing work: an import, a function, a class, a constant, `reuse(...)`."""
     if isinstance(node, (ast.Import, ast.ImportFrom, *_KINDS)):
         return True
     if isinstance(node, ast.Try | ast.If):  # an import with a fallback
@@ -132,7 +218,7 @@ def _is_definition(node: ast.stmt) -> bool:
         if isinstance(node, ast.Try):
             parts += [*node.finalbody, *(part for handler in node.handlers for part in handler.body)]
         tested = isinstance(node, ast.Try) or not list(_calls(node.test))
-        return tested and all(isinstance(part, ast.Pass) or _is_definition(part) for part in parts)
+        return tested and all(isinstance(part, ast.Pass) or is_definition(part) for part in parts)
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         return all(_root(call) in _CHEAP for call in _calls(node.value))
     return False

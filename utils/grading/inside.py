@@ -4,15 +4,19 @@ Nothing in here is trusted by the grader: a student's code may change any of it 
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import contextlib
+import functools
 import linecache
+import operator
 import os
 import select
 import signal
 import sys
 import time
+import types
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +32,7 @@ from utils.grading import wire
 from utils.grading.cells import bound, parse
 
 CALM = ("not started", "missing")  # problems that cannot come from what was asked before
+FUTURE: set[int] = set()  # flags of `from __future__ import`; the process runs one submission
 GRACE = 2.0  # seconds between a check's own time limit and its end by force
 
 
@@ -42,20 +47,26 @@ def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
         tensors: of the cases.
         out: where frames go.
     """
-    space: dict[str, Any] = {"__name__": "__main__"}
+    # a module of its own name, so that what looks a class's module up (get_type_hints, pickle) finds the notebook
+    sys.modules["__main__"] = notebook = types.ModuleType("__main__")
+    space: dict[str, Any] = notebook.__dict__
     checks = {check["exercise"]: check for check in request["checks"]}
     limits = request["limits"]
     taken: dict[str, str] = {}
     waiting: list[Asked] = []
-    for part in request["parts"]:
+    errors: dict[str, str] = {}
+    last = {part["name"]: index for index, part in enumerate(request["parts"]) if part["kind"] == "answer"}
+    for index, part in enumerate(request["parts"]):
         tree = parse(part["source"])
         names = None if tree is None else bound(tree)
         if names is None or any(taken.get(name, what) != what for name, what in names.items()):
             ask(waiting, tensors, space, limits["check"], out)
         error = define(part["name"], part["source"], space, limits["cell"], tree)
         taken.update(dict.fromkeys(space, "something") if names is None else names)
-        if part["kind"] == "answer" and part["name"] in checks:
-            waiting.append(Asked(checks.pop(part["name"]), error))
+        name = part["name"]
+        errors[name] = errors.get(name) or error
+        if last.get(name) == index and name in checks:
+            waiting.append(Asked(checks.pop(name), errors[name]))
     ask(waiting, tensors, space, limits["check"], out)
     # no cell answers these
     ask([Asked(check, "") for check in checks.values()], tensors, {}, limits["check"], out)
@@ -180,8 +191,12 @@ def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: 
         return "Your cell is not valid Python."
     with contextlib.suppress(TimeLimitExceeded), time_limit(seconds, clock=2 * seconds):
         for statement in tree.body:
+            if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+                named = [getattr(__future__, name.name, None) for name in statement.names]
+                FUTURE.update(one.compiler_flag for one in named if one is not None)
             try:
-                exec(compile(ast.Module([statement], []), filename, "exec"), space)
+                flags = functools.reduce(operator.or_, FUTURE, 0)  # a notebook keeps them from cell to cell
+                exec(compile(ast.Module([statement], []), filename, "exec", flags, dont_inherit=True), space)
             except (Exception, SystemExit, KeyboardInterrupt) as error:
                 first = first or f"Your cell raised {type(error).__name__}: {error}"[:500]
         return first

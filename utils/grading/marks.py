@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from utils.grading.normalise import RELEASE
+from utils.grading.reading import RELEASE
 from utils.grading.reports.questions import written_points
 from utils.grading.reports.tables import mark_key
 

@@ -1,31 +1,52 @@
-"""From whatever a student hands in to the few pieces that are run: answers, their own helpers, and the release's imports.
+"""From whatever a student hands in to the pieces that are run: the student's cells, as far as answers rest on them, between the release's.
 
-Outputs, metadata, kernel specification, check cells and everything else that a submission says about itself are ignored.
-Cells are matched by the name that they define, and among several by id or nbgrader's grade id. All of this reads text; no code runs.
+What is green from top to bottom in the notebook has full points here. So cells run in the student's order, and an answer is asked where its
+check stands. Outputs, metadata, kernel specification and check cells are ignored. All of this reads text; no code runs.
 """
 
 from __future__ import annotations
 
-import json
+import ast
 import re
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from utils.grading.cells import defines, definitions, problem_of
-from utils.paths import ROOT
+from utils.grading.cells import (
+    binds,
+    definitions,
+    is_definition,
+    is_stub,
+    problem_of,
+    read,
+)
+from utils.grading.needs import Statement, needed, statement
+from utils.grading.reading import (
+    BadNotebook,
+    read_cells,
+    release_cells,
+    written_with,
+)
 
-RELEASE = ROOT / "notebooks"
-MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
-MAX_CELLS = 5000
-MAX_SOURCE = 200_000  # characters of one cell
-MAX_CODE = 2_000_000  # characters of all code cells: what is parsed here
-STUB = 'raise NotImplementedError("not started yet")'
+Cell = dict[str, Any]
+# Names that Jupyter puts into a notebook.
+JUPYTER = """\
+def display(*objects, **options):
+    return None
 
 
-class BadNotebook(ValueError):
-    """The file is no notebook that can be graded; the message says why, for the student."""
+class _Shell:
+    def __getattr__(self, name):
+        return lambda *given, **named: None
+
+
+def get_ipython():
+    return _Shell()
+"""
+READY = "def ready(*names):\n    return True\n"  # in a notebook that is green, every check above has passed
 
 
 @dataclass(frozen=True)
@@ -33,7 +54,7 @@ class Part:
     """A piece of code that is run in the sandbox.
 
     Args:
-        kind: "release", "helper" or "answer".
+        kind: "release", "helper" or "answer". Behind the last part that is an exercise's answer, it is asked.
         name: cell id, or the exercise's name.
         source: Python.
     """
@@ -52,12 +73,43 @@ class Submission:
         parts: in the order in which they are run.
         written: answers to written questions, by grade id.
         notes: what had to be mended or is missing, in words for the feedback page.
+        skipped: what of the student's own cells is not run, by cell and line, in words.
+        answers: the source of the cells that each exercise's answer is made of.
     """
 
     notebook: str
     parts: list[Part] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """Where an exercise's answer is.
+
+    Args:
+        cells: indices of the code cells that make it.
+        asked: index of the code cell behind which it is asked.
+        late: it stands behind its check, so that the student's order is not the one that it was green in.
+    """
+
+    cells: list[int]
+    asked: int
+    late: bool = False
+
+
+@dataclass
+class Piece:
+    """Statements of one cell, with what is asked behind them."""
+
+    cell: Cell
+    statements: list[Statement] = field(default_factory=list)
+    always: set[int] = field(default_factory=set)  # indices in `statements`
+    answers: list[str] = field(default_factory=list)  # exercises whose answer this cell makes
+    asked: list[str] = field(default_factory=list)
+    own: bool = True
 
 
 def normalise(path: Path, notebook: str) -> Submission:
@@ -72,78 +124,28 @@ def normalise(path: Path, notebook: str) -> Submission:
     release = release_cells(notebook)
     names = [exercise.name for exercise in exercises_of(notebook)]
     submission = Submission(notebook)
-    for cell in cells:
-        cell["defines"] = defines(cell["source"]) if cell["cell_type"] == "code" else []
-    answers = {name: _find(name, cells, submission.notes) for name in names}
+    code = [_read(cell) for cell in cells if cell["cell_type"] == "code"]
     submission.written = _written(cells, release)
-    if names and not any(answers.values()) and not any(text.strip() for text in submission.written.values()):
+    found = {name: _find(name, code, cells, submission.notes) for name in names}
+    if names and not any(found.values()) and not any(text.strip() for text in submission.written.values()):
         raise BadNotebook(
             f"it holds none of the answers of {notebook}: is it the notebook of another assignment?"
         )
-    helpers = _helpers(cells, answers, {cell["id"]: cell["source"].strip() for cell in release})
-    first = True
-    for cell in release:
-        if cell["id"] in answers:
-            if first:  # functions that stand behind the last answer can be used by all; constants there are scratch work
-                late = (definitions(part.source, constants=False) for part in helpers.get("", []))
-                submission.parts += [Part("helper", "at the end", source) for source in late if source]
-                first = False
-            submission.parts += helpers.get(cell["id"], [])
-            found = answers[cell["id"]]
-            if found is not None:
-                submission.parts.append(Part("answer", cell["id"], found["source"]))
-        elif cell["cell_type"] == "code" and (kept := release_definitions(cell["source"])):
-            submission.parts.append(Part("release", cell["id"], kept))
+    places = {name: place for name, place in found.items() if place is not None}
+    _explain_syntax(submission, path, code)
+    pieces, late = _pieces(code, release, places)
+    _run_what_is_needed(submission, pieces, late, names)
+    submission.answers = {
+        name: "\n\n".join(code[i]["source"].strip() for i in dict.fromkeys(place.cells))
+        for name, place in places.items()
+    }
     return submission
 
 
-def read_cells(path: Path) -> list[dict[str, Any]]:
-    """The cells of a notebook file as plain dicts with `id`, `cell_type`, `source` (one string), `grade_id`.
-
-    Raises:
-        BadNotebook: in words.
-    """
-    size = path.stat().st_size
-    if size == 0:
-        raise BadNotebook("the file is empty")
-    if size > MAX_BYTES:
-        raise BadNotebook(
-            f"the file has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES // 2**20} MiB (clear the outputs and submit again)"
-        )
-    try:
-        raw = json.loads(path.read_bytes())["cells"]
-        if not isinstance(raw, list) or len(raw) > MAX_CELLS:
-            raise BadNotebook(
-                f"the file has {len(raw)} cells; the limit is {MAX_CELLS}"
-                if isinstance(raw, list)
-                else "the file is not a notebook (its cells are no list)"
-            )
-        cells = [_plain(cell, index) for index, cell in enumerate(raw)]
-    except BadNotebook:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError, OSError) as error:
-        raise BadNotebook(f"the file is not a notebook ({type(error).__name__})") from error
-    code = sum(len(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    if code > MAX_CODE:
-        raise BadNotebook(f"its code has {code:,} characters; the limit is {MAX_CODE:,}")
-    return cells
-
-
-def _plain(cell: dict[str, Any], index: int) -> dict[str, Any]:
-    source = cell.get("source", "")
-    source = "".join(source) if isinstance(source, list) else str(source)
-    grade = (cell.get("metadata") or {}).get("nbgrader") or {}
-    return {
-        "id": clean(str(cell.get("id") or f"cell-{index}"))[:200],
-        "cell_type": str(cell.get("cell_type"))[:20],
-        "source": clean(source[:MAX_SOURCE]),
-        "grade_id": clean(str(grade.get("grade_id", "")))[:200],
-    }
-
-
-def clean(text: str) -> str:
-    """Text that can be stored: halves of surrogate pairs, which JSON may hold and UTF-8 may not, become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _read(cell: Cell) -> Cell:
+    tree, text, left = read(cell["source"])
+    body = tree.body if tree else []
+    return cell | {"tree": tree, "text": text, "left": left, "body": body}
 
 
 @cache
@@ -152,71 +154,265 @@ def release_definitions(source: str) -> str:
     return definitions(source)
 
 
-@cache
-def release_cells(notebook: str) -> tuple[dict[str, Any], ...]:
-    """The cells of the released notebook."""
-    return tuple(read_cells(RELEASE / f"{notebook}.ipynb"))
+def _makes(node: ast.stmt, name: str) -> bool:
+    return name in binds(ast.Module([node], []))
 
 
-def _find(name: str, cells: list[dict[str, Any]], notes: list[str]) -> dict[str, Any] | None:
-    """The cell that answers exercise `name`: one that defines it, rather not a stub, rather with the right id, rather the last."""
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    candidates = [cell for cell in code if name in cell["defines"]]
-    if not candidates:
-        broken = [cell for cell in code if name in (cell["id"], cell["grade_id"]) and cell["source"].strip()]
+def _checks(cell: Cell, name: str) -> bool:
+    """Whether it has `check(name)`, or `check(something, "name")`."""
+    return any(name in _checked(node) for node in cell["body"])
+
+
+def _checked(node: ast.stmt) -> set[str]:
+    call = node.value if isinstance(node, ast.Expr) else None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "check"):
+        return set()
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return {str(one.value) if isinstance(one, ast.Constant) else ast.unparse(one) for one in given} | {
+        "check"
+    }
+
+
+def _is_check(node: ast.stmt) -> bool:
+    return bool(_checked(node))
+
+
+def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> Found | None:
+    """The cells that make the answer to exercise `name`: what its check finds in the notebook.
+
+    Where no check stands behind any of them: rather the one in its own place, rather the last.
+    """
+    mine = (name, f"{name}-check")
+    makes = [i for i, cell in enumerate(code) if any(_makes(node, name) for node in cell["body"])]
+    written = [i for i in makes if any(_makes(node, name) and not is_stub(node) for node in code[i]["body"])]
+    if not makes:
+        broken = [i for i, c in enumerate(code) if name in (c["id"], c["grade_id"]) and c["source"].strip()]
         if broken:  # a syntax error, most likely
-            if problem := problem_of(broken[-1]["source"]):
+            if problem := problem_of(code[broken[-1]]["source"]):
                 notes.append(f"{name}: its cell is not valid Python ({problem}).")
-            return broken[-1]
-        text = any(
-            cell["cell_type"] != "code"
-            and re.search(rf"^(def|class) {re.escape(name)}\b", cell["source"], re.M)
-            for cell in cells
-        )
+            return Found([broken[-1]], broken[-1])
+        head = re.compile(rf"^(def|class) {re.escape(name)}\b", re.M)
+        text = any(cell["cell_type"] != "code" and head.search(cell["source"]) for cell in cells)
         notes.append(
             f"{name}: its answer is in a text cell, which is not run."
             if text
             else f"{name}: no cell defines it."
         )
         return None
-    written = [cell for cell in candidates if STUB not in cell["source"]] or candidates
-    own = [cell for cell in written if name in (cell["id"], cell["grade_id"])] or written
+    checks = [i for i, cell in enumerate(code) if _checks(cell, name)]
+    if not written:
+        return Found(makes[-1:], makes[-1])
+    behind = [i for i in checks if i >= written[0]]
+    if behind:
+        own = [i for i in behind if {code[i]["id"], code[i]["grade_id"]} & {*mine}]
+        asked = (own or behind)[0]
+        return Found([i for i in written if i <= asked], asked)
+    own = [i for i in written if {code[i]["id"], code[i]["grade_id"]} & {*mine}] or written
     if len(written) > 1:
+        which = "one in its own place" if len(own) == 1 else "last one"
         notes.append(
-            f"{name}: {len(written)} cells define it; the {'one in its own place' if len(own) == 1 else 'last one'} is graded."
+            f"{name}: {len(written)} cells define it, and no check stands behind them; the {which} is graded."
         )
-    return own[-1]
+    return Found([own[-1]], own[-1], late=bool(checks))
 
 
-def _helpers(
-    cells: list[dict[str, Any]], answers: dict[str, Any], released: dict[str, str]
-) -> dict[str, list[Part]]:
-    """The student's own definitions, under the answer that follows them ("" for those behind the last).
+def _explain_syntax(submission: Submission, path: Path, code: list[Cell]) -> None:
+    """Says so where a cell may be no Python here because the notebook was written with a newer one."""
+    theirs = re.match(r"3\.(\d+)", written_with(path))
+    if theirs and int(theirs[1]) > sys.version_info.minor:
+        for cell in code:
+            if cell["tree"] is None and cell["source"].strip() and not cell["source"].startswith("%%"):
+                submission.notes.append(
+                    f"Cell {cell['number']} is no Python {sys.version_info.major}.{sys.version_info.minor}, which grades here "
+                    f"({problem_of(cell['source'])}); the notebook was written with Python {theirs[0]}. Ask for a grader with that version."
+                )
 
-    A released cell that the student has changed (an import added, say) counts as theirs.
-    """
-    places: dict[int, list[str]] = {}
-    for name, cell in answers.items():
-        if cell is not None:
-            places.setdefault(id(cell), []).append(name)
-    found: dict[str, list[Part]] = {}
-    waiting: list[Part] = []
-    for cell in cells:
-        if id(cell) in places:
-            first = next(name for name in answers if name in places[id(cell)])
-            found.setdefault(first, []).extend(waiting)
-            waiting = []
-        elif cell["cell_type"] == "code" and cell["source"].strip() != released.get(cell["id"]):
-            kept = definitions(cell["source"])
-            if kept and not set(cell["defines"]) & set(
-                answers
-            ):  # another version of an answer is not a helper
-                waiting.append(Part("helper", cell["id"], kept))
-    found[""] = waiting
+
+def _pieces(
+    code: list[Cell], release: Iterable[Cell], places: dict[str, Found]
+) -> tuple[list[Piece], list[Cell]]:
+    """The pieces in the order in which they run, and the student's cells behind the last answer."""
+    release = list(release)
+    answers = {*places}
+    exercises = {
+        cell["grade_id"].removesuffix("-check") for cell in release if cell["grade_id"].endswith("-check")
+    }
+    kept = {
+        index: cell
+        for index, cell in enumerate(release)
+        if cell["cell_type"] == "code" and cell["grade_id"].removesuffix("-check") not in exercises
+    }
+    order = {cell["id"]: index for index, cell in enumerate(release)}
+    by_source = {cell["source"].strip(): index for index, cell in kept.items()}
+    asked: dict[int, list[str]] = {}
+    for name, place in places.items():
+        asked.setdefault(place.asked, []).append(name)
+    last = max(asked, default=-1)
+    moved = any(place.late for place in places.values())
+    sequence = _by_release(asked, order) if moved else [*range(last + 1)]
+    pieces: list[Piece] = []
+    done: set[int] = set()
+
+    def upto(limit: int) -> None:
+        for index, cell in kept.items():
+            if index < limit and index not in done:
+                done.add(index)
+                pieces.append(_released(cell))
+
+    for i in sequence:
+        cell = code[i]
+        index = by_source.get(cell["source"].strip(), order.get(cell["id"], -1))
+        same = index in kept and kept[index]["source"].strip() == cell["source"].strip()
+        makes = [name for name, place in places.items() if i in place.cells]
+        closes = asked.get(i, [])
+        if index in kept and not moved:
+            upto(index + 1)
+        upto(max((order.get(name, 0) for name in [*makes, *closes]), default=0))
+        if not (same and index in kept):
+            pieces.append(_own(cell, makes, closes, answers, i, places))
+    upto(len(release))
+    return pieces, [code[i] for i in range(last + 1, len(code)) if code[i]["source"].strip() not in by_source]
+
+
+def _by_release(asked: dict[int, list[str]], order: dict[str, int]) -> list[int]:
+    """Indices of code cells, in groups that end where an answer is asked, in the release's order of answers."""
+    groups, first = [], 0
+    for end in sorted(asked):
+        groups.append((min(order.get(name, 0) for name in asked[end]), [*range(first, end + 1)]))
+        first = end + 1
+    return [i for _, group in sorted(groups) for i in group]
+
+
+@cache
+def _released_statements(source: str) -> tuple[Statement, ...]:
+    tree = read(source)[0]
+    return tuple(statement(node, own=False) for node in (tree.body if tree else ()) if not _is_check(node))
+
+
+def _released(cell: Cell) -> Piece:
+    statements = [*_released_statements(cell["source"])]
+    always = {n for n, one in enumerate(statements) if is_definition(one.node)}
+    return Piece(cell | {"text": cell["source"]}, statements, always, own=False)
+
+
+def _own(
+    cell: Cell, makes: list[str], closes: list[str], answers: set[str], index: int, places: dict[str, Found]
+) -> Piece:
+    piece = Piece(cell, answers=makes, asked=closes)
+    elsewhere = {name for name in answers if index not in places[name].cells}
+    for node in cell["body"]:
+        made = binds(ast.Module([node], []))
+        if _is_check(node) or made & elsewhere:  # another version of an answer
+            continue
+        if is_stub(node) and any(_written_elsewhere(name, node, cell, places) for name in made & answers):
+            continue
+        if makes or is_definition(node):
+            piece.always.add(len(piece.statements))
+        piece.statements.append(statement(node))
+    return piece
+
+
+def _written_elsewhere(name: str, stub: ast.stmt, cell: Cell, places: dict[str, Found]) -> bool:
+    """Whether a stub stands beside what was written in its place."""
+    return len(places[name].cells) > 1 or any(
+        _makes(node, name) and not is_stub(node) for node in cell["body"] if node is not stub
+    )
+
+
+def _run_what_is_needed(
+    submission: Submission, pieces: list[Piece], late: list[Cell], names: list[str]
+) -> None:
+    """Fills `parts` and `skipped`."""
+    statements = [one for piece in pieces for one in piece.statements]
+    wanted = needed(statements, names)
+    if any(re.search(r"\b(?:display|get_ipython)\(", piece.cell["text"]) for piece in pieces if piece.own):
+        submission.parts.append(Part("release", "jupyter", JUPYTER))
+    made = {name for one in statements for name in one.makes}
+    offset, first = 0, True
+    for piece in pieces:
+        chosen = [one for n, one in enumerate(piece.statements) if n in piece.always or offset + n in wanted]
+        needs_ready = any(isinstance(one.node, ast.If) and "ready" in one.uses for one in chosen)
+        if needs_ready:
+            submission.parts.append(Part("release", "ready", READY))
+        if (
+            piece.asked or piece.answers
+        ) and first:  # functions that stand behind the last answer can be used by all
+            first = False
+            for cell in late:
+                if source := _late(cell, made):
+                    submission.parts.append(Part("helper", "at the end", source))
+        plain = not piece.own and all(
+            n in piece.always or offset + n not in wanted for n in range(len(piece.statements))
+        )
+        source = release_definitions(piece.cell["source"]) if plain else _lines(piece, chosen)
+        offset += len(piece.statements)
+        _add(submission, piece, source)
+        if piece.own:
+            submission.skipped += _not_run(piece, chosen)
+    submission.skipped += [line for cell in late for line in _not_run(_late_piece(cell), [])]
+
+
+def _add(submission: Submission, piece: Piece, source: str) -> None:
+    """Appends what a piece becomes: one part, named after the first answer in it, and an empty one for each further one."""
+    kind = "answer" if piece.answers else "helper" if piece.own else "release"
+    if source.strip() or piece.answers:
+        submission.parts.append(Part(kind, piece.answers[0] if piece.answers else piece.cell["id"], source))
+    rest = [name for name in piece.asked if name not in piece.answers[:1]]
+    submission.parts += [Part("answer", name, "") for name in rest]
+
+
+def _lines(piece: Piece, chosen: list[Statement]) -> str:
+    """A cell with the lines of some statements only; they keep their numbers."""
+    if piece.own and len(chosen) == len(piece.cell["body"]):
+        return piece.cell["text"]
+    if piece.own and piece.cell["tree"] is None:
+        return piece.cell["source"] if piece.answers else ""
+    kept = {number for one in chosen for number in range(one.lines[0], one.lines[1] + 1)}
+    lines = piece.cell["text"].split("\n")
+    return "\n".join(
+        line if n in kept else "" for n, line in enumerate(lines, start=1)
+    ).rstrip() + "\n" * bool(kept)
+
+
+def _late(cell: Cell, made: set[str]) -> str:
+    """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes."""
+    kept = [
+        node
+        for node in cell["body"]
+        if is_definition(node)
+        and not isinstance(node, ast.Assign | ast.AnnAssign)
+        and not binds(ast.Module([node], [])) & made
+    ]
+    return "\n".join(ast.unparse(node) for node in kept)
+
+
+def _late_piece(cell: Cell) -> Piece:
+    return Piece(cell, [statement(n) for n in cell["body"] if not _is_check(n) and not is_definition(n)])
+
+
+def _not_run(piece: Piece, chosen: list[Statement]) -> list[str]:
+    """What of a cell is not run, in words: runs of statements, and lines for IPython."""
+    cell, ran = piece.cell, {id(one) for one in chosen}
+    lines: set[int] = set(cell["left"])
+    for one in piece.statements:
+        text = isinstance(one.node, ast.Expr) and isinstance(one.node.value, ast.Constant)
+        if id(one) not in ran and not text and not isinstance(one.node, ast.Pass):
+            lines |= {*range(one.lines[0], one.lines[1] + 1)}
+    if cell["tree"] is None and cell["source"].strip() and not piece.answers:
+        return [f"cell {cell['number']}: it is no Python ({problem_of(cell['source'])})"]
+    found = []
+    source = cell["source"].split("\n")
+    while lines:
+        first = last = min(lines)
+        while last + 1 in lines:
+            last += 1
+        lines -= {*range(first, last + 1)}
+        where = f"line {first}" if first == last else f"lines {first} to {last}"
+        found.append(f"cell {cell['number']}, {where}: {source[first - 1].strip()[:60]}")
     return found
 
 
-def _written(cells: list[dict[str, Any]], release: tuple[dict[str, Any], ...]) -> dict[str, str]:
+def _written(cells: list[Cell], release: tuple[Cell, ...]) -> dict[str, str]:
     """Answers to written questions: the cell with the question's grade id (or id)."""
     answers = {}
     for question in (cell for cell in release if cell["cell_type"] == "markdown" and cell["grade_id"]):

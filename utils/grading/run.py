@@ -32,7 +32,8 @@ from tqdm import tqdm
 
 from utils.grading import launch, records, submissions
 from utils.grading.isolation import ROOT, Limits, exposed, probe
-from utils.grading.normalise import RELEASE, BadNotebook, normalise
+from utils.grading.normalise import normalise
+from utils.grading.reading import RELEASE, BadNotebook
 from utils.grading.records import Records, alone, write_safely
 from utils.grading.submissions import Handed
 from utils.grading.verdict import Examiner
@@ -256,7 +257,7 @@ def _submit(handed, seed, limits, allow_weak, remote, pool: Executor, index: int
 
 
 def _bytes(path: Path) -> bytes:
-    from utils.grading.normalise import MAX_BYTES
+    from utils.grading.reading import MAX_BYTES
 
     with open(path, "rb") as file:
         return file.read(MAX_BYTES + 1)

@@ -1,44 +1,52 @@
-"""Finds submissions: `dir/<student>/<notebook>.ipynb`, and the bulk downloads of Canvas and Moodle as they come (folders or zip archives).
+"""Whose is what: from all that arrived to students and their notebooks. Canvas' and Moodle's bulk downloads are read as they come.
 
-Nothing is extracted to where an archive says: members are read one at a time, up to a limit, and written under
-names that this module makes.
+A student is who the place says: the platform's name of the file or folder, else the folder at the top. Names inside of what a
+student sent tell nothing. Which notebook a file is, its content tells, and the name where that leaves a choice.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
-import os
 import re
-import unicodedata
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from utils.grading.normalise import MAX_BYTES, clean
+from utils.grading.arrivals import Arrival, is_system, tidy, walk
+from utils.grading.reading import RELEASE, BadNotebook, named, notebook_of, read_cells
 
-STUDENTS_BYTES, ALL_BYTES = 256 * 2**20, 16 * 2**30  # unpacked: of one student's archive, of a platform's
 # Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb · Moodle: First Last_12345_assignsubmission_file_/filename.ipynb
 _CANVAS = re.compile(
-    r"^(?P<student>.+?)(?:_LATE)?_(?P<user>\d+)_(?P<file>\d+)_(?P<name>.+)\.(?:ipynb|zip)$", re.S
+    r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
+    re.S,
 )
-_MOODLE = re.compile(r"^(?P<student>.+)_(?P<user>\d+)_assignsubmission_file_?$", re.S)
-_NOTEBOOK = re.compile(r"(?<!\d)(\d\d)_[a-z_]+")
+_MOODLE = re.compile(r"^(?P<student>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?$", re.S)
+_VERSION_WORDS = {
+    *("final", "copy", "of", "my", "old", "new", "solution", "solutions", "solved", "homework", "hw", "submission", "submitted"),
+    *("updated", "assignment", "notebook", "draft", "answers", "answer", "untitled", "lab", "backup", "fixed", "last", "latest"),
+    *("finished", "done", "ipynb", "colab", "kopie", "copie", "copia", "version", "ver", "v", "rev", "exercise", "week", "txt"),
+    *("json", "py", "complete", "completed", "late", "resubmission", "try", "attempt", "the", "and", "second", "first", "third"),
+    *("\ubcf5\uc0ac\ubcf8", "\ucd5c\uc885", "\uc81c\ucd9c", "\uacfc\uc81c", "\uc218\uc815", "\uc0ac\ubcf8"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Handed:
-    """One file that was handed in.
+    """One notebook of one student, or the news that a student handed in none.
 
     Args:
         student: as the folder or the platform names them.
         user: the platform's id, or "".
-        notebook: "01_transformer_recap", or "" if the file's name tells none.
+        notebook: "01_transformer_recap", or "" if nothing tells.
         path: the file on disk.
         origin: where it was found, for messages.
-        problem: why it cannot be read, or "".
+        problem: why it cannot be graded, or "".
         note: what else of the same student and notebook was found and is not graded, or "".
+        late: the platform says so.
+        when: when the file was last changed, as its place has it.
+        how: how it was read, where that is not plain ("read as a notebook: its name ends in .txt"), or "".
     """
 
     student: str
@@ -48,6 +56,9 @@ class Handed:
     origin: str
     problem: str = ""
     note: str = ""
+    late: bool = False
+    when: datetime.datetime | None = None
+    how: str = ""
 
     @property
     def digest(self) -> str:
@@ -57,9 +68,37 @@ class Handed:
         with open(self.path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @property
+    def attempt(self) -> int:
+        """Canvas marks the n-th resubmission by "-n" before the ending."""
+        found = re.search(r"-(\d{1,3})\.[A-Za-z]+$", self.origin)
+        return int(found[1]) if found else 0
 
-def find(folder: Path, scratch: Path, notebooks: list[str]) -> list[Handed]:
-    """All submissions in a folder, in a stable order; of several by one student for one notebook, the last resubmission.
+
+@dataclass(frozen=True)
+class Row:
+    """What was made of one thing that arrived, in words."""
+
+    student: str
+    origin: str
+    made: str
+
+
+@dataclass
+class Delivery:
+    """All of a delivery.
+
+    Args:
+        handed: every notebook of every student, all attempts; a student without any has one with a `problem`.
+        rows: what was made of each file, folder and archive member.
+    """
+
+    handed: list[Handed]
+    rows: list[Row]
+
+
+def read(folder: Path, scratch: Path, notebooks: list[str]) -> Delivery:
+    """Reads a delivery.
 
     Args:
         folder: what the instructor points at: folders per student, or a platform's archive or its content.
@@ -67,126 +106,216 @@ def find(folder: Path, scratch: Path, notebooks: list[str]) -> list[Handed]:
         notebooks: the names that exist.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: there is no such folder, or nothing in it.
     """
     if not folder.exists():
         raise FileNotFoundError(f"{folder} does not exist")
-    found = [*_in_folders(folder, notebooks)]
-    archives = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*.zip") if p.is_file())
-    for archive in archives:
-        found += _in_archive(archive, folder, scratch, notebooks)
-    latest: dict[tuple[str, str, str], Handed] = {}
-    for handed in sorted(
-        found, key=lambda h: (h.student, h.user, h.notebook, not h.problem, _resubmission(h.origin), h.origin)
-    ):
-        place = (handed.student, handed.user, handed.notebook or handed.origin)
-        if place in latest:
-            handed = replace(handed, note=f"{latest[place].note} {latest[place].origin}".strip())
-        latest[place] = handed
-    return list(latest.values())
+    arrived = [*walk(folder, scratch)]
+    if not arrived:
+        raise FileNotFoundError(f"{folder} is empty: nothing was handed in")
+    handed, rows = [], []
+    seen: dict[tuple[str, str], list[str]] = defaultdict(list)
+    notes = [_read(one, notebooks) for one in arrived]
+    places = _places(arrived, [notebook for notebook, _, _ in notes])
+    owners = _several(
+        [(one, _whose(place), place[1:] or place) for one, place in zip(arrived, places, strict=True)], notes
+    )
+    for (one, (student, user, late), _), (notebook, made, problem) in zip(owners, notes, strict=True):
+        rows.append(Row(student, one.origin, made or problem))
+        if notebook or problem:
+            how = made if not made.startswith("graded as") else ""
+            path = one.path or folder
+            handed.append(Handed(student, user, notebook, path, one.origin, problem, "", late, one.when, how))
+        else:
+            seen[student, user].append(f"{one.parts[-1]} ({made})")
+    known = {(one.student, one.user) for one in handed}
+    for (student, user), found in seen.items():
+        if (student, user) not in known and not all(text.endswith("(a system file)") for text in found):
+            some = ", ".join(found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
+            handed.append(Handed(student, user, "", folder, student, f"no notebook; found {some}"))
+    handed.sort(key=lambda h: (h.student, h.user, h.notebook, not h.problem, h.attempt, h.origin))
+    return Delivery(handed, rows)
 
 
-def _in_folders(folder: Path, notebooks: list[str]) -> Iterator[Handed]:
-    if folder.is_file():
-        return
-    for path in sorted(folder.rglob("*.ipynb")):
-        if ".ipynb_checkpoints" in path.parts:
-            continue
-        problem = ""
-        if path.is_symlink():
-            problem = "the file is a link, and links are not followed"
-        elif not path.is_file():
-            problem = "it is no regular file"
-        elif not os.access(path, os.R_OK):
-            problem = "the file cannot be read (permissions)"
-        yield _handed(path.relative_to(folder).as_posix(), path, notebooks, problem)
+def find(folder: Path, scratch: Path, notebooks: list[str]) -> list[Handed]:
+    """The submissions that count where no policy says otherwise: of several by one student for one notebook, the last on time.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing in it.
+    """
+    return chosen(read(folder, scratch, notebooks).handed)
 
 
-def _in_archive(archive: Path, folder: Path, scratch: Path, notebooks: list[str]) -> Iterator[Handed]:
-    """The notebooks of a zip file. One that lies in a student's folder, or that a platform named, belongs to that student."""
-    outside = "" if archive == folder else archive.relative_to(folder).as_posix()
-    owned = "/" in outside or bool(_CANVAS.match(outside))
-    left = STUDENTS_BYTES if owned else ALL_BYTES
-    mark = hashlib.sha256(str(archive).encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            members = [
-                member
-                for member in zipped.infolist()
-                if member.filename.endswith(".ipynb") and "__MACOSX" not in member.filename
-            ]
-            shared = "" if owned else _shared_folder([member.filename for member in members])
-            for number, member in enumerate(members):
-                origin = f"{outside}/{member.filename}" if owned else member.filename.removeprefix(shared)
-                if not owned and "/" not in origin and not _CANVAS.match(origin):
-                    origin = f"{archive.stem}/{origin}"  # alice.zip holds Alice's
-                target = scratch / f"{mark}-{number}.ipynb"
-                problem = _extract(zipped, member, target, min(MAX_BYTES + 1, left))
-                left -= target.stat().st_size if target.exists() else 0
-                yield _handed(origin, target, notebooks, problem)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError) as error:
-        yield _handed(
-            outside or archive.name,
-            archive,
-            notebooks,
-            f"the archive cannot be read ({type(error).__name__})",
+def chosen(handed: Iterable[Handed], *, last: bool = False) -> list[Handed]:
+    """One file per student and notebook, with a note of the others.
+
+    Args:
+        handed: all attempts.
+        last: the last one counts, though another one was on time.
+    """
+    groups: dict[tuple[str, str, str], list[Handed]] = defaultdict(list)
+    for one in handed:
+        groups[one.student, one.user, one.notebook or one.origin].append(one)
+    kept = []
+    for group in groups.values():
+        order = sorted(
+            group,
+            key=lambda h: (
+                not h.problem,
+                last or not h.late,
+                h.attempt,
+                h.when or datetime.datetime.min,
+                h.origin,
+            ),
         )
+        others = " ".join(one.origin for one in order[:-1])
+        kept.append(replace(order[-1], note=others))
+    unread = {(one.student, one.user) for one in kept if not one.problem}
+    # a second file that is no notebook does not need a line in the gradebook beside the one that is
+    return [one for one in kept if not one.problem or one.notebook or (one.student, one.user) not in unread]
 
 
-def _extract(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, most: int) -> str:
-    """Writes at most `most` bytes of a member to `target`; returns what is wrong with it, or ""."""
-    if most <= 0:
-        return "the archive holds more than the limit for one archive"
+def _read(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
+    """(notebook, what was made of it, problem) of something that arrived."""
+    canvas = _CANVAS.match(one.parts[-1])
+    name = (canvas["name"] if canvas else "") or one.parts[-1]
+    by_name = named(name, notebooks)
+    if one.problem:
+        return by_name, "", one.problem
+    if one.path is None:
+        return "", one.kind, ""
+    ending = "." + name.rsplit(".", 1)[-1] if "." in name else "no ending"
     try:
-        with zipped.open(member) as source, open(target, "wb") as file:
-            while most > 0 and (part := source.read(min(most, 2**20))):
-                file.write(part)
-                most -= len(part)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        OSError,
-        RuntimeError,
-        NotImplementedError,
-        ValueError,
-        EOFError,
-    ) as error:
-        target.unlink(missing_ok=True)
-        return f"it cannot be unpacked ({type(error).__name__})"
-    return ""
+        cells = read_cells(one.path)
+    except BadNotebook as error:
+        if name.casefold().endswith(".ipynb") and by_name:
+            return by_name, f"graded as {by_name}", ""  # the grader says what is wrong with it
+        return "", "", str(error) if name.casefold().endswith(".ipynb") else ""
+    notebook = notebook_of(cells, by_name)
+    if notebook not in notebooks:
+        notebook = by_name if one.kind == "json" else ""
+    if not notebook:
+        if one.kind == "json" and (cells or name.casefold().endswith(".ipynb")):
+            return "", "", "nothing in it belongs to a notebook of the course, and its name names none"
+        return "", "Python without an exercise of the course" if one.kind == "python" else "no notebook", ""
+    if one.kind == "python":
+        return (
+            notebook,
+            f"read as {notebook}: a script; answers to written questions cannot be found in it",
+            "",
+        )
+    if ending != ".ipynb":
+        return notebook, f"read as {notebook}: a notebook, though its name ends in {ending}", ""
+    if by_name != notebook:
+        return notebook, f"read as {notebook}: its content says so, its name does not", ""
+    return notebook, f"graded as {notebook}", ""
 
 
-def _shared_folder(names: list[str]) -> str:
-    """ "class-3/" where an archive packs everything into one folder that is no student's, else ""."""
-    first = {name.split("/", 1)[0] for name in names if "/" in name}
-    deep = all(name.count("/") >= 2 for name in names)
-    return f"{first.pop()}/" if names and deep and len(first) == 1 else ""
+Owned = tuple[Arrival, tuple[str, str, bool], tuple[str, ...]]
 
 
-def _handed(origin: str, path: Path, notebooks: list[str], problem: str = "") -> Handed:
-    """Reads student and notebook off a relative name. The name is only text here: nothing is opened by it."""
-    origin = unicodedata.normalize("NFC", clean(origin))[:1000]  # macOS writes Hangul in parts
-    parts = [part for part in re.split(r"[\\/]+", origin) if part not in ("", ".", "..")] or ["unnamed"]
-    name = parts[-1]
-    notebook = _notebook(name, notebooks)
-    for part in parts:
-        if moodle := _MOODLE.match(part):
-            return Handed(moodle["student"], moodle["user"], notebook, path, origin, problem)
-        if canvas := _CANVAS.match(part):
-            return Handed(canvas["student"], canvas["user"], notebook, path, origin, problem)
-    student = parts[0] if len(parts) > 1 else Path(name).stem
-    return Handed(student, "", notebook, path, origin, problem)
+def _whose(place: tuple[str, ...]) -> tuple[str, str, bool]:
+    """(student, id, late) of a place: only its first part is looked at."""
+    if moodle := _MOODLE.match(place[0]):
+        return moodle["student"], moodle["user"], False
+    if canvas := _CANVAS.match(place[0]):
+        return canvas["student"], canvas["user"], bool(canvas["late"])
+    if len(place) > 1:
+        return place[0], "", False
+    return _person(place[0]) or _stem(place[0]), "", False
 
 
-def _notebook(name: str, notebooks: list[str]) -> str:
-    exact = [n for n in notebooks if n in name]
-    if exact:
-        return exact[0]
-    number = _NOTEBOOK.search(name)
-    return next((n for n in notebooks if number and n.startswith(number[1])), "")
+def _stem(name: str) -> str:
+    return re.sub(r"(?:\.(?:ipynb|txt|json|py|zip|tar|gz|tgz))+$", "", name, flags=re.I) or name
 
 
-def _resubmission(origin: str) -> int:
-    """Canvas marks the n-th resubmission by "-n" before the ending."""
-    found = re.search(r"-(\d{1,3})\.ipynb$", origin)
-    return int(found[1]) if found else 0
+def _platforms(name: str) -> bool:
+    return bool(_MOODLE.match(name) or _CANVAS.match(name))
+
+
+def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
+    """The place of each arrival: parts that begin with what names the student.
+
+    The same number of leading parts is cut from all, so that nothing in one student's folder can claim to be another's.
+
+    Args:
+        arrived: all of it.
+        read: the notebook that each one is, or "".
+    """
+    real = [index for index, one in enumerate(arrived) if not is_system(one.parts)]
+    archives: dict[str, list[str]] = defaultdict(
+        list
+    )  # at the top, not named by a platform -> first names in it
+    for index in real:
+        if arrived[index].packed and not _platforms(arrived[index].parts[0]):
+            archives[arrived[index].parts[0]] += arrived[index].parts[1:2]
+    alone = len({arrived[index].parts[0] for index in real}) == 1
+    flat = alone and any(
+        len(arrived[index].parts) == 2 and not _platforms(arrived[index].parts[1]) for index in real
+    )
+    downloads = all(inner and all(_platforms(name) for name in inner) for inner in archives.values())
+    places = []
+    for one in arrived:
+        parts = one.parts
+        if parts[0] in archives:
+            whole = len(parts) > 1 and not flat and (alone or downloads)
+            parts = parts[1:] if whole else (_stem(parts[0]), *parts[1:])
+        places.append(parts)
+    for _ in range(3):
+        groups: dict[str, list[int]] = defaultdict(list)
+        for index in real:
+            groups[places[index][0]].append(index)
+        if not all(
+            _holds_students(name, [(places[i], read[i]) for i in group]) for name, group in groups.items()
+        ):
+            break
+        places = [parts[1:] or parts for parts in places]
+    return places
+
+
+def _holds_students(name: str, group: list[tuple[tuple[str, ...], str]]) -> bool:
+    """Whether a folder at the top is no student's, but holds students' files or folders (a download kept by assignment, say)."""
+    if _platforms(name) or any(len(parts) < 2 for parts, _ in group):
+        return False
+    if all(_platforms(parts[1]) for parts, _ in group):
+        return True
+    entries: dict[str, set[str]] = defaultdict(set)  # notebook -> what directly below the folder holds it
+    for parts, notebook in group:
+        if notebook:
+            entries[notebook].add(parts[1])
+    people = {_person(name) for held in entries.values() for name in held}
+    return "" not in people and any(len({_person(name) for name in held}) >= 2 for held in entries.values())
+
+
+def _person(name: str) -> str:
+    """What of a name is neither a notebook's name nor a version ("Ann" of "Ann - 01_transformer_recap (2).ipynb"), or ""."""
+    words = re.split(r"[\s_\-.()\[\],+&\d]+", _stem(name))
+    course = {word for path in RELEASE.glob("[0-9][0-9]_*.ipynb") for word in path.stem.split("_")}
+    kept = [w for w in words if w and w.casefold() not in course | _VERSION_WORDS]
+    return " ".join(kept) if sum(letter.isalpha() for letter in "".join(kept)) >= 2 else ""
+
+
+def _several(owners: list[Owned], read: list[tuple[str, str, str]]) -> list[Owned]:
+    """Gives several students' files that lie in one folder a name each: "hw1: Ann", "hw1: Ben"."""
+    people: dict[tuple[str, str], set[str]] = defaultdict(set)
+    groups = defaultdict(list)
+    for index, ((_, (student, user, _), inner), (notebook, _, problem)) in enumerate(
+        zip(owners, read, strict=True)
+    ):
+        if not user and notebook and not problem and len(inner) == 1:
+            groups[student, notebook].append(index)
+            people[student, notebook].add(_person(inner[0]))
+    found = list(owners)
+    for key, indices in groups.items():
+        names = people[key]
+        if len(names) >= 2 and "" not in names and key[0] not in names:
+            for index in indices:
+                one, (student, user, late), inner = owners[index]
+                found[index] = one, (f"{student}: {_person(inner[0])}", user, late), inner
+    return found
+
+
+def whose(origin: str) -> tuple[str, str]:
+    """(student, platform id) of a relative name, for who has one file and no delivery."""
+    student, user, _ = _whose(tidy(origin))
+    return student, user

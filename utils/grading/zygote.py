@@ -93,7 +93,7 @@ def _import_what_notebooks_import() -> None:
     import ast
 
     from utils.grading.cells import parse
-    from utils.grading.normalise import RELEASE, release_cells
+    from utils.grading.reading import RELEASE, release_cells
 
     for path in sorted(RELEASE.glob("[0-9][0-9]_*.ipynb")):
         for cell in release_cells(path.stem):

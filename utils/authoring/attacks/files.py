@@ -6,8 +6,7 @@ import json
 import os
 import zipfile
 
-from utils.authoring.attacks.room import NOTEBOOK, ZERO, Attack, Room, code_cell, solved
-from utils.grading.normalise import RELEASE
+from utils.authoring.attacks.room import FULL, NOTEBOOK, ZERO, Attack, Room, code_cell, solved
 
 GROUP = "broken files"
 
@@ -22,7 +21,7 @@ def _large(room: Room) -> None:
 
 
 def _other_assignment(room: Room) -> None:
-    room.write((RELEASE / "02_lstm_sentiment.ipynb").read_bytes())
+    room.write({"cells": [code_cell("def gcd(a, b):\n    return a if not b else gcd(b, a % b)\n")], "metadata": {}})
 
 
 def _cut_off(room: Room) -> None:
@@ -84,7 +83,7 @@ ATTACKS = (
     Attack("cut off in the middle", GROUP, ZERO, _cut_off),
     Attack("a PDF under the notebook's name", GROUP, ZERO, _content(b"%PDF-1.7\n" + bytes(range(256)) * 20)),
     Attack("200 MB", GROUP, ZERO, _large),
-    Attack("another assignment's notebook under this name", GROUP, ZERO, _other_assignment),
+    Attack("another course's notebook under this name", GROUP, ZERO, _other_assignment),
     Attack("no cells", GROUP, ZERO, _content(b'{"cells": []}')),
     Attack("cells that are no list", GROUP, ZERO, _content(b'{"cells": {"a": 1}}')),
     Attack("cells that are numbers", GROUP, ZERO, _content(b'{"cells": [1, 2, 3]}')),
@@ -98,5 +97,5 @@ ATTACKS = (
     Attack("a zip bomb", GROUP, ZERO, _bomb),
     Attack("a zip file with a damaged member", GROUP, ZERO, _damaged_member),
     Attack("a zip file that is none", GROUP, ZERO, _not_a_zip),
-    Attack("a file name that names no notebook", GROUP, ZERO, _nameless),
+    Attack("a file name that names no notebook", GROUP, FULL, _nameless),
 )

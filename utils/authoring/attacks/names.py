@@ -86,7 +86,7 @@ ATTACKS = (
 def leaves(room: Room) -> list[Path]:
     """Files whose names carry the room's word, in the places where a sandbox might have left them."""
     home = Path.home()
-    from utils.grading.normalise import ROOT
+    from utils.paths import ROOT
 
     places = [
         room.base,

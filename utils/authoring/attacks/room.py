@@ -13,7 +13,8 @@ from typing import Any
 
 from utils.authoring import stubs
 from utils.checks.registry import exercises_of
-from utils.grading.normalise import RELEASE, ROOT
+from utils.grading.reading import RELEASE
+from utils.paths import ROOT
 
 NOTEBOOK = "01_transformer_recap"
 TARGET = "causal_mask"  # the exercise that hostile submissions answer wrongly, in every case

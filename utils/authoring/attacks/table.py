@@ -20,8 +20,8 @@ from utils.authoring.attacks.room import FULL, NOTEBOOK, ONE_LOST, TARGET, ZERO,
 from utils.checks.registry import exercises_of
 from utils.grading import run
 from utils.grading.isolation import Limits, probe
-from utils.grading.normalise import ROOT
 from utils.grading.records import write_safely
+from utils.paths import ROOT
 
 LIMITS = Limits(memory=1024 * 2**20, seconds=8.0, check=3.0, cell=3.0)
 SEED = 20250101

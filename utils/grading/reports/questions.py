@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from utils.grading.normalise import RELEASE, ROOT
+from utils.grading.reading import RELEASE
+from utils.paths import ROOT
 
 
 @dataclass(frozen=True)

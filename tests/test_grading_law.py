@@ -1,0 +1,109 @@
+"""The law: what is green from top to bottom in the notebook has full points in the grader."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from copy import deepcopy
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from ways import NAMED, WAYS, Way
+
+from utils.authoring.attacks.room import code_cell
+from utils.grading.isolation import Limits, probe
+from utils.grading.normalise import normalise
+from utils.grading.reading import RELEASE
+from utils.grading.verdict import Examiner
+from utils.grading.worker import Sandbox, grade_some
+from utils.paths import ROOT
+
+NAME = "01_transformer_recap"
+needs_sandbox = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
+
+
+def notebooks() -> list[list[Way]]:
+    """The ways, packed: each exercise once per notebook."""
+    by_exercise = defaultdict(list)
+    for way in WAYS:
+        by_exercise[way.exercise].append(way)
+    most = max(len(ways) for ways in by_exercise.values())
+    return [[ways[n] for ways in by_exercise.values() if n < len(ways)] for n in range(most)]
+
+
+def written(ways: list[Way]) -> dict:
+    """A notebook with the release's set-up and imports, and the answers and checks of these ways alone, in the release's order."""
+    released = json.loads((RELEASE / f"{NAME}.ipynb").read_text(encoding="utf-8"))
+    by_name = {way.exercise: way for way in ways}
+    code = [cell for cell in released["cells"] if cell["cell_type"] == "code"]
+    cells = deepcopy(code[:2])
+    for cell in code:
+        if way := by_name.get(cell["id"]):
+            own = [code_cell(source, f"{way.exercise}-own-{n}") for n, source in enumerate(way.cells)]
+            own[-1] |= {"id": cell["id"], "metadata": cell["metadata"]}
+            named = f', "{way.exercise}"' if way.name in NAMED else ""
+            checking = code_cell(f"check({way.exercise}{named})", f"{way.exercise}-check")
+            cells += [*own, checking]
+            cells += [code_cell(source, f"{way.exercise}-after-{n}") for n, source in enumerate(way.after)]
+    return {"cells": cells, "metadata": released["metadata"], "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture(scope="module")
+def examiner():
+    return Examiner(NAME, seed=7)
+
+
+@pytest.fixture(scope="module")
+def box():
+    with Sandbox(Limits(memory=1536 * 2**20)) as sandbox:
+        yield sandbox
+
+
+def test_there_are_more_than_forty_ways():
+    assert len(WAYS) >= 40 and len({way.name for way in WAYS}) == len(WAYS)
+
+
+def test_every_way_is_green_in_the_notebook(monkeypatch):
+    """By nbclient, all in one kernel that forgets its names between notebooks. It raises where a cell does."""
+    monkeypatch.setenv("COURSE_BUDGET", "smoke")
+    packed = [written(ways) for ways in notebooks()]
+    cells = [cell for one in packed for cell in (code_cell("%reset -f", "forget"), *one["cells"])]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"c{number}"
+    content = {"cells": cells, "metadata": packed[0]["metadata"], "nbformat": 4, "nbformat_minor": 5}
+    notebook = nbformat.reads(json.dumps(content), as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}}).execute()
+    checks = sum(cell.source.startswith("check(") for cell in notebook.cells)
+    assert checks == len(WAYS) and {*NAMED} <= {way.name for way in WAYS}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("ways", notebooks(), ids=lambda ways: ways[0].name.replace(" ", "-"))
+def test_what_is_green_has_full_points_in_the_grader(ways, box, examiner, tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(written(ways)), encoding="utf-8")
+    submission = normalise(path, NAME)
+    graded = grade_some(box, examiner, submission, [way.exercise for way in ways])
+    wrong = {way.name: graded[way.exercise] for way in ways if graded[way.exercise].state != "passed"}
+    assert not wrong, {name: v.said or v.sentence for name, v in wrong.items()}
+
+
+def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
+    way = next(way for way in WAYS if way.name == "a large table made once, by a call of an own function")
+    notebook = written([way])
+    trial = "import time\nfor step in range(3):\n    time.sleep(1000)\ny = 1\nloss = train_for_hours(\n    3,\n)\n"
+    place = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "causal_mask")
+    notebook["cells"].insert(place, code_cell(trial, "trial"))
+    notebook["cells"].append(code_cell("!pip install x\nprint(causal_mask(3))", "behind"))
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    submission = normalise(path, NAME)
+    number = place + 1
+    assert submission.skipped == [
+        f"cell {number}, lines 2 to 3: for step in range(3):",
+        f"cell {number}, lines 5 to 7: loss = train_for_hours(",
+        f"cell {len(notebook['cells'])}, lines 1 to 2: !pip install x",
+    ]
+    ran = "\n".join(part.source for part in submission.parts)
+    assert "LARGE = make(256)" in ran and "sleep" not in ran and "train_for_hours" not in ran

@@ -1,0 +1,158 @@
+"""Which statements of a notebook the answers rest on. Reads Python, runs none.
+
+A statement *makes* names (binds them at the top level), *changes* names (what they stand for: an attribute that is set, an item, a method
+that may change it, an argument of a call) and *uses* names. What answers need is the smallest set of statements that holds the answers and,
+for each name that a statement in it uses, every statement that makes or changes this name. It rather holds too much than too little.
+"""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+# Calls that look at their arguments and change none of them.
+_LOOK = {
+    *("print", "len", "display", "isinstance", "issubclass", "type", "check", "ready", "str", "repr", "id", "sum", "max", "min", "list"),
+    *("tuple", "sorted", "any", "all", "range", "enumerate", "zip", "hasattr", "callable", "hash", "dir", "help", "abs", "round", "float", "int"),
+}  # fmt: skip
+_WILD = {"exec", "globals", "locals", "vars", "eval"}  # with these a statement may do anything to any name
+_DEEP = (RecursionError, MemoryError, ValueError, SyntaxError)
+
+
+@dataclass
+class Statement:
+    """One statement at the top level of a cell.
+
+    Args:
+        node: its tree.
+        own: it is the student's, not the release's.
+        makes: names that it binds.
+        changes: names whose values it may change.
+        uses: names that it, or a function that it defines, looks up.
+        wild: it may do anything.
+    """
+
+    node: ast.stmt
+    own: bool = True
+    makes: set[str] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    uses: set[str] = field(default_factory=set)
+    wild: bool = False
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """First and last line in its cell, decorators included."""
+        first = min([self.node.lineno, *(part.lineno for part in getattr(self.node, "decorator_list", []))])
+        return first, self.node.end_lineno or first
+
+
+def statement(node: ast.stmt, *, own: bool = True) -> Statement:
+    """Reads one statement."""
+    found = Statement(node, own)
+    try:
+        table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
+    except _DEEP:
+        found.wild = own
+        return found
+    for symbol in table.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported():
+            found.makes.add(symbol.get_name())
+        if symbol.is_referenced():
+            found.uses.add(symbol.get_name())
+    found.uses |= _inner(table)
+    found.changes = _changes(node)
+    named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    star = isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names)
+    found.wild = own and (
+        star or bool(named & _WILD and isinstance(node, ast.Expr | ast.Assign | ast.For | ast.If))
+    )
+    return found
+
+
+def _inner(table: symtable.SymbolTable) -> set[str]:
+    """Global names that functions and classes in this scope look up or set."""
+    found = set()
+    for child in table.get_children():
+        found |= {s.get_name() for s in child.get_symbols() if s.is_global()} | _inner(child)
+    return found
+
+
+def _root(node: ast.AST) -> str:
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _changes(node: ast.stmt) -> set[str]:
+    found: set[str] = set()
+    effects = isinstance(
+        node, ast.For | ast.While | ast.With | ast.If | ast.Try | ast.AsyncFor | ast.AsyncWith
+    )
+    todo: list[ast.AST] = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for decorator in part.decorator_list:  # `@register(table)`, `@patch(Model)`
+                found |= {one.id for one in ast.walk(decorator) if isinstance(one, ast.Name)}
+            continue
+        if isinstance(part, ast.Lambda):
+            continue
+        if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(part.ctx, ast.Store | ast.Del):
+            found.add(_root(part))
+        elif isinstance(part, ast.AugAssign | ast.Delete):
+            targets = [part.target] if isinstance(part, ast.AugAssign) else part.targets
+            found |= {_root(target) for target in targets}
+        elif isinstance(part, ast.Assign) and isinstance(part.value, ast.Name | ast.Attribute):
+            found.add(_root(part.value))  # another name for the same thing
+        elif isinstance(part, ast.Call):
+            name = part.func.id if isinstance(part.func, ast.Name) else ""
+            if isinstance(part.func, ast.Attribute):
+                found.add(_root(part.func))
+            if name not in _LOOK:
+                given = [*part.args, *(keyword.value for keyword in part.keywords)]
+                found |= {_root(value) for value in given if not isinstance(value, ast.Call)}
+        elif effects and isinstance(part, ast.For | ast.comprehension):
+            found |= {one.id for one in ast.walk(part.iter) if isinstance(one, ast.Name)}
+        todo.extend(ast.iter_child_nodes(part))
+    return found - {""}
+
+
+def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
+    """Indices of the statements that answers rest on.
+
+    Args:
+        statements: all of a notebook, in order.
+        answers: names of the exercises.
+    """
+    modules = {
+        name for one in statements if isinstance(one.node, ast.Import | ast.ImportFrom) for name in one.makes
+    }
+    by_name: dict[str, list[int]] = defaultdict(list)
+    for index, one in enumerate(statements):
+        # a call of a library's function is no change of the library, but `torch.manual_seed(0)` on a line of its own is one
+        bare = isinstance(one.node, ast.Expr) or _sets_on(one.node, modules)
+        changed = one.changes if bare else one.changes - modules
+        for name in one.makes | (changed if one.own else changed & one.makes):
+            by_name[name].append(index)
+    found: set[int] = {index for index, one in enumerate(statements) if one.wild}
+    todo = [*answers, *(name for index in found for name in statements[index].uses)]
+    asked: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in asked:
+            continue
+        asked.add(name)
+        for index in by_name[name]:
+            if index not in found:
+                found.add(index)
+                todo += [*statements[index].uses, *statements[index].makes]
+    return found
+
+
+def _sets_on(node: ast.stmt, modules: set[str]) -> bool:
+    """Whether it sets something of a module (`torch.backends.x = 1`)."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(not isinstance(target, ast.Name) and _root(target) in modules for target in targets)

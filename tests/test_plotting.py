@@ -133,17 +133,48 @@ def test_outside_jupyter_the_alt_text_is_printed(capsys):
     assert not fig.axes  # freed
 
 
+def test_an_alt_text_is_looked_up_by_name(capsys, tmp_path, monkeypatch):
+    (tmp_path / "01_first.toml").write_text(
+        'two-paths = "The fused path takes {:.1f} ms, the {!r} one {:,}."\n'
+    )
+    monkeypatch.setattr(display, "TEXTS", tmp_path)
+    display._stored.cache_clear()
+    fig, _ = plotting.figure()
+    plotting.show(fig, "01/two-paths", 1.25, "slow", 4000)
+    assert capsys.readouterr().out == "[The fused path takes 1.2 ms, the 'slow' one 4,000.]\n"
+    with pytest.raises(KeyError, match="three-paths"):
+        plotting.show(plotting.figure()[0], "01/three-paths")
+    with pytest.raises(IndexError):
+        plotting.described("01/two-paths", 1.0)
+    display._stored.cache_clear()
+
+
+def test_a_picture_says_where_its_colour_maps_lie():
+    """So that a page in the dark theme can turn the rest dark and leave what is read by its colours."""
+    chart, ax = plotting.figure()
+    plotting.lines(ax, np.arange(5), {"a": np.arange(5)}, xlabel="x", ylabel="y")
+    assert 'data-keep=""' in plotting.mimebundle(chart, "A straight line from 0 to 4.")[0]["text/html"]
+    both, (left, right) = plotting.figure(1, 2)
+    plotting.heatmap(right, np.eye(4), title="eye", colorbar=False)
+    html = plotting.mimebundle(both, "Empty axes, and a diagonal of ones.")[0]["text/html"]
+    ((_, attributes),) = Tags(html).tags
+    (box,) = attributes["data-keep"].split()
+    x0, y0, x1, y1 = (int(edge) for edge in box.split(","))
+    assert 450 < x0 < x1 <= 1000 and 0 <= y0 < y1 <= 1000
+    assert left.get_position().x1 * 1000 < x0
+
+
 def test_bundle_has_alt_text_and_a_small_opaque_picture():
     fig, ax = plotting.figure()
     plotting.lines(ax, np.arange(5), {"ViT": np.arange(5) ** 2}, xlabel="epoch", ylabel="accuracy")
     alt = 'Accuracy of the "ViT" <rises> & rises.'
     data, metadata = plotting.mimebundle(fig, alt)
-    assert set(data) == {"text/html", "image/png", "text/plain"} and data["text/plain"] == alt
-    assert metadata["image/png"]["alt"] == alt
+    assert set(data) == {"text/html", "text/plain"} and data["text/plain"] == alt and metadata == {}
     ((tag, attributes),) = Tags(data["text/html"]).tags
     assert tag == "img" and attributes["alt"] == alt and "max-width:100%" in attributes["style"]
-    assert attributes["src"] == "data:image/png;base64," + data["image/png"]
-    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    start, _, content = attributes["src"].partition(",")
+    assert start == "data:image/png;base64"
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
     assert picture.mode == "P" and picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert "transparency" not in picture.info
     assert picture.width == pytest.approx(7.2 * display.DPI, abs=1)
@@ -190,8 +221,7 @@ def test_in_a_kernel_a_figure_is_shown_once_with_its_alt_text():
     nbclient.NotebookClient(notebook, timeout=120).execute()
     outputs = notebook.cells[0].outputs
     assert [output.output_type for output in outputs] == ["display_data"] * 3
-    assert [set(output.data) for output in outputs] == [{"text/html", "image/png", "text/plain"}] * 2 + [
-        {"text/html", "text/plain"}
-    ]
+    assert [set(output.data) for output in outputs] == [{"text/html", "text/plain"}] * 3
+    assert [output.data["text/html"].count("base64,") for output in outputs] == [1, 1, 0], "stored once"
     assert 'alt="A line made by pyplot, shown once."' in outputs[1].data["text/html"]
     assert "재미" in outputs[2].data["text/html"] and "재미 (4.00)" in outputs[2].data["text/plain"]

@@ -59,12 +59,10 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # *decoder* writes the target, one token at a time, and keeps glancing at what the encoder has made of the source. Letters in brackets are
 # shapes, and they keep their meaning through the whole course: batch $B$, tokens $N$ or $M$, width $D$, vocabulary $V$.
 
-# %%
+# %% fold="Drawing"
 plotting.show(
     sketches.transformer(),
-    alt="Architecture: the encoder repeats self-attention and feed-forward L times; the decoder repeats masked self-attention, "
-    "cross-attention to the encoder's memory and feed-forward L times; a linear layer gives scores (B, N, V). A residual "
-    "connection with a layer norm goes around every move.",
+    "01/the-machine-as-a-whole",
 )
 
 # %% [markdown]
@@ -134,8 +132,11 @@ if ready("scaled_dot_product_attention"):
     letters = torch.stack([vectors[ord(letter) - ord("a")] for letter in word])  # (N, d)
     _, weights = scaled_dot_product_attention(letters, letters, letters)
     fig, ax = plotting.figure(width=4.6, height=3.8)
-    plotting.heatmap(ax, weights, xlabels=list(word), ylabels=list(word), xlabel="key", ylabel="query", label="weight")
-    plotting.show(fig, alt="Attention of the letters of 'transformers' to each other: the diagonal is dark; the three r share their weight among each other, and so do the two s.")
+    plotting.heatmap(
+        ax, weights, xlabels=list(word), ylabels=list(word), xlabel="key", ylabel="query",
+        label="weight",
+    )
+    plotting.show(fig, "01/scaled-dot-product-attention")
 
 # %% [markdown]
 # ### Why divide by $\sqrt d$?
@@ -163,14 +164,27 @@ if ready("scaled_dot_product_attention"):
         rows = []
         for d in widths:
             query, key = torch.randn(500, 4, d), torch.randn(500, 16, d)
-            undo = 1.0 if name.startswith("divided") else math.sqrt(d)  # takes the division back
+            # takes the division back
+            undo = 1.0 if name.startswith("divided") else math.sqrt(d)
             _, p = scaled_dot_product_attention(query * undo, key, key)  # (500, 4, 16)
             rows.append(((-torch.special.xlogy(p, p)).sum(-1).mean(), (p * (1 - p)).mean()))
-        entropy[name], slope[name] = (torch.tensor(column) for column in zip(*rows, strict=True))
+        entropy[name], slope[name] = (
+            torch.tensor(column) for column in zip(*rows, strict=True)
+        )
+
+# %% fold="Drawing"
+if ready("scaled_dot_product_attention"):
     fig, axes = plotting.figure(1, 2, height=2.7)
-    plotting.lines(axes[0], widths, entropy, xlabel="width d", ylabel="entropy of the weights (nats)", logx=True)
-    plotting.lines(axes[1], widths, slope, xlabel="width d", ylabel="mean slope p (1 - p)", logx=True)
-    plotting.show(fig, alt=f"Against width 2 to 1024: with the division entropy stays near {entropy['divided by sqrt(d)'][-1]:.1f} nats and the slope is constant; without it both fall, the entropy to {entropy['not divided'][-1]:.2f} nats.")
+    plotting.lines(
+        axes[0], widths, entropy, xlabel="width d", ylabel="entropy of the weights (nats)",
+        logx=True,
+    )
+    plotting.lines(
+        axes[1], widths, slope, xlabel="width d", ylabel="mean slope p (1 - p)", logx=True
+    )
+    plotting.show(
+        fig, "01/sqrt-d", entropy["divided by sqrt(d)"][-1], entropy["not divided"][-1]
+    )
     ratio = slope["divided by sqrt(d)"][-1] / slope["not divided"][-1]
     print(f"At d = 1024 the slope is {ratio:.0f} times larger with the division than without.")
 
@@ -192,7 +206,7 @@ steps = [
     ("merge heads", "(B, N, D)"),
     ("project the output", "(B, N, D)"),
 ]
-plotting.show(plotting.flow(steps), alt="Multi-head attention as six boxes: tokens, projection to query, key and value, split heads, attend, merge heads, output projection, with the tensor's shape on each arrow.")
+plotting.show(plotting.flow(steps), "01/many-heads")
 
 # %% [markdown]
 # Two bits of bookkeeping come first. `einops.rearrange` says in one line what happens to which axis, and reads like the sketch:
@@ -212,7 +226,11 @@ plotting.show(plotting.flow(steps), alt="Multi-head attention as six boxes: toke
 
 # %%
 if ready("split_heads"):
-    x = torch.arange(3).view(1, 3, 1).expand(1, 3, 4)  # (B, N, D): token 0 is all zeros, token 1 all ones, ...
+    # (B, N, D): token 0 is all zeros, token 1 all ones, ...
+    x = torch.arange(3).view(1, 3, 1).expand(1, 3, 4)
+
+# %% fold="Drawing"
+if ready("split_heads"):
     fig, axes = plotting.figure(1, 3, height=2.3)
     pictures = {
         "3 tokens of width 4": x[0],
@@ -220,8 +238,11 @@ if ready("split_heads"):
         "reshape: 'head 0'": x.reshape(1, 2, 3, 2)[0, 0],
     }
     for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
-        plotting.heatmap(ax, picture, title=title, annotate=True, vmin=0, vmax=2, colorbar=False, ylabel="token")
-    plotting.show(fig, alt="Three tokens filled with 0, 1 and 2. After split_heads, head 0 has one row per token; after a plain reshape its rows mix tokens 0 and 1 and token 2 is missing.")
+        plotting.heatmap(
+            ax, picture, title=title, annotate=True, vmin=0, vmax=2, colorbar=False,
+            ylabel="token",
+        )
+    plotting.show(fig, "01/split-heads")
 
 # %% [markdown]
 # A reshape deals the numbers out in memory order: "head 0" knows nothing of token 2. No error is raised, the network even trains, only
@@ -276,7 +297,10 @@ if ready(*ATTENTION):
     expected, _ = theirs(x, y, y, attn_mask=~mask)
     for need_weights in (True, False):
         output, _ = ours(x, y, mask=mask, need_weights=need_weights)
-        print(f"need_weights={need_weights!s:5}: largest difference to PyTorch {(output - expected).abs().max():.1e}")
+        print(
+            f"need_weights={need_weights!s:5}: largest difference to PyTorch"
+            f" {(output - expected).abs().max():.1e}"
+        )
     counts = {heads: count_parameters(MultiHeadAttention(128, heads)) for heads in (1, 8)}
     print(f"parameters at D = 128: {counts[1]:,} with 1 head, {counts[8]:,} with 8")
 
@@ -301,10 +325,22 @@ if ready(*ATTENTION):
                     layer(x, need_weights=need_weights)
                     times.append(1000 * (time.perf_counter() - start))
                 milliseconds[name].append(sorted(times)[len(times) // 2])
+
+# %% fold="Drawing"
+if ready(*ATTENTION):
     fig, ax = plotting.figure(width=5.6, height=2.7)
-    plotting.lines(ax, tokens, milliseconds, xlabel="tokens N", ylabel="time per call (ms)", logx=True, logy=True)
-    plotting.show(fig, alt=f"Time against number of tokens, both axes logarithmic: at {tokens[-1]} tokens the fused path takes {milliseconds[names[False]][-1]:.1f} ms, the one that keeps the weights {milliseconds[names[True]][-1]:.1f} ms.")
-    print(f"N = {tokens[-1]}: the weights of one layer alone take {4 * 4 * tokens[-1] ** 2 / 2**20:.2f} MiB per sequence.")
+    plotting.lines(
+        ax, tokens, milliseconds, xlabel="tokens N", ylabel="time per call (ms)", logx=True,
+        logy=True,
+    )
+    plotting.show(
+        fig, "01/multiheadattention", tokens[-1], milliseconds[names[False]][-1],
+        milliseconds[names[True]][-1],
+    )
+    print(
+        f"N = {tokens[-1]}: the weights of one layer alone take"
+        f" {4 * 4 * tokens[-1] ** 2 / 2**20:.2f} MiB per sequence."
+    )
 
 # %% [markdown]
 # Twice the tokens, four times the weights. For sentences nobody minds. For images it becomes *the* question of notebooks 04 to 07.
@@ -321,7 +357,10 @@ if ready(*ATTENTION):
     layer, x = MultiHeadAttention(64, 4), torch.randn(1, 10, 64)
     order = torch.randperm(10)
     difference = layer(x[:, order])[0] - layer(x)[0][:, order]
-    print(f"shuffle, then attend, against attend, then shuffle: {difference.abs().max():.1e} apart")
+    print(
+        f"shuffle, then attend, against attend, then shuffle: {difference.abs().max():.1e}"
+        " apart"
+    )
 
 # %% [markdown]
 # If order is to matter, it has to be written *into the tokens*. The paper adds to each token a vector that depends on its position $p$
@@ -347,13 +386,20 @@ if ready(*ATTENTION):
 # %%
 if ready("sinusoidal_positions"):
     table = sinusoidal_positions(64, 64)
+
+# %% fold="Drawing"
+if ready("sinusoidal_positions"):
     fig, axes = plotting.figure(1, 2, height=3.0)
-    plotting.heatmap(axes[0], table, diverging=True, xlabel="column", ylabel="position", title="the table")
+    plotting.heatmap(
+        axes[0], table, diverging=True, xlabel="column", ylabel="position", title="the table"
+    )
     offsets = torch.arange(-20, 21)
     products = {f"from position {p}": table[p + offsets] @ table[p] for p in (20, 40)}
-    plotting.lines(axes[1], offsets, products, xlabel="offset to the other position", ylabel="dot product")
+    plotting.lines(
+        axes[1], offsets, products, xlabel="offset to the other position", ylabel="dot product"
+    )
     axes[1].set_title("similarity of two positions")
-    plotting.show(fig, alt="Left: the table of 64 positions by 64 columns, fast stripes on the left and slow ones on the right. Right: the dot product of two positions, highest at offset 0 and falling symmetrically; the curves from position 20 and from 40 coincide.")
+    plotting.show(fig, "01/sinusoidal-positions")
 
 # %% [markdown]
 # On the right is the reason for sines *and* cosines. The dot product of two positions is a sum of $\cos(\omega_i\,(p - q))$, so it depends
@@ -374,7 +420,10 @@ if ready(*ATTENTION, "sinusoidal_positions"):
     for name, added in (("without positions", 0 * positions), ("with positions", positions)):
         plain, shuffled = layer(x + added)[0], layer(x[:, order] + added)[0]
         difference = (shuffled - plain[:, order]).abs().mean()
-        print(f"{name:>17}: mean difference {difference:.1e}, mean size of an output {plain.abs().mean():.1e}")
+        print(
+            f"{name:>17}: mean difference {difference:.1e}, mean size of an output"
+            f" {plain.abs().mean():.1e}"
+        )
 
 # %% [markdown]
 # ## 4 · An encoder layer
@@ -390,16 +439,26 @@ if ready(*ATTENTION, "sinusoidal_positions"):
 # %%
 if ready(*ATTENTION, "FeedForward"):
     seed_everything(0)
-    feed_forward, attention, x = FeedForward(64, 256), MultiHeadAttention(64, 4), torch.randn(1, 8, 64)
+    feed_forward, attention, x = (
+        FeedForward(64, 256),
+        MultiHeadAttention(64, 4),
+        torch.randn(1, 8, 64),
+    )
     nudged = x.clone()
     nudged[0, 3] += 1.0  # touch token 3
+
+# %% fold="Drawing"
+if ready(*ATTENTION, "FeedForward"):
     fig, axes = plotting.figure(1, 2, height=2.4)
     moves = {"attention": lambda x: attention(x)[0], "feed-forward": feed_forward}
     for ax, (name, move) in zip(axes, moves.items(), strict=True):
         change = (move(nudged) - move(x)).norm(dim=-1)[0]
-        plotting.bars(ax, {f"token {n}": change[n].item() for n in range(8)}, xlabel="change of the output")
+        plotting.bars(
+            ax, {f"token {n}": change[n].item() for n in range(8)},
+            xlabel="change of the output",
+        )
         ax.set_title(name)
-    plotting.show(fig, alt="Token 3 is nudged. Through attention the outputs of all eight tokens change; through the feed-forward only that of token 3 does.")
+    plotting.show(fig, "01/feedforward")
 
 # %% [markdown]
 # That is the division of labour in one picture: attention moves information *between* tokens, the feed-forward works *within* each.
@@ -408,11 +467,10 @@ if ready(*ATTENTION, "FeedForward"):
 # layer only has to say what to *change* (He et al. 2016). A **layer norm** brings each token to mean 0 and variance 1, and then scales and shifts it
 # with learned numbers (Ba, Kiros and Hinton 2016). There are two places for the norm, and the choice matters more than it seems:
 
-# %%
+# %% fold="Drawing"
 plotting.show(
     sketches.norm_orders(),
-    alt="Two residual blocks. Post-LN: x goes through the move, is added to the residual, and the sum is normalised. Pre-LN: x is "
-    "normalised, goes through the move, and is added to the residual, which no norm touches.",
+    "01/feedforward-2",
 )
 
 # %% [markdown] exercise="EncoderLayer"
@@ -431,15 +489,26 @@ plotting.show(
 if ready(*ENCODER):
     for norm_first in (False, True):
         seed_everything(0)
-        theirs = nn.TransformerEncoderLayer(64, 4, 256, dropout=0.0, batch_first=True, norm_first=norm_first)
-        for parameter in theirs.parameters():  # not the default weights: a norm of all ones would hide mistakes
+        theirs = nn.TransformerEncoderLayer(
+            64, 4, 256, dropout=0.0, batch_first=True, norm_first=norm_first
+        )
+        # not the default weights: a norm of all ones would hide mistakes
+        for parameter in theirs.parameters():
             nn.init.normal_(parameter, mean=0.1, std=0.2)
         ours = EncoderLayer(64, 4, 256, norm_first)
         weights = theirs.state_dict()
-        ours.load_state_dict({("feed_forward." if name.startswith("linear") else "") + name: w for name, w in weights.items()})
+        ours.load_state_dict(
+            {
+                ("feed_forward." if name.startswith("linear") else "") + name: w
+                for name, w in weights.items()
+            }
+        )
         x = torch.randn(2, 9, 64)
         difference = (ours(x) - theirs(x)).abs().max()
-        print(f"norm_first={norm_first!s:5}: largest difference to nn.TransformerEncoderLayer {difference:.1e}")
+        print(
+            f"norm_first={norm_first!s:5}: largest difference to nn.TransformerEncoderLayer"
+            f" {difference:.1e}"
+        )
 
 # %% [markdown]
 # ### Where should the norm go?
@@ -481,19 +550,39 @@ if ready(*ENCODER):
     deep = budget.pick(smoke=4, cpu=24)
     depths = budget.pick(smoke=[2, 4], cpu=[3, 6, 12, 24, 48])
     seeds = range(budget.pick(smoke=2, cpu=10))
-    per_layer = {name: torch.stack([gradients(deep, order, s) for s in seeds]) for name, order in orders.items()}
-    last = {
-        name: torch.stack([torch.stack([gradients(depth, order, s)[-1] for depth in depths]) for s in seeds])
+    per_layer = {
+        name: torch.stack([gradients(deep, order, s) for s in seeds])
         for name, order in orders.items()
     }
+    last = {
+        name: torch.stack(
+            [torch.stack([gradients(depth, order, s)[-1] for depth in depths]) for s in seeds]
+        )
+        for name, order in orders.items()
+    }
+
+# %% fold="Drawing"
+if ready(*ENCODER):
     fig, axes = plotting.figure(1, 2, height=2.9)
-    plotting.lines(axes[0], torch.arange(1, deep + 1), per_layer, xlabel=f"layer (of {deep})", ylabel="norm of the gradient", logy=True)
-    plotting.lines(axes[1], depths, last, xlabel="number of layers L", ylabel="gradient of the last layer", logx=True, logy=True)
+    plotting.lines(
+        axes[0], torch.arange(1, deep + 1), per_layer, xlabel=f"layer (of {deep})",
+        ylabel="norm of the gradient", logy=True,
+    )
+    plotting.lines(
+        axes[1], depths, last, xlabel="number of layers L", ylabel="gradient of the last layer",
+        logx=True, logy=True,
+    )
     said = []
     for name in orders:
-        (near, far), (shallow, many) = per_layer[name].mean(0)[[0, -1]], last[name].mean(0)[[0, -1]]
-        said.append(f"{name}: {near:.2f} in layer 1, {far:.2f} in layer {deep}; last layer {shallow:.2f} of {depths[0]}, {many:.2f} of {depths[-1]}")
-    plotting.show(fig, alt="Norm of the gradient per layer (left) and of the last layer against the depth (right). " + ". ".join(said) + ".")
+        (near, far), (shallow, many) = (
+            per_layer[name].mean(0)[[0, -1]],
+            last[name].mean(0)[[0, -1]],
+        )
+        said.append(
+            f"{name}: {near:.2f} in layer 1, {far:.2f} in layer {deep}; last layer"
+            f" {shallow:.2f} of {depths[0]}, {many:.2f} of {depths[-1]}"
+        )
+    plotting.show(fig, "01/depth", ". ".join(said))
     print("\n".join(said))
 
 # %% [markdown]
@@ -508,11 +597,15 @@ if ready(*ENCODER):
 class Tower(nn.Module):
     """An encoder that predicts a letter at each position."""
 
-    def __init__(self, depth: int, norm_first: bool, letters: int = 26, length: int = 12, dim: int = 64) -> None:
+    def __init__(
+        self, depth: int, norm_first: bool, letters: int = 26, length: int = 12, dim: int = 64
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(letters, dim)
         self.register_buffer("positions", sinusoidal_positions(length, dim))
-        self.layers = nn.ModuleList(EncoderLayer(dim, 4, 4 * dim, norm_first) for _ in range(depth))
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, 4, 4 * dim, norm_first) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
         self.head = nn.Linear(dim, letters)
 
@@ -534,15 +627,33 @@ def mirror_batches(part: int):
 if ready(*ENCODER, "sinusoidal_positions"):
     losses, parts = {}, budget.pick(smoke=2, cpu=12)
     start = time.perf_counter()
-    for name, order, warmup in (("pre-LN", True, 0), ("post-LN", False, 0), ("post-LN, warm-up", False, 0.5)):
+    for name, order, warmup in (
+        ("pre-LN", True, 0),
+        ("post-LN", False, 0),
+        ("post-LN, warm-up", False, 0.5),
+    ):
         seed_everything(0)
         tower = Tower(budget.pick(smoke=2, cpu=12), order)
-        history = fit(tower, mirror_batches, epochs=parts, lr=3e-3, warmup=warmup, schedule="constant", progress=False)
+        history = fit(
+            tower, mirror_batches, epochs=parts, lr=3e-3, warmup=warmup, schedule="constant",
+            progress=False,
+        )
         losses[name] = history.train_loss
-    print(f"Three trainings took {time.perf_counter() - start:.0f} s. Machine: {describe_machine()}; budget: {budget}.")
+    print(
+        f"Three trainings took {time.perf_counter() - start:.0f} s. Machine:"
+        f" {describe_machine()}; budget: {budget}."
+    )
     fig, ax = plotting.figure(width=5.6, height=2.7)
-    plotting.lines(ax, torch.arange(1, parts + 1) * budget.pick(smoke=2, cpu=25), losses, xlabel="step", ylabel="training loss (nats)")
-    plotting.show(fig, alt="Training loss over the steps: " + "; ".join(f"{name} ends at {loss[-1]:.2f}" for name, loss in losses.items()) + f"; guessing is {math.log(26):.2f}.")
+    plotting.lines(
+        ax, torch.arange(1, parts + 1) * budget.pick(smoke=2, cpu=25), losses, xlabel="step",
+        ylabel="training loss (nats)",
+    )
+    plotting.show(
+        fig,
+        "01/depth-2",
+        "; ".join(f"{name} ends at {loss[-1]:.2f}" for name, loss in losses.items()),
+        math.log(26),
+    )
 
 # %% [markdown]
 # This is the finding of Xiong et al. in a nutshell. The pre-LN stack learns at once. The post-LN stack, same data, same learning rate, never gets beyond
@@ -587,16 +698,27 @@ if ready(*ENCODER, "sinusoidal_positions"):
 if ready(*DECODER):
     seed_everything(0)
     layer = DecoderLayer(32, 4, 64)
-    x, memory = torch.randn(1, 8, 32, requires_grad=True), torch.randn(1, 6, 32, requires_grad=True)
+    x, memory = torch.randn(1, 8, 32, requires_grad=True), torch.randn(
+        1, 6, 32, requires_grad=True
+    )
     output = layer(x, memory, mask=causal_mask(8))
     direction = torch.randn(32)
-    reached = [torch.autograd.grad(output[0, i] @ direction, (x, memory), retain_graph=True) for i in range(8)]
+    reached = [
+        torch.autograd.grad(output[0, i] @ direction, (x, memory), retain_graph=True)
+        for i in range(8)
+    ]
+
+# %% fold="Drawing"
+if ready(*DECODER):
     fig, axes = plotting.figure(1, 2, height=2.9)
     for ax, part, name in ((axes[0], 0, "target"), (axes[1], 1, "source")):
         influence = torch.stack([gradient[part][0].norm(dim=-1) for gradient in reached])
-        plotting.heatmap(ax, influence.log10(), xlabel=f"{name} position j", ylabel="output i", label="log10 of the gradient")
+        plotting.heatmap(
+            ax, influence.log10(), xlabel=f"{name} position j", ylabel="output i",
+            label="log10 of the gradient",
+        )
         ax.set_title(f"from the {name}")
-    plotting.show(fig, alt="Gradient of output i with respect to input j. From the target only the lower triangle is coloured, the rest is exactly zero (grey); from the source every position reaches every output.")
+    plotting.show(fig, "01/decoderlayer")
 
 # %% [markdown]
 # Grey is exactly zero. The past and the source come through, the future does not.
@@ -635,8 +757,11 @@ PAD, START, END, FIRST = 0, 1, 2, 3  # the letters a to z are tokens 3 to 28
 LONGEST = 12
 
 
-def draw_batch(size: int, task: str, generator: torch.Generator) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """((source, target so far), what to write), each (size, LONGEST + 1); -100 = nothing to write here."""
+def draw_batch(
+    size: int, task: str, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """((source, target so far), what to write), each (size, LONGEST + 1); -100 = nothing to
+    write here."""
     place = torch.arange(LONGEST + 1)
     lengths = torch.randint(4, LONGEST + 1, (size, 1), generator=generator)
     letters = torch.randint(FIRST, FIRST + 26, (size, LONGEST + 1), generator=generator)
@@ -653,12 +778,18 @@ def draw_batch(size: int, task: str, generator: torch.Generator) -> tuple[tuple[
 
 
 def spell(tokens: Tensor) -> str:
-    return "".join({PAD: ".", START: "<", END: "#"}.get(t, chr(ord("a") + t - FIRST)) for t in tokens.tolist())
+    return "".join(
+        {PAD: ".", START: "<", END: "#"}.get(t, chr(ord("a") + t - FIRST))
+        for t in tokens.tolist()
+    )
 
 
 (source, so_far), answer = draw_batch(3, "reverse", torch.Generator().manual_seed(0))
 for row in range(3):
-    print(f"source {spell(source[row])}   decoder sees {spell(so_far[row])}   and writes {spell(answer[row].clamp(min=0))}")
+    print(
+        f"source {spell(source[row])}   decoder sees {spell(so_far[row])}   and writes"
+        f" {spell(answer[row].clamp(min=0))}"
+    )
 
 # %% [markdown]
 # Here is the picture of section 0 in code, made of your classes. Each line of `forward` is a box or an arrow; find them.
@@ -667,13 +798,20 @@ for row in range(3):
 class Seq2Seq(nn.Module):
     """An encoder-decoder over one vocabulary, pre-LN."""
 
-    def __init__(self, vocabulary: int = 29, dim: int = 64, heads: int = 4, depth: int = 1, positions: bool = True) -> None:
+    def __init__(
+        self, vocabulary: int = 29, dim: int = 64, heads: int = 4, depth: int = 1,
+        positions: bool = True,
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, dim)
         table = sinusoidal_positions(LONGEST + 1, dim) * positions  # False: no positions at all
         self.register_buffer("positions", table)
-        self.encoder = nn.ModuleList(EncoderLayer(dim, heads, 4 * dim, norm_first=True) for _ in range(depth))
-        self.decoder = nn.ModuleList(DecoderLayer(dim, heads, 4 * dim, norm_first=True) for _ in range(depth))
+        self.encoder = nn.ModuleList(
+            EncoderLayer(dim, heads, 4 * dim, norm_first=True) for _ in range(depth)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(dim, heads, 4 * dim, norm_first=True) for _ in range(depth)
+        )
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.head = nn.Linear(dim, vocabulary)
 
@@ -681,7 +819,8 @@ class Seq2Seq(nn.Module):
         return self.embedding(tokens) + self.positions[: tokens.shape[1]]  # (B, N, D)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """(B, M) and (B, N) tokens -> (B, N, V) scores of the token after each target position."""
+        """(B, M) and (B, N) tokens -> (B, N, V) scores of the token after each target position.
+        """
         real = (source != PAD).unsqueeze(1)  # (B, 1, M): nobody looks at padding
         past = causal_mask(target.shape[1]).to(target.device)  # (N, N)
         memory = self.embed(source)
@@ -714,7 +853,9 @@ def train(task: str, seed: int = 0, **options) -> tuple[Seq2Seq, object]:
         for _ in range(STEPS // PARTS):
             yield draw_batch(128, task, generator)
 
-    history = fit(model, batches, epochs=PARTS, lr=2e-3, weight_decay=0.0, progress=False, seed=seed)
+    history = fit(
+        model, batches, epochs=PARTS, lr=2e-3, weight_decay=0.0, progress=False, seed=seed
+    )
     return model.cpu(), history
 
 
@@ -731,15 +872,22 @@ def exact(model: Seq2Seq, task: str, words: int = 1000) -> float:
 if ready(*WHOLE):
     reverser, history = train("reverse")
     history.summary()
-    plotting.show(history.plot("writing backwards"), alt=f"Letter by letter. {history.alt()}")
-    print(f"{count_parameters(reverser):,} parameters; new words written backwards without a mistake: {exact(reverser, 'reverse'):.1%}")
+    plotting.show(
+        history.plot("writing backwards"), "01/the-whole-machine-trained", history.alt()
+    )
+    print(
+        f"{count_parameters(reverser):,} parameters; new words written backwards without a"
+        f" mistake: {exact(reverser, 'reverse'):.1%}"
+    )
 
 # %%
 if ready(*WHOLE):
     words = ["transformer", "attention", "vision", "softmax", "backwards"]
     source = torch.full((len(words), LONGEST + 1), PAD)
     for row, word in enumerate(words):
-        source[row, : len(word) + 1] = torch.tensor([FIRST + ord(letter) - ord("a") for letter in word] + [END])
+        source[row, : len(word) + 1] = torch.tensor(
+            [FIRST + ord(letter) - ord("a") for letter in word] + [END]
+        )
     answers = greedy_decode(reverser, source, START, END, LONGEST + 1)
     for word, written in zip(words, answers, strict=True):
         print(f"{word:>12} -> {spell(written).split('#')[0]}")
@@ -783,17 +931,24 @@ def cross_attention(model: Seq2Seq, source: Tensor, target: Tensor) -> Tensor:
 
 # %%
 def show_map(model: Seq2Seq, word: str, answer: str, alt: str) -> Tensor:
-    codes = torch.tensor([[FIRST + ord(letter) - ord("a") for letter in text] for text in (word, answer)])
+    codes = torch.tensor(
+        [[FIRST + ord(letter) - ord("a") for letter in text] for text in (word, answer)]
+    )
     source = torch.cat([codes[:1], torch.tensor([[END]])], dim=1)
     target = torch.cat([torch.tensor([[START]]), codes[1:]], dim=1)
     weights = cross_attention(model, source, target)[0]  # (H, N, M)
-    panels = {"mean of the heads": weights.mean(0)} | {f"head {h + 1}": weights[h] for h in range(len(weights))}
+    panels = {"mean of the heads": weights.mean(0)} | {
+        f"head {h + 1}": weights[h] for h in range(len(weights))
+    }
     fig, axes = plotting.figure(2, 3, height=5.0)
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, (title, panel) in zip(axes.flat, panels.items(), strict=False):
         ax.set_axis_on()
-        plotting.heatmap(ax, panel, xlabels=list(word + "#"), ylabels=list(answer + "#"), vmin=0, vmax=1, title=title, colorbar=False)
+        plotting.heatmap(
+            ax, panel, xlabels=list(word + "#"), ylabels=list(answer + "#"), vmin=0, vmax=1,
+            title=title, colorbar=False,
+        )
     axes[0, 0].set(xlabel="letter read", ylabel="letter written")
     plotting.show(fig, alt=alt)
     return weights
@@ -803,7 +958,7 @@ def show_map(model: Seq2Seq, word: str, answer: str, alt: str) -> Tensor:
 if ready(*WHOLE):
     weights = show_map(
         reverser, "transformer", "remrofsnart",
-        alt="Cross-attention while 'transformer' is written backwards, the mean of the heads and four single heads. Rows: letters written, columns: letters read.",
+        alt="01/map",
     )
     mirrored = weights[:, :11, :11].flip(-1).diagonal(dim1=-2, dim2=-1).mean(-1)  # (H,)
     for head, share in enumerate(mirrored.tolist(), start=1):
@@ -835,14 +990,25 @@ if ready(*WHOLE):
     start = time.perf_counter()
     for task, positions in (("reverse", False), ("sort", True), ("sort", False)):
         model, history = train(task, positions=positions)
-        name = f"{'backwards' if task == 'reverse' else 'sorted'}, {'with' if positions else 'without'} positions"
+        name = (
+            f"{'backwards' if task == 'reverse' else 'sorted'},"
+            f" {'with' if positions else 'without'} positions"
+        )
         scores[name] = exact(model, task)
         if task == "sort" and positions:
             sorter = model
-    print(f"Three trainings took {time.perf_counter() - start:.0f} s. Machine: {describe_machine()}; budget: {budget}.")
+    print(
+        f"Three trainings took {time.perf_counter() - start:.0f} s. Machine:"
+        f" {describe_machine()}; budget: {budget}."
+    )
     fig, ax = plotting.figure(width=5.6, height=2.2)
-    plotting.bars(ax, {name: 100 * score for name, score in scores.items()}, xlabel="words written without a mistake (%)")
-    plotting.show(fig, alt="Words without a mistake: " + "; ".join(f"{name} {score:.1%}" for name, score in scores.items()) + ".")
+    plotting.bars(
+        ax, {name: 100 * score for name, score in scores.items()},
+        xlabel="words written without a mistake (%)",
+    )
+    plotting.show(
+        fig, "01/positions", "; ".join(f"{name} {score:.1%}" for name, score in scores.items())
+    )
 
 # %% [markdown]
 # Position encodings are not decoration, and not always needed either. It depends on whether the task is about a *sequence* or about a *set*. Keep
@@ -856,7 +1022,7 @@ if ready(*WHOLE):
 if ready(*WHOLE):
     weights = show_map(
         sorter, "transformer", "aefmnorrrst",
-        alt="Cross-attention while the letters of 'transformer' are written in alphabetical order: no diagonal; rows look at their own letter or at the next ones in the alphabet, and the heads differ.",
+        alt="01/positions-2",
     )
 
 # %% [markdown]

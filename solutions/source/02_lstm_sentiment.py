@@ -28,13 +28,16 @@ from torch import nn
 from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
-from utils.data import load_text
+from utils.data import Batches, load_text, tokenize
 from utils.experiments import sentiment
-from utils.data.text import Batches, tokenize
 from utils.training import count_parameters, seed_everything
 
-# Everything that a trained classifier stands on: the cells that train or look at one wait for all of it.
-READER = ("Vocabulary", "collate", "reverse_padded", "LSTM", "pool", "LSTMClassifier", "train_epoch", "evaluate")
+# Everything that a trained classifier stands on: the cells that train or look at one wait for
+# all of it.
+READER = (
+    "Vocabulary", "collate", "reverse_padded", "LSTM", "pool", "LSTMClassifier", "train_epoch",
+    "evaluate",
+)
 budget = current_budget()
 print(f"Budget: {budget}. Machine: {describe_machine()}.")
 
@@ -54,7 +57,9 @@ held_out = data.splits.get("test", data.splits.get("validation"))
 train_words = [tokenize(text, UNIT)[:256] for text in data.train.texts]
 test_words = [tokenize(text, UNIT)[:256] for text in held_out.texts]
 for label in (0, 1):
-    example = next(words for words, y in zip(test_words, held_out.labels) if y == label and len(words) < 16)
+    example = next(
+        words for words, y in zip(test_words, held_out.labels) if y == label and len(words) < 16
+    )
     print(f"{data.label_names[label]}: {' '.join(example)}")
 print(data)
 
@@ -65,16 +70,23 @@ print(data)
 # learning rate, dropout and number of epochs below were chosen on sentences held out from the *training* set together with all their
 # phrases: `utils.data.text.hold_out`. The validation set was not looked at for that.)
 
-# %%
+# %% fold="Drawing"
 fig, ax = plotting.figure(width=5.6)
 widths = torch.arange(0, 56, 5)
 shares = {}
 for name, words in (("training", train_words), ("held out", test_words)):
     lengths = torch.tensor([len(sentence) for sentence in words]).float()
-    shares[name] = [((lengths >= low) & (lengths < low + 5)).float().mean().item() * 100 for low in widths]
-    print(f"{name}: {len(words):,} texts, {lengths.mean():.1f} tokens on average, {lengths.max():.0f} in the longest")
-plotting.lines(ax, widths + 2.5, shares, xlabel="tokens in the text", ylabel="share of the texts (%)")
-plotting.show(fig, alt="Distribution of text lengths: training texts are mostly below 10 tokens, held-out texts mostly between 10 and 30.")
+    shares[name] = [
+        ((lengths >= low) & (lengths < low + 5)).float().mean().item() * 100 for low in widths
+    ]
+    print(
+        f"{name}: {len(words):,} texts, {lengths.mean():.1f} tokens on average,"
+        f" {lengths.max():.0f} in the longest"
+    )
+plotting.lines(
+    ax, widths + 2.5, shares, xlabel="tokens in the text", ylabel="share of the texts (%)"
+)
+plotting.show(fig, "02/from-words-to-numbers")
 
 # %% [markdown]
 # A network needs a number for each word, and a number for what is *no* word (padding, index 0) and for words it has never
@@ -108,11 +120,20 @@ if ready("Vocabulary"):
         indices = [index for sentence in test_words for index in candidate.encode(sentence)]
         sizes.append(len(candidate))
         unknown.append(100 * indices.count(1) / len(indices))
-        print(f"min_frequency {least:>2}: {sizes[-1]:6,} words, {unknown[-1]:5.2f}% of the held-out words unknown")
+        print(
+            f"min_frequency {least:>2}: {sizes[-1]:6,} words, {unknown[-1]:5.2f}% of the"
+            " held-out words unknown"
+        )
     fig, axes = plotting.figure(1, 2, height=2.6)
-    plotting.lines(axes[0], frequencies, {"": sizes}, xlabel="min_frequency", ylabel="words in the vocabulary", logx=True, logy=True)
-    plotting.lines(axes[1], frequencies, {"": unknown}, xlabel="min_frequency", ylabel="unknown held-out words (%)", logx=True)
-    plotting.show(fig, alt=f"Against min_frequency 1 to 20 the vocabulary shrinks from {sizes[0]:,} to {sizes[-1]:,} words while the unknown share of held-out words grows from {unknown[0]:.1f}% to {unknown[-1]:.1f}%.")
+    plotting.lines(
+        axes[0], frequencies, {"": sizes}, xlabel="min_frequency",
+        ylabel="words in the vocabulary", logx=True, logy=True,
+    )
+    plotting.lines(
+        axes[1], frequencies, {"": unknown}, xlabel="min_frequency",
+        ylabel="unknown held-out words (%)", logx=True,
+    )
+    plotting.show(fig, "02/min-frequency", sizes[0], sizes[-1], unknown[0], unknown[-1])
     for name, words in (("training texts", train_words), ("held-out sentences", test_words)):
         every, twice = (len(Vocabulary.build(words, min_frequency=n)) - 2 for n in (1, 2))
         print(f"{name}: {1 - twice / every:.0%} of the different words occur only once")
@@ -138,8 +159,13 @@ if ready("Vocabulary"):
 
 # %%
 if ready("Vocabulary", "collate"):
-    train = [(vocabulary.encode(words), label) for words, label in zip(train_words, data.train.labels)]
-    test = [(vocabulary.encode(words), label) for words, label in zip(test_words, held_out.labels)]
+    train = [
+        (vocabulary.encode(words), label)
+        for words, label in zip(train_words, data.train.labels)
+    ]
+    test = [
+        (vocabulary.encode(words), label) for words, label in zip(test_words, held_out.labels)
+    ]
 
     seed_everything(0)
     at_random = [train[i] for i in torch.randperm(len(train)).tolist()]
@@ -149,16 +175,33 @@ if ready("Vocabulary", "collate"):
     }
     wasted = {}
     for name, batches in in_batches.items():
-        cells, real = (sum(v) for v in zip(*((tokens.numel(), int(lengths.sum())) for tokens, lengths, _ in batches)))
+        cells, real = (
+            sum(v)
+            for v in zip(
+                *((tokens.numel(), int(lengths.sum())) for tokens, lengths, _ in batches)
+            )
+        )
         wasted[name] = 100 * (1 - real / cells)
-    typical = {name: sorted((b[0] for b in batches), key=lambda t: t.shape[1])[len(batches) * 3 // 4] for name, batches in in_batches.items()}
+    typical = {
+        name: sorted((b[0] for b in batches), key=lambda t: t.shape[1])[len(batches) * 3 // 4]
+        for name, batches in in_batches.items()
+    }
     widest = max(tokens.shape[1] for tokens in typical.values())
+
+# %% fold="Drawing"
+if ready("Vocabulary", "collate"):
     fig, axes = plotting.figure(1, 2, height=2.5)
     for ax, name in zip(axes, in_batches):
         tokens = typical[name]
-        shown = F.pad((tokens[:40] != 0).float(), (0, widest - tokens.shape[1]), value=float("nan"))  # grey: not in the batch
-        plotting.heatmap(ax, shown, title=f"{name}: {wasted[name]:.0f}% padding", xlabel="step", ylabel="sentence", colorbar=False, vmin=0, vmax=1)
-    plotting.show(fig, alt=f"Real tokens (dark) of a batch. Drawn at random, {wasted['drawn at random']:.0f}% of all positions are padding; in batches of like length {wasted['of like length']:.0f}%, and the rows are shorter.")
+        # grey: not in the batch
+        shown = F.pad(
+            (tokens[:40] != 0).float(), (0, widest - tokens.shape[1]), value=float("nan")
+        )
+        plotting.heatmap(
+            ax, shown, title=f"{name}: {wasted[name]:.0f}% padding", xlabel="step",
+            ylabel="sentence", colorbar=False, vmin=0, vmax=1,
+        )
+    plotting.show(fig, "02/collate", wasted["drawn at random"], wasted["of like length"])
 
 # %% [markdown]
 # Every padded position costs as much time as a word and teaches nothing. So the course's `Batches` puts sentences of *like* length
@@ -194,7 +237,11 @@ cell_steps = [
     ("h = o tanh(c)", "(B, H)"),
 ]
 fig = plotting.flow(cell_steps, title="One step of an LSTM")
-plotting.show(fig, alt="Flow of one step: " + ", then ".join(f"{name} {shape}" for name, shape in cell_steps) + ".")
+plotting.show(
+    fig,
+    "02/one-step-of-an-lstm",
+    ", then ".join(f"{name} {shape}" for name, shape in cell_steps),
+)
 
 # %% [markdown] exercise="LSTMCell"
 # Write the step. Parameters and the zero state are given.
@@ -218,17 +265,25 @@ if ready("LSTMCell"):
             for parameter in cell.parameters():
                 parameter.zero_()
             cell.weight_ih[:, 0] = torch.tensor([20.0, 0.0, 5.0, 0.0])  # i and g look at x
-            cell.bias_ih[:] = torch.tensor([-10.0, torch.logit(torch.tensor(forget)).item(), 0.0, 10.0])
+            cell.bias_ih[:] = torch.tensor(
+                [-10.0, torch.logit(torch.tensor(forget)).item(), 0.0, 10.0]
+            )
             state, seen = None, []
             for step in range(30):
                 state = cell(torch.tensor([[1.0 if step == 5 else 0.0]]), state)
                 seen.append(state[1].item())
         return seen
 
+# %% fold="Drawing"
+if ready("LSTMCell"):
     fig, ax = plotting.figure(width=5.6)
     traces = {f"f = {forget}": remembered(forget) for forget in (0.999, 0.95, 0.8, 0.5)}
     plotting.lines(ax, range(30), traces, xlabel="step", ylabel="cell c")
-    plotting.show(fig, alt=f"A pulse at step 5 is written into the cell; at step 29 there is left {', '.join(f'{trace[-1]:.2f} with {name}' for name, trace in traces.items())}.")
+    plotting.show(
+        fig,
+        "02/lstmcell",
+        ", ".join(f"{trace[-1]:.2f} with {name}" for name, trace in traces.items()),
+    )
 
 # %% [markdown]
 # With $f$ near 1 the cell is a memory; with $f = 0.5$ it is empty after a few steps. In a trained network $f$ depends on the words: it may keep
@@ -258,10 +313,15 @@ if ready("LSTMCell"):
 # %%
 if ready("reverse_padded"):
     row = torch.arange(1.0, 8.0)[None, :, None] * (torch.arange(7)[None, :, None] < 5)
-    stages = torch.stack([row[0, :, 0], row.flip(1)[0, :, 0], reverse_padded(row, torch.tensor([5]))[0, :, 0]])
+    stages = torch.stack(
+        [row[0, :, 0], row.flip(1)[0, :, 0], reverse_padded(row, torch.tensor([5]))[0, :, 0]]
+    )
     fig, ax = plotting.figure(width=5.0, height=1.7)
-    plotting.heatmap(ax, stages, ylabels=["the row", "flip(1)", "reverse_padded"], xlabel="step", annotate=True, colorbar=False)
-    plotting.show(fig, alt="Five words 1 2 3 4 5 and two steps of padding: flip puts the padding first, reverse_padded gives 5 4 3 2 1 and leaves the padding at the end.")
+    plotting.heatmap(
+        ax, stages, ylabels=["the row", "flip(1)", "reverse_padded"], xlabel="step",
+        annotate=True, colorbar=False,
+    )
+    plotting.show(fig, "02/reverse-padded")
 
 # %% [markdown] exercise="LSTM"
 # Two places. `scan` runs one direction from zero states, and collects every step's h and c. `forward` takes care of padding and
@@ -293,14 +353,24 @@ if ready("reverse_padded", "LSTM"):
     yours = LSTM(32, 48, bidirectional=True)
     yours.load_state_dict(theirs.state_dict())
     x, lengths = torch.randn(16, 20, 32), torch.randint(1, 21, (16,))
-    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    expected, _ = nn.utils.rnn.pad_packed_sequence(theirs(packed)[0], batch_first=True, total_length=20)
+    packed = nn.utils.rnn.pack_padded_sequence(
+        x, lengths, batch_first=True, enforce_sorted=False
+    )
+    expected, _ = nn.utils.rnn.pad_packed_sequence(
+        theirs(packed)[0], batch_first=True, total_length=20
+    )
     outputs, _ = yours(x, lengths)
     for module, result in ((theirs, expected), (yours, outputs)):
         module.zero_grad()
         result.square().sum().backward()
-    differences = [(a.grad - b.grad).abs().max().item() for a, b in zip(yours.parameters(), theirs.parameters())]
-    print(f"largest difference of outputs {(outputs - expected).abs().max():.1e}, of gradients {max(differences):.1e}")
+    differences = [
+        (a.grad - b.grad).abs().max().item()
+        for a, b in zip(yours.parameters(), theirs.parameters())
+    ]
+    print(
+        f"largest difference of outputs {(outputs - expected).abs().max():.1e}, of gradients"
+        f" {max(differences):.1e}"
+    )
 
 # %% [markdown]
 # ## 5 · Why the cell: vanishing gradients
@@ -326,7 +396,8 @@ if ready("reverse_padded", "LSTM"):
 if ready("reverse_padded", "LSTM"):
 
     def gradients_back(make, steps: int = 80, seeds: int = 5) -> torch.Tensor:
-        """(seeds, steps): norm of the gradient of a loss at the last step with respect to the input t steps before it."""
+        """(seeds, steps): norm of the gradient of a loss at the last step with respect to the
+        input t steps before it."""
         rows = []
         for seed in range(seeds):
             seed_everything(seed)
@@ -356,11 +427,20 @@ if ready("reverse_padded", "LSTM"):
         "LSTM": gradients_back(lambda: LSTM(64, 64)),
         "LSTM, f bias 3": gradients_back(open_lstm),
     }
+
+# %% fold="Drawing"
+if ready("reverse_padded", "LSTM"):
     fig, ax = plotting.figure(width=6.4, height=3.2)
-    plotting.lines(ax, range(80), curves, xlabel="steps back t", ylabel="gradient, relative to t = 0", logy=True)
+    plotting.lines(
+        ax, range(80), curves, xlabel="steps back t", ylabel="gradient, relative to t = 0",
+        logy=True,
+    )
     at_60 = {name: rows[:, 60].mean().item() for name, rows in curves.items()}
-    summary = "; ".join(f"{name} {value:.0e} ({value ** (1 / 60):.2f} per step)" for name, value in at_60.items())
-    plotting.show(fig, alt=f"Gradient norm against distance on a logarithmic axis. Sixty steps back there is left: {summary}.")
+    summary = "; ".join(
+        f"{name} {value:.0e} ({value ** (1 / 60):.2f} per step)"
+        for name, value in at_60.items()
+    )
+    plotting.show(fig, "02/vanishing", summary)
     print(f"60 steps back: {summary}")
 
 # %% [markdown]
@@ -411,9 +491,20 @@ if ready("Vocabulary", "LSTM", "LSTMClassifier"):
         ("pool", f"({B}, {2 * H})"),
         ("dropout, linear", f"({B}, 2)"),
     ]
-    plotting.show(plotting.flow(stages), alt="Flow of the classifier: " + ", then ".join(f"{name} {shape}" for name, shape in stages) + ".")
-    parts = {name: count_parameters(part) for name, part in model.named_children() if count_parameters(part)}
-    print(f"{count_parameters(model):,} parameters: " + ", ".join(f"{name} {n:,}" for name, n in parts.items()))
+    plotting.show(
+        plotting.flow(stages),
+        "02/lstmclassifier",
+        ", then ".join(f"{name} {shape}" for name, shape in stages),
+    )
+    parts = {
+        name: count_parameters(part)
+        for name, part in model.named_children()
+        if count_parameters(part)
+    }
+    print(
+        f"{count_parameters(model):,} parameters: "
+        + ", ".join(f"{name} {n:,}" for name, n in parts.items())
+    )
 
 # %% [markdown]
 # Most parameters are in the embedding: a row for each word, of which a batch uses a few hundred. That is why overfitting will be
@@ -445,9 +536,12 @@ if ready(*READER):
     model = LSTMClassifier(len(vocabulary), dropout=0.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = [train_epoch(model, few, optimizer) for _ in range(30)]
+
+# %% fold="Drawing"
+if ready(*READER):
     fig, ax = plotting.figure(width=4.8, height=2.4)
     plotting.lines(ax, range(30), {"": losses}, xlabel="epoch", ylabel="loss (nats)", logy=True)
-    plotting.show(fig, alt=f"Loss on 32 sentences over 30 epochs: from {losses[0]:.2f} down to {losses[-1]:.4f}.")
+    plotting.show(fig, "02/evaluate", losses[0], losses[-1])
     print(f"accuracy on the 32 sentences: {evaluate(model, few)[1]:.0%}")
 
 # %% [markdown] predict="accuracy"
@@ -466,25 +560,45 @@ if ready(*READER):
     train_batches = Batches(train, 128, collate, shuffle=True, word_dropout=0.1)
     test_batches = Batches(test, 256, collate)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.02)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=EPOCHS * len(train_batches), pct_start=0.2)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LR, total_steps=EPOCHS * len(train_batches), pct_start=0.2
+    )
     history, began = [], time.perf_counter()
     for epoch in range(EPOCHS):
         train_loss = train_epoch(model, train_batches, optimizer, scheduler)
         test_loss, accuracy = evaluate(model, test_batches)
         history.append((train_loss, test_loss, accuracy))
-        print(f"epoch {epoch + 1}: training loss {train_loss:.3f}, held-out loss {test_loss:.3f}, accuracy {accuracy:.1%}")
-    print(f"Training and measuring took {time.perf_counter() - began:.0f} s here ({describe_machine()}; budget {budget}).")
+        print(
+            f"epoch {epoch + 1}: training loss {train_loss:.3f}, held-out loss {test_loss:.3f},"
+            f" accuracy {accuracy:.1%}"
+        )
+    print(
+        f"Training and measuring took {time.perf_counter() - began:.0f} s here"
+        f" ({describe_machine()}; budget {budget})."
+    )
 
 # %%
 if ready(*READER):
     train_losses, test_losses, accuracies = zip(*history)
+
+# %% fold="Drawing"
+if ready(*READER):
     fig, axes = plotting.figure(1, 2, height=2.5)
     epochs = range(1, EPOCHS + 1)
-    plotting.lines(axes[0], epochs, {"training": train_losses, "held out": test_losses}, xlabel="epoch", ylabel="loss (nats)")
-    plotting.lines(axes[1], epochs, {"": [100 * a for a in accuracies]}, xlabel="epoch", ylabel="held-out accuracy (%)")
-    plotting.show(fig, alt=f"Training loss falls to {train_losses[-1]:.2f}; held-out loss ends at {test_losses[-1]:.2f}; held-out accuracy ends at {accuracies[-1]:.1%}.")
+    plotting.lines(
+        axes[0], epochs, {"training": train_losses, "held out": test_losses}, xlabel="epoch",
+        ylabel="loss (nats)",
+    )
+    plotting.lines(
+        axes[1], epochs, {"": [100 * a for a in accuracies]}, xlabel="epoch",
+        ylabel="held-out accuracy (%)",
+    )
+    plotting.show(fig, "02/accuracy", train_losses[-1], test_losses[-1], accuracies[-1])
     error = 100 * (accuracies[-1] * (1 - accuracies[-1]) / len(test)) ** 0.5
-    print(f"{accuracies[-1]:.1%}, with a standard error of {error:.1f} points from the size of the held-out set alone ({len(test):,} texts)")
+    print(
+        f"{accuracies[-1]:.1%}, with a standard error of {error:.1f} points from the size of"
+        f" the held-out set alone ({len(test):,} texts)"
+    )
 
 # %% [markdown]
 # The training loss keeps falling long after the held-out loss has stopped: the model begins to know its examples by heart. And the accuracy comes with a standard
@@ -493,11 +607,21 @@ if ready(*READER):
 
 # %%
 for name in ("sst2", "nsmc"):
-    runs = [run for run in sentiment.read(sentiment.RESULTS / f"{name}.jsonl") if run["model"] == "solutions.lstm:LSTMClassifier"]
+    runs = [
+        run
+        for run in sentiment.read(sentiment.RESULTS / f"{name}.jsonl")
+        if run["model"] == "solutions.lstm:LSTMClassifier"
+    ]
     for run in runs:
-        print(f"{name}, seed {run['seed']}: {run['split']} accuracy {run['accuracy']:.1%} in {run['seconds']:.0f} s of training ({run['machine']})")
+        print(
+            f"{name}, seed {run['seed']}: {run['split']} accuracy {run['accuracy']:.1%} in"
+            f" {run['seconds']:.0f} s of training ({run['machine']})"
+        )
     if runs:
-        print(f"  mean {sum(run['accuracy'] for run in runs) / len(runs):.1%}; repeat with: {runs[0]['command']}")
+        print(
+            f"  mean {sum(run['accuracy'] for run in runs) / len(runs):.1%}; repeat with:"
+            f" {runs[0]['command']}"
+        )
 
 # %% [markdown]
 # ## 8 · What has it learned?
@@ -521,9 +645,20 @@ if ready(*READER):
             logits = model(tokens, lengths)
         return (logits[:, 1] - logits[:, 0]).tolist()
 
-    for text in ("this film is good", "this film is not good", "this film is not bad at all", "a great cast , but the story is dull and lifeless", "it never bored me"):
-        strip = plotting.tokens(cut(text), verdicts(text), title=f"verdict after each word: {verdicts(text)[-1]:+.1f} at the end")
-        plotting.show(strip, alt=f"The sentence '{text}' with the verdict after each word: {', '.join(f'{v:+.1f}' for v in verdicts(text))}.")
+    for text in (
+        "this film is good", "this film is not good", "this film is not bad at all",
+        "a great cast , but the story is dull and lifeless", "it never bored me",
+    ):
+        strip = plotting.tokens(
+            cut(text), verdicts(text),
+            title=f"verdict after each word: {verdicts(text)[-1]:+.1f} at the end",
+        )
+        plotting.show(
+            strip,
+            "02/what-has-it-learned",
+            text,
+            ", ".join(f"{v:+.1f}" for v in verdicts(text)),
+        )
 
 # %% [markdown]
 # Above zero means positive. In this run *not good* turns at *not*, and *but* turns the fourth sentence at *dull*. Two sentences go wrong: *not bad
@@ -543,15 +678,21 @@ if ready(*READER):
 if ready("LSTMCell", *READER):
 
     def gates_over(text: str, suffix: str = "_l0") -> torch.Tensor:
-        """(4, N, H): input, forget and output gate, and |c|, at every word of a text, for one direction."""
-        weights = {n: getattr(model.lstm, n + suffix) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        """(4, N, H): input, forget and output gate, and |c|, at every word of a text, for one
+        direction."""
+        weights = {
+            n: getattr(model.lstm, n + suffix)
+            for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        }
         cell = LSTMCell(weights["weight_ih"].shape[1], model.lstm.hidden_size)
         cell.load_state_dict(weights)
         x = model.embedding(torch.tensor(vocabulary.encode(cut(text))))  # (N, D)
         state, rows = (torch.zeros(1, cell.hidden_size),) * 2, []
         with torch.no_grad():
             for word in x.flip(0) if suffix.endswith("reverse") else x:
-                all_gates = F.linear(word, cell.weight_ih, cell.bias_ih) + F.linear(state[0], cell.weight_hh, cell.bias_hh)
+                all_gates = F.linear(word, cell.weight_ih, cell.bias_ih) + F.linear(
+                    state[0], cell.weight_hh, cell.bias_hh
+                )
                 i, f, _, o = all_gates.sigmoid().chunk(4, dim=-1)
                 state = cell(word[None], state)
                 rows.append(torch.cat([i, f, o, state[1].abs()]))  # (4, H)
@@ -560,12 +701,25 @@ if ready("LSTMCell", *READER):
 
     text = "the film is not a good one , but it is never boring"
     names = ["input gate", "forget gate", "output gate", "size of the cell"]
+
+# %% fold="Drawing"
+if ready("LSTMCell", *READER):
     fig, axes = plotting.figure(2, 1, width=7.2, height=4.6)
-    for ax, suffix, title in zip(axes, ("_l0", "_l0_reverse"), ("forward (reads left to right)", "backward (reads right to left)")):
+    for ax, suffix, title in zip(
+        axes,
+        ("_l0", "_l0_reverse"),
+        ("forward (reads left to right)", "backward (reads right to left)"),
+    ):
         means = gates_over(text, suffix).mean(-1)  # (4, N)
-        plotting.heatmap(ax, means, xlabels=cut(text), ylabels=names, annotate=True, title=title, label="mean over units", vmin=0, vmax=1)
-        print(f"{title}: input gate most open at {cut(text)[means[0].argmax()]!r}, forget gate most closed at {cut(text)[means[1].argmin()]!r}")
-    plotting.show(fig, alt=f"Mean gate values at every word of '{text}', for both directions; the printed lines name the words at which they are largest and smallest.")
+        plotting.heatmap(
+            ax, means, xlabels=cut(text), ylabels=names, annotate=True, title=title,
+            label="mean over units", vmin=0, vmax=1,
+        )
+        print(
+            f"{title}: input gate most open at {cut(text)[means[0].argmax()]!r}, forget gate"
+            f" most closed at {cut(text)[means[1].argmin()]!r}"
+        )
+    plotting.show(fig, "02/gates", text)
 
 # %% [markdown]
 # The means hide the work of single units, so look at those units of the forward direction whose *forget gate* moves most over this
@@ -575,11 +729,21 @@ if ready("LSTMCell", *READER):
 if ready("LSTMCell", *READER):
     forget = gates_over(text)[1]  # (N, H)
     liveliest = forget.std(dim=0).argsort(descending=True)[:16]
+
+# %% fold="Drawing"
+if ready("LSTMCell", *READER):
     fig, ax = plotting.figure(width=6.4, height=3.6)
-    plotting.heatmap(ax, forget[:, liveliest].T, xlabels=cut(text), ylabels=[f"unit {u}" for u in liveliest.tolist()], label="forget gate (1 = keep)", vmin=0, vmax=1)
-    plotting.show(fig, alt=f"Forget gates of the 16 liveliest units at every word of '{text}': dark where the unit keeps its memory, bright where it lets go.")
+    plotting.heatmap(
+        ax, forget[:, liveliest].T, xlabels=cut(text),
+        ylabels=[f"unit {u}" for u in liveliest.tolist()], label="forget gate (1 = keep)",
+        vmin=0, vmax=1,
+    )
+    plotting.show(fig, "02/gates-2", text)
     least = forget[:, liveliest].mean(1)
-    print("words at which these units let go most:", ", ".join(cut(text)[n] for n in least.argsort()[:4].tolist()))
+    print(
+        "words at which these units let go most:",
+        ", ".join(cut(text)[n] for n in least.argsort()[:4].tolist()),
+    )
 
 # %% [markdown]
 # Last, the pooling. The maximum picks, for each of the features, the word at which it is largest. Which words win?
@@ -592,13 +756,24 @@ if ready(*READER):
         tokens, lengths, _ = collate([(vocabulary.encode(cut(text)), 0)])
         with torch.no_grad():
             outputs, _ = model.lstm(model.embedding(tokens), lengths)
-        return (torch.bincount(outputs[0].argmax(0), minlength=len(cut(text))) / outputs.shape[-1] * 100).tolist()
+        return (
+            torch.bincount(outputs[0].argmax(0), minlength=len(cut(text)))
+            / outputs.shape[-1]
+            * 100
+        ).tolist()
 
-    for text in ("the film is not a good one", "a great cast , but the story is dull and lifeless"):
+# %% fold="Drawing"
+if ready(*READER):
+    for text in (
+        "the film is not a good one",
+        "a great cast , but the story is dull and lifeless",
+    ):
         shares = winners(text)
-        strip = plotting.tokens(cut(text), shares, title="share of the features (%) that are largest at this word")
+        strip = plotting.tokens(
+            cut(text), shares, title="share of the features (%) that are largest at this word"
+        )
         best = max(range(len(shares)), key=shares.__getitem__)
-        plotting.show(strip, alt=f"Share of features per word of '{text}'; most at '{cut(text)[best]}' with {shares[best]:.0f}%.")
+        plotting.show(strip, "02/gates-3", text, cut(text)[best], shares[best])
 
 # %% [markdown]
 # ## 9 · Other data, another language

@@ -42,8 +42,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
-from utils.data import diagnostic_pairs, load_text
-from utils.data.text import Batches, tokenize
+from utils.data import Batches, diagnostic_pairs, load_text, tokenize
 from utils.training import make_optimizer, seed_everything
 
 budget = current_budget()
@@ -83,7 +82,10 @@ test = examples_of(test_words, data.validation.labels)
 for name, part in (("training", train), ("validation", test)):
     lengths = torch.tensor([len(indices) for indices, _ in part]).float()
     positive = sum(label for _, label in part) / len(part)
-    print(f"{name:>10}: {len(part):6,} texts, {lengths.mean():4.1f} words on average, {positive:.0%} positive")
+    print(
+        f"{name:>10}: {len(part):6,} texts, {lengths.mean():4.1f} words on average,"
+        f" {positive:.0%} positive"
+    )
 print(f"vocabulary: {len(vocabulary):,} words")
 
 # %% [markdown]
@@ -109,6 +111,9 @@ print(f"vocabulary: {len(vocabulary):,} words")
 if ready("padding_mask"):
     shortest_first = sorted(range(min(40, len(test))), key=lambda i: len(test[i][0]))[::8]
     tokens, lengths, labels = collate([test[i] for i in shortest_first])
+
+# %% fold="Drawing"
+if ready("padding_mask"):
     fig, ax = plotting.figure(height=1.9)
     plotting.heatmap(
         ax,
@@ -120,7 +125,7 @@ if ready("padding_mask"):
         vmin=0,
         vmax=1,
     )
-    alt = f"Mask of {len(lengths)} sentences with {lengths.tolist()} words: each row is dark up to its sentence's length."
+    alt = plotting.described("03/padding-mask", len(lengths), lengths.tolist())
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -158,7 +163,9 @@ if ready("padding_mask"):
 # %%
 if ready("TransformerEncoder"):
 
-    def sizes_per_layer(norm_first: bool, depth: int = 16, dim: int = 64, seed: int = 0) -> list[float]:
+    def sizes_per_layer(
+        norm_first: bool, depth: int = 16, dim: int = 64, seed: int = 0
+    ) -> list[float]:
         """Root mean square of the tokens after 0, 1, ..., depth layers."""
         seed_everything(seed)
         encoder = TransformerEncoder(depth, dim, 4, 2 * dim, norm_first=norm_first).eval()
@@ -170,11 +177,19 @@ if ready("TransformerEncoder"):
                 seen.append(x.square().mean().sqrt().item())
         return seen
 
-    curves = {name: [sizes_per_layer(pre, seed=s) for s in range(5)] for name, pre in (("pre-LN", True), ("post-LN", False))}
+    curves = {
+        name: [sizes_per_layer(pre, seed=s) for s in range(5)]
+        for name, pre in (("pre-LN", True), ("post-LN", False))
+    }
+
+# %% fold="Drawing"
+if ready("TransformerEncoder"):
     fig, ax = plotting.figure(width=5.4)
-    plotting.lines(ax, range(17), curves, xlabel="layers passed", ylabel="root mean square of a token")
+    plotting.lines(
+        ax, range(17), curves, xlabel="layers passed", ylabel="root mean square of a token"
+    )
     last = {name: sum(run[-1] for run in runs) / len(runs) for name, runs in curves.items()}
-    alt = f"Size of the tokens against depth: with post-LN it stays at {last['post-LN']:.2f}, with pre-LN it grows to {last['pre-LN']:.2f} after 16 layers."
+    alt = plotting.described("03/residual-stream", last["post-LN"], last["pre-LN"])
     plotting.show(fig, alt=alt)
     print(f"After 16 layers: pre-LN {last['pre-LN']:.2f}, post-LN {last['post-LN']:.2f}.")
 
@@ -216,7 +231,11 @@ steps_of_model = [
     ("dropout, linear", f"({B}, 2)"),
 ]
 fig = plotting.flow(steps_of_model, title='TransformerClassifier with pooling="cls"')
-plotting.show(fig, alt="Flow from indices to logits: " + ", then ".join(f"{name} {shape}" for name, shape in steps_of_model) + ".")
+plotting.show(
+    fig,
+    "03/the-classifier",
+    ", then ".join(f"{name} {shape}" for name, shape in steps_of_model),
+)
 
 # %% [markdown] exercise="TransformerClassifier"
 # Two places to fill in. In `embed`: scale the words, put the class token in front (if there is one), add the positions. In `forward`: make
@@ -255,13 +274,22 @@ if ready("TransformerClassifier"):
             padded = F.pad(sentence, (0, spare))
             honest.append(model(padded, torch.tensor([sentence.shape[1]]))[0, 1].item())
             fooled.append(model(padded, torch.tensor([padded.shape[1]]))[0, 1].item())
+
+# %% fold="Drawing"
+if ready("TransformerClassifier"):
     fig, ax = plotting.figure(width=5.4)
     curves = {"true length": honest, "padding taken\nfor words": fooled}
     plotting.lines(ax, range(31), curves, xlabel="padded positions", ylabel="logit of class 1")
-    spread = {name: max(values) - min(values) for name, values in (("true", honest), ("fooled", fooled))}
-    alt = f"Logit against the number of padded positions: flat with the true length (range {spread['true']:.1e}), drifting by {spread['fooled']:.2f} when padding is taken for words."
+    spread = {
+        name: max(values) - min(values)
+        for name, values in (("true", honest), ("fooled", fooled))
+    }
+    alt = plotting.described("03/padding", spread["true"], spread["fooled"])
     plotting.show(fig, alt=alt)
-    print(f"The logit's range over all paddings: {spread['true']:.1e} with the true length, {spread['fooled']:.2f} without.")
+    print(
+        f"The logit's range over all paddings: {spread['true']:.1e} with the true length,"
+        f" {spread['fooled']:.2f} without."
+    )
 
 # %% [markdown]
 # A zero embedding is not nothing. It gets a position added, it takes its share of every softmax, and it is a part of the mean. With
@@ -289,10 +317,16 @@ if ready("warmup_cosine"):
         "10%": [warmup_cosine(s, total // 10, total) for s in steps_shown],
         "40%": [warmup_cosine(s, 4 * total // 10, total) for s in steps_shown],
     }
+
+# %% fold="Drawing"
+if ready("warmup_cosine"):
     fig, ax = plotting.figure(width=5.4)
-    plotting.lines(ax, torch.tensor(list(steps_shown)), curves, xlabel="step", ylabel="factor of the learning rate")
+    plotting.lines(
+        ax, torch.tensor(list(steps_shown)), curves, xlabel="step",
+        ylabel="factor of the learning rate",
+    )
     ax.set_ylim(-0.15, 1.05)  # room for the names at the end
-    plotting.show(fig, alt="Three schedules of 1000 steps: straight up for none, 10% and 40% of the steps, then half a cosine down to 0.")
+    plotting.show(fig, "03/warmup-cosine")
 
 # %% [markdown] predict="warm-up"
 # Below, fresh classifiers take their first twelve steps, at a rather high learning rate: with post-LN and with pre-LN, with a warm-up
@@ -310,7 +344,8 @@ if ready("TransformerClassifier", "warmup_cosine"):
     batches = list(itertools.islice(Batches(train, 64, collate, shuffle=True), first_steps))
 
     def first_losses(norm_first: bool, warmup_steps: int, seed: int) -> list[float]:
-        """The loss of each of the first steps, every batch measured before the step that it causes."""
+        """The loss of each of the first steps, every batch measured before the step that it
+        causes."""
         seed_everything(seed)
         model = TransformerClassifier(len(vocabulary), norm_first=norm_first)
         optimizer = make_optimizer(model, 2e-3, 0.0)
@@ -319,19 +354,35 @@ if ready("TransformerClassifier", "warmup_cosine"):
 
     began = time.perf_counter()
     first = {
-        f"{order}, {'warm-up' if warm else 'no warm-up'}": [first_losses(order == "pre-LN", warm, s) for s in range(runs_each)]
+        f"{order}, {'warm-up' if warm else 'no warm-up'}": [
+            first_losses(order == "pre-LN", warm, s) for s in range(runs_each)
+        ]
         for order in ("post-LN", "pre-LN")
         for warm in (0, first_steps)
     }
+
+# %% fold="Drawing"
+if ready("TransformerClassifier", "warmup_cosine"):
     fig, axes = plotting.figure(1, 2, height=2.7)
     for ax, order in zip(axes, ("post-LN", "pre-LN")):
-        both = {name.split(", ")[1]: runs for name, runs in first.items() if name.startswith(order)}
-        plotting.lines(ax, range(1, first_steps + 1), both, xlabel="step", ylabel="loss of the batch (nats)")
+        both = {
+            name.split(", ")[1]: runs for name, runs in first.items() if name.startswith(order)
+        }
+        plotting.lines(
+            ax, range(1, first_steps + 1), both, xlabel="step",
+            ylabel="loss of the batch (nats)",
+        )
         ax.set_title(order)
-    highest = {name: max(sum(step) / runs_each for step in zip(*runs)) for name, runs in first.items()}
-    alt = "Loss over the first steps; highest mean loss: " + ", ".join(f"{name} {loss:.2f}" for name, loss in highest.items()) + "."
+    highest = {
+        name: max(sum(step) / runs_each for step in zip(*runs)) for name, runs in first.items()
+    }
+    alt = plotting.described(
+        "03/warm-up", ", ".join(f"{name} {loss:.2f}" for name, loss in highest.items())
+    )
     plotting.show(fig, alt=alt)
-    print(f"{alt} {len(first) * runs_each} short runs took {time.perf_counter() - began:.0f} s.")
+    print(
+        f"{alt} {len(first) * runs_each} short runs took {time.perf_counter() - began:.0f} s."
+    )
 
 # %% [markdown]
 # Adam's very first step divides every gradient by its own size, so every weight of the network moves by the full learning rate,
@@ -352,12 +403,17 @@ if ready("TransformerClassifier", "warmup_cosine"):
 
 # %%
 EPOCHS = budget.pick(smoke=1, cpu=3)
-SETTINGS = {"LSTM": {"lr": 3e-3, "weight_decay": 0.02}, "Transformer": {"lr": 1e-3, "weight_decay": 0.02}}
+SETTINGS = {
+    "LSTM": {"lr": 3e-3, "weight_decay": 0.02},
+    "Transformer": {"lr": 1e-3, "weight_decay": 0.02},
+}
 FACTORIES = {"LSTM": lambda: LSTMClassifier(len(vocabulary))}
 if ready("TransformerClassifier", "warmup_cosine"):
     FACTORIES["Transformer"] = lambda: TransformerClassifier(len(vocabulary))
 
-    def prepare(name: str, model: nn.Module, examples: list, steps: int, seed: int = 0) -> tuple:
+    def prepare(
+        name: str, model: nn.Module, examples: list, steps: int, seed: int = 0
+    ) -> tuple:
         """Batches, optimizer and schedule of one training of `steps` steps."""
         batches = Batches(examples, 128, collate, shuffle=True, word_dropout=0.1, seed=seed)
         optimizer = make_optimizer(model, **SETTINGS[name])
@@ -371,27 +427,45 @@ if "Transformer" in FACTORIES:
     for name, build in FACTORIES.items():
         seed_everything(0)
         models[name] = build()
-        batches, optimizer, scheduler = prepare(name, models[name], train, EPOCHS * math.ceil(len(train) / 128))
+        batches, optimizer, scheduler = prepare(
+            name, models[name], train, EPOCHS * math.ceil(len(train) / 128)
+        )
         epochs_of[name] = []
         for epoch in range(EPOCHS):
             began = time.perf_counter()
             loss = train_epoch(models[name], batches, optimizer, scheduler)
             seconds = time.perf_counter() - began
             test_loss, accuracy = evaluate(models[name], test_batches)
-            epochs_of[name].append({"loss": loss, "test loss": test_loss, "accuracy": accuracy, "seconds": seconds})
-            print(f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy {accuracy:.1%} ({seconds:.0f} s)")
+            epochs_of[name].append(
+                {"loss": loss, "test loss": test_loss, "accuracy": accuracy, "seconds": seconds}
+            )
+            print(
+                f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy"
+                f" {accuracy:.1%} ({seconds:.0f} s)"
+            )
 
-# %%
+# %% fold="Drawing"
 if "Transformer" in FACTORIES:
     fig, axes = plotting.figure(1, 2, height=2.7)
     x = range(1, EPOCHS + 1)
-    for ax, quantity, label in ((axes[0], "loss", "training loss (nats)"), (axes[1], "accuracy", "validation accuracy")):
-        plotting.lines(ax, x, {name: [e[quantity] for e in epochs] for name, epochs in epochs_of.items()}, xlabel="epoch", ylabel=label)
+    for ax, quantity, label in (
+        (axes[0], "loss", "training loss (nats)"),
+        (axes[1], "accuracy", "validation accuracy"),
+    ):
+        plotting.lines(
+            ax, x, {name: [e[quantity] for e in epochs] for name, epochs in epochs_of.items()},
+            xlabel="epoch", ylabel=label,
+        )
     finals = {name: epochs[-1]["accuracy"] for name, epochs in epochs_of.items()}
-    alt = "Training loss and validation accuracy per epoch; at the end " + ", ".join(f"{n} {a:.1%}" for n, a in finals.items()) + "."
+    alt = plotting.described(
+        "03/training-both", ", ".join(f"{n} {a:.1%}" for n, a in finals.items())
+    )
     plotting.show(fig, alt=alt)
     error = 100 * math.sqrt(finals["Transformer"] * (1 - finals["Transformer"]) / len(test))
-    print(f"{alt}\nWith {len(test)} test sentences, one standard error of an accuracy is {error:.1f} points.")
+    print(
+        f"{alt}\nWith {len(test)} test sentences, one standard error of an accuracy is"
+        f" {error:.1f} points."
+    )
 
 # %% [markdown]
 # One run each. Even a gap of several standard errors speaks about these two runs only: the standard error covers the luck of the test
@@ -418,7 +492,9 @@ if "Transformer" in FACTORIES:
 def fit(model: nn.Module, examples: list, steps: int) -> float:
     """Trains for a number of steps, whatever the number of examples; returns the seconds."""
     name = "LSTM" if isinstance(model, LSTMClassifier) else "Transformer"
-    batches, optimizer, scheduler = prepare(name, model, examples, steps, seed=torch.initial_seed() % 1000)
+    batches, optimizer, scheduler = prepare(
+        name, model, examples, steps, seed=torch.initial_seed() % 1000
+    )
     endless = itertools.chain.from_iterable(itertools.repeat(batches))
     began = time.perf_counter()
     train_epoch(model, itertools.islice(endless, steps), optimizer, scheduler)
@@ -432,11 +508,20 @@ def score(model: nn.Module, examples: list) -> float:
 
 if ready("compare_models", "TransformerClassifier", "warmup_cosine"):
     began = time.perf_counter()
-    sizes, seeds = budget.pick(smoke=[40, 80], cpu=[250, 1000]), budget.pick(smoke=[1], cpu=[1, 2])
-    rows = compare_models(FACTORIES, fit, score, train, test, sizes, seeds, steps=budget.pick(smoke=2, cpu=100))
+    sizes, seeds = budget.pick(smoke=[40, 80], cpu=[250, 1000]), budget.pick(
+        smoke=[1], cpu=[1, 2]
+    )
+    rows = compare_models(
+        FACTORIES, fit, score, train, test, sizes, seeds, steps=budget.pick(smoke=2, cpu=100)
+    )
     print(f"{len(rows)} trainings in {time.perf_counter() - began:.0f} s")
     for row in rows:
-        print("  ".join(f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()))
+        print(
+            "  ".join(
+                f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}"
+                for key, value in row.items()
+            )
+        )
 
 # %% [markdown]
 # A hundred steps on a few hundred phrases teach little. The same experiment at full size takes longer than a class has patience for, so it
@@ -450,13 +535,21 @@ RESULTS = root / "data" / "results"
 
 def load_results(name: str) -> list[dict]:
     """The recorded trainings of one experiment."""
-    return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (RESULTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def by_model(rows: list[dict], quantity: str, **where) -> dict[str, list[float]]:
     """Model name -> one value per seed, in the order of the seeds."""
-    chosen = sorted((r for r in rows if all(r[k] == v for k, v in where.items())), key=lambda r: r["seed"])
-    return {name: [r[quantity] for r in chosen if r["model"] == name] for name in ("LSTM", "Transformer")}
+    chosen = sorted(
+        (r for r in rows if all(r[k] == v for k, v in where.items())), key=lambda r: r["seed"]
+    )
+    return {
+        name: [r[quantity] for r in chosen if r["model"] == name]
+        for name in ("LSTM", "Transformer")
+    }
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -464,7 +557,10 @@ def interval(values: list[float]) -> tuple[float, float]:
     from scipy.stats import t
 
     values = torch.tensor(values, dtype=torch.float64)
-    return values.mean().item(), (t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5).item()
+    return (
+        values.mean().item(),
+        (t.ppf(0.975, len(values) - 1) * values.std() / len(values) ** 0.5).item(),
+    )
 
 # %% [markdown] predict="who-wins"
 # Write down, before you look: which of the two has the higher mean accuracy on the whole training set, and by how many points? Which
@@ -478,13 +574,18 @@ def interval(values: list[float]) -> tuple[float, float]:
 # %%
 full = load_results("sentiment_full")
 n_seeds = len({row["seed"] for row in full})
-print(f"{full[0]['data']}, {full[0]['size']:,} training texts, {full[0]['epochs']} epochs, {n_seeds} seeds each. {full[0]['machine']}")
+print(
+    f"{full[0]['data']}, {full[0]['size']:,} training texts, {full[0]['epochs']} epochs,"
+    f" {n_seeds} seeds each. {full[0]['machine']}"
+)
 for name in ("LSTM", "Transformer"):
-    accuracy, training = (interval(by_model(full, column)[name]) for column in ("accuracy", "train_accuracy"))
+    accuracy, training = (
+        interval(by_model(full, column)[name]) for column in ("accuracy", "train_accuracy")
+    )
     print(
-        f"{name:>11}: validation {100 * accuracy[0]:.1f} ± {100 * accuracy[1]:.1f} %, training {100 * training[0]:.1f} %, "
-        f"{by_model(full, 'parameters')[name][0]:,} parameters, "
-        f"seconds per epoch {sorted(by_model(full, 'seconds_per_epoch')[name])}"
+        f"{name:>11}: validation {100 * accuracy[0]:.1f} ± {100 * accuracy[1]:.1f} %, training"
+        f" {100 * training[0]:.1f} %, {by_model(full, 'parameters')[name][0]:,} parameters,"
+        f" seconds per epoch {sorted(by_model(full, 'seconds_per_epoch')[name])}"
     )
 
 # %% [markdown]
@@ -499,7 +600,9 @@ if "Transformer" in FACTORIES:
     batches = list(itertools.islice(Batches(train, 128, collate, shuffle=True), rounds))
     times = {name: [] for name in FACTORIES}
     contestants = {name: build() for name, build in FACTORIES.items()}
-    optimizers = {name: make_optimizer(model, **SETTINGS[name]) for name, model in contestants.items()}
+    optimizers = {
+        name: make_optimizer(model, **SETTINGS[name]) for name, model in contestants.items()
+    }
     for batch in batches:
         for name, model in contestants.items():
             began = time.perf_counter()
@@ -507,8 +610,14 @@ if "Transformer" in FACTORIES:
             times[name].append(time.perf_counter() - began)
     median = {name: torch.tensor(t).median().item() for name, t in times.items()}
     for name, seconds in median.items():
-        print(f"{name:>11}: {1000 * seconds:.0f} ms per step (median of {rounds}), {seconds * math.ceil(len(train) / 128):.0f} s per epoch")
-    print(f"An LSTM step takes {median['LSTM'] / median['Transformer']:.1f} times as long. {describe_machine()}")
+        print(
+            f"{name:>11}: {1000 * seconds:.0f} ms per step (median of {rounds}),"
+            f" {seconds * math.ceil(len(train) / 128):.0f} s per epoch"
+        )
+    print(
+        f"An LSTM step takes {median['LSTM'] / median['Transformer']:.1f} times as long."
+        f" {describe_machine()}"
+    )
 
 # %% [markdown]
 # The models' validation accuracies over the seeds are paired: for one seed both saw the same batches in the same order. So the
@@ -516,19 +625,33 @@ if "Transformer" in FACTORIES:
 
 # %%
 def verdict(rows: list[dict], **where) -> str:
-    """In words: who is ahead, by how much, and whether the interval of the paired differences excludes zero."""
+    """In words: who is ahead, by how much, and whether the interval of the paired differences
+    excludes zero."""
     both = by_model(rows, "accuracy", **where)
-    mean, half = interval([a - b for a, b in zip(both["Transformer"], both["LSTM"], strict=True)])
+    mean, half = interval(
+        [a - b for a, b in zip(both["Transformer"], both["LSTM"], strict=True)]
+    )
     who = "the Transformer" if mean > 0 else "the LSTM"
     sure = "clear of zero" if abs(mean) > half else "zero is inside: no decision"
-    return f"{who} is ahead by {100 * abs(mean):.1f} points (95% interval of the difference ± {100 * half:.1f}; {sure})"
+    return (
+        f"{who} is ahead by {100 * abs(mean):.1f} points (95% interval of the difference ±"
+        f" {100 * half:.1f}; {sure})"
+    )
 
 
 print(f"Whole training set, {n_seeds} seeds: {verdict(full)}.")
+
+# %% fold="Drawing"
 fig, ax = plotting.figure(width=5.6, height=1.7)
-summary = {name: interval([100 * a for a in values]) for name, values in by_model(full, "accuracy").items()}
+summary = {
+    name: interval([100 * a for a in values])
+    for name, values in by_model(full, "accuracy").items()
+}
 plotting.bars(ax, summary, xlabel="validation accuracy (%), mean of seeds and 95% t-interval")
-alt = "Validation accuracy: " + ", ".join(f"{name} {mean:.1f} ± {half:.1f} %" for name, (mean, half) in summary.items()) + "."
+alt = plotting.described(
+    "03/who-wins",
+    ", ".join(f"{name} {mean:.1f} ± {half:.1f} %" for name, (mean, half) in summary.items()),
+)
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -552,13 +675,32 @@ plotting.show(fig, alt=alt)
 sweep = load_results("sentiment_sizes")
 sizes = sorted({row["size"] for row in sweep})
 seeds = sorted({row["seed"] for row in sweep})
+
+# %% fold="Drawing"
 fig, axes = plotting.figure(1, 2, height=3.0)
-for ax, quantity, label in ((axes[0], "accuracy", "validation accuracy"), (axes[1], "train_accuracy", "training accuracy")):
-    series = {name: [[by_model(sweep, quantity, size=n, seed=s)[name][0] for n in sizes] for s in seeds] for name in ("LSTM", "Transformer")}
+for ax, quantity, label in (
+    (axes[0], "accuracy", "validation accuracy"),
+    (axes[1], "train_accuracy", "training accuracy"),
+):
+    series = {
+        name: [
+            [by_model(sweep, quantity, size=n, seed=s)[name][0] for n in sizes] for s in seeds
+        ]
+        for name in ("LSTM", "Transformer")
+    }
     plotting.lines(ax, sizes, series, xlabel="training texts", ylabel=label, logx=True)
-means = {name: [sum(by_model(sweep, "accuracy", size=n)[name]) / len(seeds) for n in sizes] for name in ("LSTM", "Transformer")}
-alt = f"Accuracy against training-set size from {sizes[0]} to {sizes[-1]:,}: " + "; ".join(
-    f"{name} rises from {values[0]:.2f} to {values[-1]:.2f}" for name, values in means.items()
+means = {
+    name: [sum(by_model(sweep, "accuracy", size=n)[name]) / len(seeds) for n in sizes]
+    for name in ("LSTM", "Transformer")
+}
+alt = plotting.described(
+    "03/how-much-data-does-each-need",
+    sizes[0],
+    sizes[-1],
+    "; ".join(
+        f"{name} rises from {values[0]:.2f} to {values[-1]:.2f}"
+        for name, values in means.items()
+    ),
 )
 plotting.show(fig, alt=alt + ".")
 print(f"{sweep[0]['steps']} steps each, {len(seeds)} seeds.")
@@ -604,8 +746,11 @@ for phenomenon in phenomena:
 # %%
 @torch.no_grad()
 def passed(model: nn.Module, pair) -> bool:
-    """Both labels right where they differ; where they do not, the right one of the two scores higher."""
-    tokens, lengths, _ = collate([(vocabulary.encode(tokenize(text)), 0) for text in pair.sentences])
+    """Both labels right where they differ; where they do not, the right one of the two scores
+    higher."""
+    tokens, lengths, _ = collate(
+        [(vocabulary.encode(tokenize(text)), 0) for text in pair.sentences]
+    )
     logits = model.eval()(tokens, lengths)
     margin = (logits[:, 1] - logits[:, 0]).tolist()
     if pair.labels_differ:
@@ -615,15 +760,26 @@ def passed(model: nn.Module, pair) -> bool:
 
 if "Transformer" in FACTORIES:
     verdicts = {
-        phenomenon: {name: [passed(model, pair) for pair in pairs if pair.phenomenon == phenomenon] for name, model in models.items()}
+        phenomenon: {
+            name: [passed(model, pair) for pair in pairs if pair.phenomenon == phenomenon]
+            for name, model in models.items()
+        }
         for phenomenon in phenomena
     }
     fig, axes = plotting.figure(2, 2, height=3.4)
     for ax, (phenomenon, both) in zip(axes.flat, verdicts.items()):
-        plotting.bars(ax, {name: sum(right) for name, right in both.items()}, colors=plotting.palette(len(both)))
+        plotting.bars(
+            ax, {name: sum(right) for name, right in both.items()},
+            colors=plotting.palette(len(both)),
+        )
         ax.set(title=phenomenon, xlim=(0, 38), xlabel="pairs passed, of 32")
-    alt = "Minimal pairs passed, of 32 each: " + "; ".join(
-        f"{phenomenon}: " + ", ".join(f"{name} {sum(right)}" for name, right in both.items()) for phenomenon, both in verdicts.items()
+    alt = plotting.described(
+        "03/pairs",
+        "; ".join(
+            f"{phenomenon}: "
+            + ", ".join(f"{name} {sum(right)}" for name, right in both.items())
+            for phenomenon, both in verdicts.items()
+        ),
     )
     plotting.show(fig, alt=alt + ".")
 
@@ -644,11 +800,17 @@ if "Transformer" in FACTORIES:
     from scipy.stats import binomtest
 
     for phenomenon, both in verdicts.items():
-        only = {name: sum(right and not other for right, other in zip(both[name], both[rival])) for name, rival in (("LSTM", "Transformer"), ("Transformer", "LSTM"))}
+        only = {
+            name: sum(right and not other for right, other in zip(both[name], both[rival]))
+            for name, rival in (("LSTM", "Transformer"), ("Transformer", "LSTM"))
+        }
         differing = sum(only.values())
         p = binomtest(only["LSTM"], differing).pvalue if differing else 1.0
         said = f"{max(only, key=only.get)} is ahead" if p < 0.05 else "no clear difference"
-        print(f"{phenomenon:>20}: only LSTM {only['LSTM']}, only Transformer {only['Transformer']}, p = {p:.3f}: {said}")
+        print(
+            f"{phenomenon:>20}: only LSTM {only['LSTM']}, only Transformer"
+            f" {only['Transformer']}, p = {p:.3f}: {said}"
+        )
 
 # %% [markdown]
 # ## 9 · Looking inside: attention over a sentence
@@ -666,7 +828,10 @@ if "Transformer" in FACTORIES:
             maps.append(attention.forward(*args, **{**kwargs, "need_weights": True})[1])
 
         attentions = [layer.self_attn for layer in model.encoder.layers]
-        hooks = [attention.register_forward_pre_hook(look, with_kwargs=True) for attention in attentions]
+        hooks = [
+            attention.register_forward_pre_hook(look, with_kwargs=True)
+            for attention in attentions
+        ]
         with torch.no_grad():
             model.eval()(tokens, lengths)
         for hook in hooks:
@@ -677,22 +842,30 @@ if "Transformer" in FACTORIES:
     tokens = torch.tensor([vocabulary.encode(words)])
     lengths = torch.tensor([len(words)])
     maps = attention_maps(models["Transformer"], tokens, lengths)
-    print(f"{len(maps)} layers, weights of shape {tuple(maps[-1].shape)}; each row sums to {maps[-1].sum(-1).mean():.3f}")
+    print(
+        f"{len(maps)} layers, weights of shape {tuple(maps[-1].shape)}; each row sums to"
+        f" {maps[-1].sum(-1).mean():.3f}"
+    )
 
 # %%
 if "Transformer" in FACTORIES:
     heads = maps[-1][0]  # (H, N, N) of the last layer
+
+# %% fold="Drawing"
+if "Transformer" in FACTORIES:
     fig, axes = plotting.figure(1, 2, height=3.6)
     # the two heads whose rows differ most from a plain average
     sharpness = -(heads * heads.clamp(min=1e-9).log()).sum(-1).mean(-1)  # (H,), entropy
     chosen = sharpness.argsort()[:2].tolist()
     for ax, h in zip(axes, chosen):
         plotting.heatmap(
-            ax, heads[h], xlabels=words, ylabels=words, xlabel="looks at", ylabel="token" if h == chosen[0] else None,
-            title=f"layer {len(maps)}, head {h + 1}", vmin=0, colorbar=h == chosen[-1], label="weight",
+            ax, heads[h], xlabels=words, ylabels=words, xlabel="looks at",
+            ylabel="token" if h == chosen[0] else None,
+            title=f"layer {len(maps)}, head {h + 1}", vmin=0, colorbar=h == chosen[-1],
+            label="weight",
         )
     strongest = [words[int(heads[h].mean(0).argmax())] for h in chosen]
-    alt = f"Attention of two heads of the last layer over the sentence; the tokens that get most are {strongest[0]!r} and {strongest[1]!r}."
+    alt = plotting.described("03/looking-inside-attention-over-a", strongest[0], strongest[1])
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -712,7 +885,8 @@ if "Transformer" in FACTORIES:
 
     @torch.no_grad()
     def occlusion(model: nn.Module, words: list[str]) -> Tensor:
-        """(N,) how much each word pushes towards "positive": the logit difference with it, less that without it."""
+        """(N,) how much each word pushes towards "positive": the logit difference with it, less
+        that without it."""
         original = torch.tensor(vocabulary.encode(words))
         without = original.repeat(len(words) + 1, 1)
         without[1:].fill_diagonal_(vocabulary.index["<unk>"])  # row i + 1 lacks word i
@@ -721,16 +895,33 @@ if "Transformer" in FACTORIES:
         return margin[0] - margin[1:]
 
     received = maps[-1][0].mean(dim=(0, 1))  # (N,), mean over heads and queries
-    strip = plotting.tokens(words, received, title="Attention received in the last layer (mean over heads and tokens)")
+
+# %% fold="Drawing"
+if "Transformer" in FACTORIES:
+    strip = plotting.tokens(
+        words, received,
+        title="Attention received in the last layer (mean over heads and tokens)",
+    )
     heaviest = words[int(received.argmax())]
-    plotting.show(strip, alt=f"The sentence with words shaded by attention received; {heaviest!r} gets most.")
+    plotting.show(strip, "03/attention-occlusion", heaviest)
     pushes = {name: occlusion(models[name], words) for name in models}
-    strip = plotting.tokens(words, torch.stack(list(pushes.values())), rows=list(pushes), title="Occlusion: what each word adds to 'positive'")
-    said = {name: (words[int(p.argmax())], words[int(p.argmin())]) for name, p in pushes.items()}
-    alt = "; ".join(f"{name}: most positive {up!r}, most negative {down!r}" for name, (up, down) in said.items())
-    plotting.show(strip, alt=f"The sentence with words shaded by their push on the answer. {alt}.")
+    strip = plotting.tokens(
+        words, torch.stack(list(pushes.values())), rows=list(pushes),
+        title="Occlusion: what each word adds to 'positive'",
+    )
+    said = {
+        name: (words[int(p.argmax())], words[int(p.argmin())]) for name, p in pushes.items()
+    }
+    alt = "; ".join(
+        f"{name}: most positive {up!r}, most negative {down!r}"
+        for name, (up, down) in said.items()
+    )
+    plotting.show(strip, "03/attention-occlusion-2", alt)
     r = torch.corrcoef(torch.stack([received, pushes["Transformer"].abs()]))[0, 1]
-    print(f"Correlation of attention received with the size of the push, in this sentence: {r:.2f}")
+    print(
+        "Correlation of attention received with the size of the push, in this sentence:"
+        f" {r:.2f}"
+    )
 
 # %% [markdown]
 # Whether attention explains a decision has been argued at length: Jain and Wallace (2019) find that quite different attention

@@ -46,7 +46,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.cost.measure import peak_bytes, power_law, seconds
+from utils.cost import peak_bytes, power_law, seconds
 from utils.training import count_parameters, fit, normalize, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -70,14 +70,18 @@ views = {
     "pixel attention": torch.ones(side, side),
     "patch attention, p = 3": 0.75 + 0.25 * patches,
 }
+
+# %% fold="Drawing"
 fig, axes = plotting.figure(1, 4, height=2.1)
 for ax, (name, view) in zip(axes, views.items(), strict=True):
     plotting.heatmap(ax, view, title=name, vmin=0, vmax=1.6, colorbar=False)
     ax.set_title(name, fontsize=8.5)
     ax.set(xticks=[], yticks=[])
     ax.plot(column, row, "*", color=plotting.COLORS["orange"], markersize=10)
-axes[3].add_patch(Rectangle((5.5, 2.5), 3, 3, fill=False, edgecolor=plotting.COLORS["orange"], linewidth=1.5))
-alt = "What one pixel sees: a 3 x 3 window in a convolution, 5 x 5 in local attention, everything in pixel attention; in patch attention its patch sees all 16 patches."
+axes[3].add_patch(
+    Rectangle((5.5, 2.5), 3, 3, fill=False, edgecolor=plotting.COLORS["orange"], linewidth=1.5)
+)
+alt = plotting.described("04/who-may-look-at-whom")
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -109,8 +113,14 @@ parts = [
     ("fold, output: 1x1 convolution", f"({B}, {C}, {H}, {W})"),
     ("x + gamma · ...", f"({B}, {C}, {H}, {W})"),
 ]
-fig = plotting.flow(parts, title=f"SelfAttention2d({C}, head_channels={d}) on a map of {H} x {W} pixels")
-plotting.show(fig, alt="Flow: " + ", then ".join(f"{name} {shape}" for name, shape in parts) + ".")
+fig = plotting.flow(
+    parts, title=f"SelfAttention2d({C}, head_channels={d}) on a map of {H} x {W} pixels"
+)
+plotting.show(
+    fig,
+    "04/idea-1-attention-inside-a-cnn",
+    ", then ".join(f"{name} {shape}" for name, shape in parts),
+)
 
 # %% [markdown] exercise="SelfAttention2d"
 # Three places: the layers (with their names from the docstring), the attention weights, the forward pass. The map need not be square.
@@ -163,12 +173,16 @@ relational = load_images(
     train=budget.pick(smoke=256, cpu=10_000, gpu=20_000),
     test=budget.pick(smoke=128, cpu=2_000),
 )
-first = [int((relational.test.labels == label).nonzero()[i]) for label in range(4) for i in range(2)]
+first = [
+    int((relational.test.labels == label).nonzero()[i]) for label in range(4) for i in range(2)
+]
 names = [relational.label_names[relational.test.labels[i]] for i in first]
+
+# %% fold="Drawing"
 fig = plotting.images(relational.test.images[first], titles=names, cols=8)
 plotting.show(
     fig,
-    alt="Eight procedural images, two per label; each has two coloured glyphs, a textured disc and a white target on a dark gradient.",
+    "04/where-does-it-help",
 )
 
 # %% [markdown]
@@ -178,11 +192,14 @@ plotting.show(
 # %%
 def conv_block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """3x3 convolution, batch norm, ReLU."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, padding=1), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
 
 
 class SmallCNN(nn.Module):
-    """Images (B, 3, 32, 32) -> logits (B, num_classes). `middle` gets a feature map (B, 64, 8, 8) and returns one."""
+    """Images (B, 3, 32, 32) -> logits (B, num_classes). `middle` gets a feature map (B, 64, 8,
+    8) and returns one."""
 
     def __init__(self, num_classes: int, middle: nn.Module):
         super().__init__()
@@ -217,7 +234,8 @@ if ready("SelfAttention2d"):
     x = torch.randn(2, 64, 8, 8)
     weights = make_middle("plain average").weights(x)
     print(
-        f"Frozen queries: every weight is 1/64 = {1 / 64:.4f}; smallest {weights.min():.4f}, largest {weights.max():.4f}."
+        f"Frozen queries: every weight is 1/64 = {1 / 64:.4f}; smallest {weights.min():.4f},"
+        f" largest {weights.max():.4f}."
     )
     print(f"Fresh layer: output equals input: {torch.equal(make_middle('attention')(x), x)}.")
 
@@ -249,24 +267,29 @@ if ready("SelfAttention2d"):
         said = "" if gate is None else f", gamma {gate.item():+.2f}"
         seen, measured = histories[kind], count_parameters(networks[kind])
         print(
-            f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images, {seen.train_accuracy[-1]:.1%} in training{said}; {measured:,} parameters, {seen.total_seconds:.0f} s."
+            f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images,"
+            f" {seen.train_accuracy[-1]:.1%} in training{said}; {measured:,} parameters,"
+            f" {seen.total_seconds:.0f} s."
         )
 
 # %%
 if ready("SelfAttention2d"):
     epochs = range(1, len(histories["attention"]) + 1)
     curves = {kind: history.validation_accuracy for kind, history in histories.items()}
+
+# %% fold="Drawing"
+if ready("SelfAttention2d"):
     fig, ax = plotting.figure(width=5.4)
-    plotting.lines(ax, torch.tensor(list(epochs)), curves, xlabel="epoch", ylabel="accuracy on test images")
+    plotting.lines(
+        ax, torch.tensor(list(epochs)), curves, xlabel="epoch", ylabel="accuracy on test images"
+    )
     ax.axhline(0.25, color="#6b6b6b", linewidth=0.9, linestyle=":")
     ends = ", ".join(f"{kind} {values[-1]:.0%}" for kind, values in curves.items())
-    plotting.show(
-        fig,
-        alt=f"Accuracy per epoch on the relational rule, guessing at 25% as a dotted line; at the end: {ends}.",
-    )
+    plotting.show(fig, "04/relational", ends)
     half = 1.96 * (0.25 / len(relational.test)) ** 0.5
     print(
-        f"{len(relational.test):,} test images: a difference below about {half * 2**0.5:.1%} between two networks means nothing; and this is one seed."
+        f"{len(relational.test):,} test images: a difference below about {half * 2**0.5:.1%}"
+        " between two networks means nothing; and this is one seed."
     )
 
 # %% [markdown]
@@ -289,6 +312,9 @@ if ready("SelfAttention2d"):
     received = weights.mean(dim=1).view(
         -1, 8, 8
     )  # (B, 64) how much each cell is looked at, on average over all queries
+
+# %% fold="Drawing"
+if ready("SelfAttention2d"):
     fig, axes = plotting.figure(2, len(chosen), height=3.3)
     for k in range(len(chosen)):
         axes[0, k].imshow(chosen[k].permute(1, 2, 0))
@@ -296,11 +322,12 @@ if ready("SelfAttention2d"):
         plotting.heatmap(axes[1, k], received[k], colorbar=False, vmin=0)
         axes[1, k].set(xticks=[], yticks=[])
     top = received.flatten(1).sort(descending=True).values[:, :8].sum(1).mean()
-    alt = f"Five test images, and below each the 8 x 8 map of how much its cells are looked at: uneven, the 8 most looked-at cells of 64 get {top:.0%} of all weight."
+    alt = plotting.described("04/relational-2", top)
     plotting.show(fig, alt=alt)
     entropy = -(weights * weights.clamp_min(1e-12).log()).sum(-1)  # (B, 64) nats, per query
     print(
-        f"Entropy of the weights: mean {entropy.mean():.2f}, smallest {entropy.min():.2f} nats (plain average: {math.log(64):.2f})."
+        f"Entropy of the weights: mean {entropy.mean():.2f}, smallest {entropy.min():.2f} nats"
+        f" (plain average: {math.log(64):.2f})."
     )
 
 # %% [markdown]
@@ -322,7 +349,9 @@ if ready("SelfAttention2d"):
 # %%
 photos = load_images(
     "cifar10",
-    limit=budget.pick(smoke={"train": 256, "test": 200}, cpu={"train": 10_000, "test": 2_000}, gpu=None),
+    limit=budget.pick(
+        smoke={"train": 256, "test": 200}, cpu={"train": 10_000, "test": 2_000}, gpu=None
+    ),
 )
 print(photos)
 if ready("SelfAttention2d"):
@@ -340,9 +369,15 @@ if ready("SelfAttention2d"):
             progress=False,
         )
         gate = f", gamma {network.middle.gamma.item():+.2f}" if kind == "attention" else ""
-        print(f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images{gate}; {seen.total_seconds:.0f} s.")
+        print(
+            f"{kind}: {seen.validation_accuracy[-1]:.1%} on test images{gate};"
+            f" {seen.total_seconds:.0f} s."
+        )
     half = 1.96 * (0.25 / len(photos.test)) ** 0.5
-    print(f"Differences below about {half * 2**0.5:.1%} are noise of the {len(photos.test):,} test images.")
+    print(
+        f"Differences below about {half * 2**0.5:.1%} are noise of the {len(photos.test):,}"
+        " test images."
+    )
 
 # %% [markdown]
 # A difference about as large as the noise. To tell what a photograph shows (or which texture a disc has, if CIFAR-10
@@ -380,8 +415,12 @@ if ready("SelfAttention2d"):
 
 # %%
 if ready("neighborhoods"):
-    counting = torch.arange(1.0, 13).view(1, 1, 3, 4)  # pixels numbered 1 to 12 in reading order
+    # pixels numbered 1 to 12 in reading order
+    counting = torch.arange(1.0, 13).view(1, 1, 3, 4)
     windows, inside = neighborhoods(counting, 3)
+
+# %% fold="Drawing"
+if ready("neighborhoods"):
     fig, axes = plotting.figure(1, 4, height=2.0)
     shown = {"the image": counting[0, 0]} | {
         f"window of pixel {n + 1}": windows[0, 0, :, n].view(3, 3) for n in (0, 5, 11)
@@ -393,7 +432,7 @@ if ready("neighborhoods"):
         ax.set(xticks=[], yticks=[])
     plotting.show(
         fig,
-        alt="A 3 x 4 image of the numbers 1 to 12 and three of its 3 x 3 windows; grey places hang over the border.",
+        "04/neighborhoods",
     )
     print(f"Real places in the window of each pixel: {inside.sum(0).view(3, 4).tolist()}.")
 
@@ -432,7 +471,8 @@ if ready("LocalAttention2d"):
         )  # the library's, over all pixels
         worst = (layer(x).flatten(2).transpose(1, 2) - expected).abs().max().item()
         print(
-            f"k = {k:2}: {near.float().mean():4.0%} of all pairs allowed; largest difference to masked global attention {worst:.1e}."
+            f"k = {k:2}: {near.float().mean():4.0%} of all pairs allowed; largest difference to"
+            f" masked global attention {worst:.1e}."
         )
 
 # %% [markdown]
@@ -464,12 +504,15 @@ if ready("neighborhoods", "LocalAttention2d"):
         "local attention": layer(flat),
         "no mask": careless,
     }
+
+# %% fold="Drawing"
+if ready("neighborhoods", "LocalAttention2d"):
     fig, axes = plotting.figure(1, 3, height=1.9)
     for ax, (name, output) in zip(axes, outputs.items(), strict=True):
         plotting.heatmap(ax, output[0, 0], vmin=0, vmax=1, colorbar=ax is axes[2])
         ax.set_title(f"{name}: corner {output[0, 0, 0, 0].item():.2f}", fontsize=8.5)
         ax.set(xticks=[], yticks=[])
-    alt = "A constant image after three layers: the averaging convolution and attention to the padding fade towards the border, masked local attention stays at 1."
+    alt = plotting.described("04/border")
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -544,7 +587,10 @@ if ready("LocalAttention2d"):
             off = rms_error(image[i], clean[i])
             shown.append(image[i].clamp(0, 1))
             titles.append(f"{name}: {off:.3f}" if off else name)
-    alt = "Two grey photographs: clean, noisy, averaged over 3 x 3, filtered by the best kernel, "
+
+# %% fold="Drawing"
+if ready("LocalAttention2d"):
+    alt = plotting.described("04/denoise")
     alt += "attended to. The average blurs edges; the last two look alike."
     plotting.show(plotting.images(torch.stack(shown), titles=titles, cols=5), alt=alt)
     # of every 3 x 3: the largest value minus the smallest
@@ -578,8 +624,12 @@ if ready("LocalAttention2d"):
 
 # %%
 if ready("pixel_tokens"):
-    tiny = torch.tensor([[[[1, 2], [3, 4]], [[10, 20], [30, 40]]]])  # one image, two channels, 2 x 2 pixels
-    print(f"As tokens: {pixel_tokens(tiny).tolist()}\nReshaped only: {tiny.reshape(1, 4, 2).tolist()}")
+    # one image, two channels, 2 x 2 pixels
+    tiny = torch.tensor([[[[1, 2], [3, 4]], [[10, 20], [30, 40]]]])
+    print(
+        f"As tokens: {pixel_tokens(tiny).tolist()}\nReshaped only:"
+        f" {tiny.reshape(1, 4, 2).tolist()}"
+    )
 
 # %% [markdown]
 # Now the model around it: a linear layer lifts the C numbers of a pixel to width D, a learned vector per position is added, encoder layers follow (yours, if notebook 01 is solved), and the
@@ -610,12 +660,14 @@ if ready("PixelTransformer"):
     with torch.no_grad():
         for use_positions in (False, True):
             model = PixelTransformer(
-                (4, 6), 3, dim=32, depth=2, num_heads=4, num_classes=5, use_positions=use_positions
+                (4, 6), 3, dim=32, depth=2, num_heads=4, num_classes=5,
+                use_positions=use_positions,
             ).eval()
             tokens = (model.encode(shuffled) - model.encode(images)[:, order]).abs().max()
             logits = (model(shuffled) - model(images)).abs().max()
             print(
-                f"positions: {use_positions!s:5}  encode(Px) - P encode(x): {tokens:.1e}   logits(Px) - logits(x): {logits:.1e}"
+                f"positions: {use_positions!s:5}  encode(Px) - P encode(x): {tokens:.1e}  "
+                f" logits(Px) - logits(x): {logits:.1e}"
             )
 
 # %% [markdown]
@@ -631,11 +683,12 @@ grey = {
 order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
 mixed = {name: images.flatten(2)[:, :, order].view_as(images) for name, images in grey.items()}
 both = torch.cat([grey["test"][:6], mixed["test"][:6]])
-fig = plotting.images(both, titles=[str(int(label)) for label in digits.test.labels[:6]] * 2, cols=6)
-plotting.show(
-    fig,
-    alt="Six handwritten digits at 8 x 8 pixels; below, the same digits with all pixels in another, fixed order: nothing to recognise for us.",
+
+# %% fold="Drawing"
+fig = plotting.images(
+    both, titles=[str(int(label)) for label in digits.test.labels[:6]] * 2, cols=6
 )
+plotting.show(fig, "04/on-real-data")
 
 # %% [markdown] predict="digits"
 # The pixel Transformer learns these digits three times: with positions; without; and with positions, but on the lower row, where all images have their pixels in the same other order. Ten classes: guessing gives 10%. What do you
@@ -660,18 +713,23 @@ if ready("PixelTransformer"):
         train = tensor_batches(images["train"], digits.train.labels, 64, shuffle=True)
         test = tensor_batches(images["test"], digits.test.labels, 360)
         seen = fit(
-            model, train, epochs=budget.pick(smoke=1, cpu=20), lr=3e-3, validation=test, progress=False
+            model, train, epochs=budget.pick(smoke=1, cpu=20), lr=3e-3, validation=test,
+            progress=False,
         )
         n, right = len(digits.test), seen.validation_accuracy[-1]
         half = 1.96 * (right * (1 - right) / n) ** 0.5  # 95% interval of a proportion
         outcomes[name] = (right, half)
         print(
-            f"{name}: {right:.1%} of {n} test images, training {seen.train_accuracy[-1]:.1%}; {seen.total_seconds:.0f} s."
+            f"{name}: {right:.1%} of {n} test images, training {seen.train_accuracy[-1]:.1%};"
+            f" {seen.total_seconds:.0f} s."
         )
+
+# %% fold="Drawing"
+if ready("PixelTransformer"):
     fig, ax = plotting.figure(width=5.6, height=1.7)
     plotting.bars(ax, outcomes, xlabel="accuracy on test images (95% interval)")
     ends = ", ".join(f"{name} {value:.0%}" for name, (value, _) in outcomes.items())
-    plotting.show(fig, alt=f"Accuracy of the pixel Transformer on digits: {ends}.")
+    plotting.show(fig, "04/digits", ends)
 
 # %% [markdown]
 # Without positions the model sees a bag of grey values: how much ink, and how dark. That is enough to beat guessing, and
@@ -701,11 +759,15 @@ if ready("PixelTransformer"):
 if ready("attention_memory_bytes"):
     GIB, MIB = 2**30, 2**20
     pixels = attention_memory_bytes(128 * 128, num_layers=48, num_heads=16, bytes_per_element=4)
-    print(f"128 x 128 pixels as tokens: {pixels / GIB:.0f} GiB (= {pixels / 1e9:.0f} GB) for one image.")
+    print(
+        f"128 x 128 pixels as tokens: {pixels / GIB:.0f} GiB (= {pixels / 1e9:.0f} GB) for one"
+        " image."
+    )
     for grid in (14, 16):
         patches = attention_memory_bytes(grid * grid, 48, 16, 4)
         print(
-            f"{grid} x {grid} patches as tokens: {patches / MIB:.1f} MiB, {pixels / patches:,.0f} times less."
+            f"{grid} x {grid} patches as tokens: {patches / MIB:.1f} MiB,"
+            f" {pixels / patches:,.0f} times less."
         )
 
 # %%
@@ -718,13 +780,16 @@ if ready("attention_memory_bytes"):
         ],
     }
     axes_of = {"xlabel": "side R of the image (pixels)", "ylabel": "attention weights (GiB)"}
+
+# %% fold="Drawing"
+if ready("attention_memory_bytes"):
     fig, ax = plotting.figure(width=5.8)
     plotting.lines(ax, torch.tensor(sides), needs, logx=True, logy=True, **axes_of)
     ax.set_xticks(sides, [str(r) for r in sides])
     ax.minorticks_off()
     ax.axhline(80, color="#6b6b6b", linewidth=1, linestyle=":")
     ax.text(256, 60, "80 GiB: a large GPU", ha="right", va="top", fontsize=8.5, color="#444444")
-    alt = f"Memory of the attention weights against image side, both axes logarithmic: pixels reach {needs['pixels'][4]:.0f} GiB at 128; 16 x 16 patches stay 65,536 times below."
+    alt = plotting.described("04/bill", needs['pixels'][4])
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -761,9 +826,12 @@ if ready("attention_memory_bytes"):
     for (h, w), depth, heads in (((6, 8), 1, 1), ((6, 8), 3, 4), ((20, 16), 3, 4)):
         layers = nn.ModuleList(MultiHeadAttention(16, heads) for _ in range(depth))
         formula = attention_memory_bytes(h * w, depth, heads, 4)
-        counted, fused = (kept_bytes(layers, h * w, need_weights) for need_weights in (True, False))
+        counted, fused = (
+            kept_bytes(layers, h * w, need_weights) for need_weights in (True, False)
+        )
         print(
-            f"{h} x {w} pixels, layers {depth}, heads {heads}: formula {formula:,} bytes, counted {counted:,}, fused kernel {fused:,}."
+            f"{h} x {w} pixels, layers {depth}, heads {heads}: formula {formula:,} bytes,"
+            f" counted {counted:,}, fused kernel {fused:,}."
         )
 
 # %% [markdown]
@@ -790,7 +858,10 @@ if ready("attention_memory_bytes"):
 if ready("SelfAttention2d", "LocalAttention2d"):
 
     class FusedAttention2d(SelfAttention2d):
-        """Your layer with the library's fused kernel. The kernel wants the channels of a token side by side in memory."""
+        """Your layer with the library's fused kernel.
+
+        The kernel wants the channels of a token side by side in memory.
+        """
 
         def forward(self, x: Tensor) -> Tensor:
             parts = (
@@ -798,7 +869,9 @@ if ready("SelfAttention2d", "LocalAttention2d"):
                 for part in (self.query, self.key, self.value)
             )
             attended = F.scaled_dot_product_attention(*parts)[:, 0]  # (B, N, d)
-            return x + self.gamma * self.output(attended.transpose(1, 2).unflatten(2, x.shape[2:]))
+            return x + self.gamma * self.output(
+                attended.transpose(1, 2).unflatten(2, x.shape[2:])
+            )
 
     seed_everything(0)
     contestants = {  # name -> (layer, largest R)
@@ -806,7 +879,10 @@ if ready("SelfAttention2d", "LocalAttention2d"):
         "local attention": (LocalAttention2d(16, 5), 256),
         "pixel attention": (SelfAttention2d(16), 96),
         "pixels, fused": (FusedAttention2d(16), 128),
-        "patch attention": (nn.Sequential(nn.Conv2d(16, 16, 8, stride=8), SelfAttention2d(16)), 256),
+        "patch attention": (
+            nn.Sequential(nn.Conv2d(16, 16, 8, stride=8), SelfAttention2d(16)),
+            256,
+        ),
     }
 
     def training_step(layer: nn.Module, r: int):
@@ -819,12 +895,16 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 # %%
 if ready("SelfAttention2d", "LocalAttention2d"):
     began = time.perf_counter()
-    resolutions = budget.pick(smoke=[16, 24, 32, 40], cpu=[32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256])
+    resolutions = budget.pick(
+        smoke=[16, 24, 32, 40], cpu=[32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 256]
+    )
     took = {name: [math.nan] * len(resolutions) for name in contestants}
     needed = {name: [math.nan] * len(resolutions) for name in contestants}
     for i, r in enumerate(resolutions):
         calls = {
-            name: training_step(layer, r) for name, (layer, largest) in contestants.items() if r <= largest
+            name: training_step(layer, r)
+            for name, (layer, largest) in contestants.items()
+            if r <= largest
         }
         for name, value in seconds(calls, rounds=budget.pick(smoke=1, cpu=5)).items():
             took[name][i] = value * 1000
@@ -832,17 +912,21 @@ if ready("SelfAttention2d", "LocalAttention2d"):
             needed[name][i] = peak_bytes(call) / 2**20
     print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
 
-# %%
+# %% fold="Drawing"
 if ready("SelfAttention2d", "LocalAttention2d"):
     fig, axes = plotting.figure(2, 1, height=6.4, width=6.2)
     panels = {"time of a training step (ms)": took, "peak memory (MiB)": needed}
     for ax, (unit, values) in zip(axes, panels.items(), strict=True):
         r = torch.tensor(resolutions)
-        plotting.lines(ax, r, values, xlabel="side R of the map (pixels)", ylabel=unit, logx=True, logy=True)
-        shown = [r for r in resolutions if r & (r - 1) == 0 or r == 96]  # not all: they would touch
+        plotting.lines(
+            ax, r, values, xlabel="side R of the map (pixels)", ylabel=unit, logx=True,
+            logy=True,
+        )
+        # not all: they would touch
+        shown = [r for r in resolutions if r & (r - 1) == 0 or r == 96]
         ax.set_xticks(shown, shown)
         ax.minorticks_off()
-    alt = "Time and peak memory of five layers against R on logarithmic axes: pixel attention climbs steeply, the fused kernel in time only; convolution, local and patch attention climb slowly."
+    alt = plotting.described("04/exponents")
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -855,11 +939,14 @@ if ready("SelfAttention2d", "LocalAttention2d"):
     for name in contestants:
         there = [i for i, value in enumerate(took[name]) if not math.isnan(value)][-7:]
         r = [resolutions[i] for i in there]
-        laws[name] = [power_law(r, [values[name][i] for i in there]) for values in (took, needed)]
+        laws[name] = [
+            power_law(r, [values[name][i] for i in there]) for values in (took, needed)
+        ]
         print(f"{name:<18}{laws[name][0]!s:>14}{laws[name][1]!s:>16}{f'{r[0]} to {r[-1]}':>14}")
     time_law, memory_law = laws["pixel attention"]
     print(
-        f"Extrapolated to one layer, one head, R = 224: {memory_law.at(224) / 1024:.0f} GiB, {time_law.at(224) / 1000:.0f} s per training step."
+        f"Extrapolated to one layer, one head, R = 224: {memory_law.at(224) / 1024:.0f} GiB,"
+        f" {time_law.at(224) / 1000:.0f} s per training step."
     )
 
 # %% [markdown]

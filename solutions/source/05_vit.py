@@ -39,15 +39,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import cost, current_budget, describe_machine, plotting
 from utils.checks import check, ready
-from utils.data import load_images
-from utils.experiments.checkpoint import augment, load_model, training_log
-from utils.cost.macs import profile
-from utils.data.pretrained import Checkpoint, from_hub
-from utils.layers.stochastic_depth import StochasticDepth, depth_rates
-from utils.cost.throughput import best_matmul, residual_network, seconds_of, shares, table
+from utils.data import Checkpoint, from_hub, load_images
+from utils.experiments import augment, load_model, training_log
+from utils.layers import StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -58,15 +54,19 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # and a notice says so.
 
 # %%
-data = load_images("cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, gpu=None))
+data = load_images(
+    "cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, gpu=None)
+)
 classes = data.label_names
 source = f"{data.name}" + (f" ({data.note})" if data.note else "")
 print(data)
 picks = [int((data.test.labels == label).nonzero()[0]) for label in range(min(8, len(classes)))]
 examples = data.test.images[picks]  # (8, 3, 32, 32) uint8
+
+# %% fold="Drawing"
 plotting.show(
     plotting.images(examples, titles=[classes[int(data.test.labels[i])] for i in picks]),
-    alt=f"One test image of {source} for each of {len(picks)} classes.",
+    "05/vit-an-image-is-worth-16-x-16", source, len(picks),
 )
 
 # %% [markdown]
@@ -113,16 +113,22 @@ if ready("patchify"):
     patches = patchify(image, 8)  # (1, 16, 192)
     squares = F.pad(patches.reshape(-1, 3, 8, 8), (1, 1, 1, 1), value=1.0)  # a white edge
     apart = rearrange(squares, "(i j) c p q -> (i p) (j q) c", i=4)
+
+# %% fold="Drawing"
+if ready("patchify"):
     fig, axes = plotting.figure(1, 2, width=5.6, height=2.7)
     axes[0].imshow(image[0].permute(1, 2, 0))
     axes[0].set_title("image")
     axes[1].imshow(apart)
     axes[1].set_title("its patches, in order")
     for index in range(len(squares)):
-        axes[1].text(index % 4 * 10 + 1, index // 4 * 10 + 3.2, index, fontsize=7, backgroundcolor="white")
+        axes[1].text(
+            index % 4 * 10 + 1, index // 4 * 10 + 3.2, index, fontsize=7,
+            backgroundcolor="white",
+        )
     for ax in axes:
         ax.set_axis_off()
-    plotting.show(fig, alt="A test image and beside it its 16 patches of 8 x 8 pixels, numbered row by row.")
+    plotting.show(fig, "05/patchify")
     print(f"images {tuple(image.shape)} -> patches {tuple(patches.shape)}")
 
 # %% [markdown] exercise="unpatchify"
@@ -146,10 +152,13 @@ if ready("patchify", "unpatchify"):
         (unpatchify(patches, 4, 32, 32) - images).abs().max().item(),
     )
     shuffled = unpatchify(patches[:, order], 4, 32, 32)
+
+# %% fold="Drawing"
+if ready("patchify", "unpatchify"):
     fig = plotting.images(torch.cat([images, shuffled]), cols=8)
     plotting.show(
         fig,
-        alt="Eight images, and below them the same images with their 64 patches shuffled: texture is left, shape is gone.",
+        "05/shuffle",
     )
 
 # %% [markdown]
@@ -160,16 +169,21 @@ if ready("patchify", "unpatchify"):
 # $$z_n = E\,x_n + b, \qquad x_n \in \mathbb{R}^{C p^2},\; E \in \mathbb{R}^{D \times C p^2}.$$
 
 # %%
-steps = [("image", "(B, C, H, W)"), ("patchify", "(B, N, C p p)"), ("linear layer", "(B, N, D)")]
+steps = [
+    ("image", "(B, C, H, W)"),
+    ("patchify", "(B, N, C p p)"),
+    ("linear layer", "(B, N, D)"),
+]
 steps += [
     ("CLS, positions", "(B, N + 1, D)"),
     ("L blocks, norm", "(B, N + 1, D)"),
     ("CLS, head", "(B, classes)"),
 ]
+
+# %% fold="Drawing"
 plotting.show(
     plotting.flow(steps, title="A Vision Transformer"),
-    alt="Flow of a ViT: image (B, C, H, W), patchify (B, N, C p p), linear layer (B, N, D), class token and positions "
-    "(B, N + 1, D), blocks and norm (B, N + 1, D), class token to head (B, classes).",
+    "05/from-a-patch-to-a-token",
 )
 
 # %% [markdown] exercise="PatchEmbedding"
@@ -210,11 +224,17 @@ if ready("PatchEmbedding", "embed_by_convolution"):
         expected = embedding(batch)
         for name, way in ways.items():
             print(f"{name:>22}: largest difference {(way() - expected).abs().max():.1e}")
-        measured = {name: 1e3 * seconds_of(way, torch.device("cpu")) for name, way in ways.items()}
+        measured = {
+            name: 1e3 * cost.throughput.seconds_of(way, torch.device("cpu"))
+            for name, way in ways.items()
+        }
+
+# %% fold="Drawing"
+if ready("PatchEmbedding", "embed_by_convolution"):
     fig, ax = plotting.figure(height=1.6)
     plotting.bars(ax, measured, xlabel=f"ms for {len(batch)} images of 224 x 224 (median of 5)")
     said = ", ".join(f"{name} {value:.1f} ms" for name, value in measured.items())
-    plotting.show(fig, alt=f"Time of three ways to embed patches: {said}.")
+    plotting.show(fig, "05/three-ways", said)
 
 # %% [markdown]
 # ## 3 · A token for the answer, and a place for everyone
@@ -264,16 +284,26 @@ if ready("SelfAttention"):
     x = torch.randn(budget.pick(smoke=2, cpu=16), 197, 192)
     with torch.no_grad():
         theirs, their_weights = library(x, x, x, average_attn_weights=False)
-        print(f"output:  largest difference from nn.MultiheadAttention {(ours(x) - theirs).abs().max():.1e}")
-        print(f"weights: largest difference {(ours.weights(x) - their_weights).abs().max():.1e}")
+        print(
+            "output:  largest difference from nn.MultiheadAttention"
+            f" {(ours(x) - theirs).abs().max():.1e}"
+        )
+        print(
+            f"weights: largest difference {(ours.weights(x) - their_weights).abs().max():.1e}"
+        )
 
         def stored(x):
-            return ours.out_proj(rearrange(ours.weights(x) @ ours.split(x)[2], "b h n d -> b n (h d)"))
+            return ours.out_proj(
+                rearrange(ours.weights(x) @ ours.split(x)[2], "b h n d -> b n (h d)")
+            )
 
         cpu = torch.device("cpu")
-        fused, slow = seconds_of(lambda: ours(x), cpu), seconds_of(lambda: stored(x), cpu)
+        fused, slow = cost.throughput.seconds_of(
+            lambda: ours(x), cpu
+        ), cost.throughput.seconds_of(lambda: stored(x), cpu)
     print(
-        f"fused kernel {fused * 1e3:.1f} ms, with stored weights {slow * 1e3:.1f} ms, N = 197, {len(x)} images"
+        f"fused kernel {fused * 1e3:.1f} ms, with stored weights {slow * 1e3:.1f} ms, N = 197,"
+        f" {len(x)} images"
     )
 
 # %% [markdown]
@@ -311,15 +341,18 @@ print("eval:    ", StochasticDepth(0.25).eval()(branch)[:, 0, 0].tolist())
 
 # %%
 if ready("ViT"):
-    print(f"{'':>10} {'D':>5} {'blocks':>6} {'heads':>5} {'N':>4} {'parameters':>11} {'GMACs':>7}")
+    print(
+        f"{'':>10} {'D':>5} {'blocks':>6} {'heads':>5} {'N':>4} {'parameters':>11} {'GMACs':>7}"
+    )
     for name in ("vit_ti_16", "vit_s_16", "vit_b_32", "vit_b_16", "vit_l_16", "vit_cifar"):
         with torch.device("meta"):  # shapes without memory
             model = ViT.from_config(name)
-        cost = profile(model, (1, 3, *model.image_size))
+        counted = cost.profile(model, (1, 3, *model.image_size))
         d, tokens = model.norm.weight.numel(), model.positions.shape[1]
         heads = model.blocks[0].self_attn.num_heads
         print(
-            f"{name:>10} {d:5} {len(model.blocks):6} {heads:5} {tokens:4} {cost.parameters / 1e6:10.2f}M {cost.macs / 1e9:7.3f}"
+            f"{name:>10} {d:5} {len(model.blocks):6} {heads:5} {tokens:4}"
+            f" {counted.parameters / 1e6:10.2f}M {counted.macs / 1e9:7.3f}"
         )
 
 # %% [markdown] predict="permutation"
@@ -340,7 +373,10 @@ if ready("ViT", "patchify", "unpatchify"):
     with torch.no_grad():
         for name in ("with positions", "positions zero"):
             change = (model(images) - model(shuffled)).abs().max()
-            print(f"{name}: logits of size {model(images).abs().mean():.2f} change by at most {change:.1e}")
+            print(
+                f"{name}: logits of size {model(images).abs().mean():.2f} change by at most"
+                f" {change:.1e}"
+            )
             model.positions.zero_()
 
 # %% [markdown]
@@ -369,14 +405,18 @@ if ready("ViT"):
         for pool in ("cls", "mean"):
             with torch.device("meta"):
                 model = ViT.from_config(name, image_size=384, pool=pool)
-            cost = profile(model, (1, 3, 384, 384))
+            counted = cost.profile(model, (1, 3, 384, 384))
             print(
-                f"{name + ', pool=' + pool:<22} {model.positions.shape[1]:6} {cost.parameters / 1e6:10.2f}M "
-                f"{cost.macs / 1e9:8.3f}   {millions}M, {billions}G"
+                f"{name + ', pool=' + pool:<22} {model.positions.shape[1]:6}"
+                f" {counted.parameters / 1e6:10.2f}M {counted.macs / 1e9:8.3f}   {millions}M,"
+                f" {billions}G"
             )
     with torch.device("meta"):
         wide = ViT.from_config("vit_l_32", image_size=384)
-    print(f"vit_l_32 at 384 has {profile(wide, (1, 3, 384, 384)).parameters / 1e6:.2f}M parameters")
+    print(
+        f"vit_l_32 at 384 has {cost.profile(wide, (1, 3, 384, 384)).parameters / 1e6:.2f}M"
+        " parameters"
+    )
 
 # %% [markdown]
 # Every difference has a reason.
@@ -396,23 +436,35 @@ if ready("ViT"):
     for side in (224, 384, 512, 768, 1024):
         with torch.device("meta"):
             model = ViT.from_config("vit_b_16", image_size=side)
-        cost, tokens = profile(model, (1, 3, side, side)), (side // 16) ** 2 + 1
-        scores = 2 * 12 * tokens**2 * 768  # queries times keys, weights times values, in 12 blocks
-        shown[side] = (cost.macs / 1e9, scores / 1e9)
+        counted, tokens = cost.profile(model, (1, 3, side, side)), (side // 16) ** 2 + 1
+        # queries times keys, weights times values, in 12 blocks
+        scores = 2 * 12 * tokens**2 * 768
+        shown[side] = (counted.macs / 1e9, scores / 1e9)
     sides = list(shown)
+
+# %% fold="Drawing"
+if ready("ViT"):
     fig, ax = plotting.figure(height=2.8)
-    series = {"all": [shown[s][0] for s in sides], "attention alone": [shown[s][1] for s in sides]}
+    series = {
+        "all": [shown[s][0] for s in sides],
+        "attention alone": [shown[s][1] for s in sides],
+    }
     plotting.lines(
-        ax, sides, series, xlabel="side of the image (pixels)", ylabel="GMACs", logx=True, logy=True
+        ax, sides, series, xlabel="side of the image (pixels)", ylabel="GMACs", logx=True,
+        logy=True,
     )
     ax.set_xticks(sides, sides)
     ax.minorticks_off()
     parts = [
-        f"{s}: {shown[s][0]:.0f} GMACs, {shown[s][1] / shown[s][0]:.0%} of them attention" for s in sides
+        f"{s}: {shown[s][0]:.0f} GMACs, {shown[s][1] / shown[s][0]:.0%} of them attention"
+        for s in sides
     ]
-    plotting.show(fig, alt=f"Multiply-adds of ViT-B/16 against image size. {'; '.join(parts)}.")
+    plotting.show(fig, "05/flops", "; ".join(parts))
     print("\n".join(parts))
-    print(f"224 -> 384: tokens x {577 / 197:.2f}, multiply-adds x {shown[384][0] / shown[224][0]:.2f}")
+    print(
+        f"224 -> 384: tokens x {577 / 197:.2f}, multiply-adds x"
+        f" {shown[384][0] / shown[224][0]:.2f}"
+    )
 
 # %% [markdown]
 # ## 8 · A small ViT learns CIFAR-10
@@ -442,16 +494,19 @@ if ready("ViT"):
         "std": [0.247, 0.2435, 0.2616],
     }  # of CIFAR-10's training pixels
     train = tensor_batches(
-        data.train.images, data.train.labels, budget.pick(smoke=50, cpu=64, gpu=256), shuffle=True, **scale,
-        augment=lambda images, generator: augment(images, 2, generator),
-    )  # fmt: skip
+        data.train.images, data.train.labels, budget.pick(smoke=50, cpu=64, gpu=256),
+        shuffle=True, **scale, augment=lambda images, generator: augment(images, 2, generator),
+    )
     test = tensor_batches(data.test.images[:5000], data.test.labels[:5000], 500, **scale)
     history = fit(
-        small, train, epochs=budget.pick(smoke=1, cpu=6, gpu=100), lr=1e-3, validation=test, label_smoothing=0.1,
-        max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
-    )  # fmt: skip
+        small, train, epochs=budget.pick(smoke=1, cpu=6, gpu=100), lr=1e-3, validation=test,
+        label_smoothing=0.1, max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
+    )
     history.summary()
-    print(f"{count_parameters(small):,} parameters, {len(data.train):,} training images of {source}")
+    print(
+        f"{count_parameters(small):,} parameters, {len(data.train):,} training images of"
+        f" {source}"
+    )
     plotting.show(history.plot(), alt=history.alt())
 
 # %% [markdown]
@@ -470,7 +525,9 @@ minutes = sum(row["seconds"] for row in rows) / 60
 print(head["command"])
 print(f"{head['settings']['data']}; {head['machine']}")
 print(f"{len(rows)} epochs, {minutes:.0f} minutes: test accuracy {last['test_accuracy']:.1%}, "
-      f"on augmented training images {last['train_accuracy_augmented']:.1%}")  # fmt: skip
+      f"on augmented training images {last['train_accuracy_augmented']:.1%}")
+
+# %% fold="Drawing"
 fig, ax = plotting.figure(height=2.6)
 series = {
     "training (augmented)": [r["train_accuracy_augmented"] for r in rows],
@@ -479,7 +536,7 @@ series = {
 plotting.lines(ax, [r["epoch"] for r in rows], series, xlabel="epoch", ylabel="accuracy")
 plotting.show(
     fig,
-    alt=f"Accuracy of the course's checkpoint per epoch; the test accuracy ends at {last['test_accuracy']:.1%}.",
+    "05/accuracy", last['test_accuracy'],
 )
 
 # %% [markdown]
@@ -508,20 +565,24 @@ plotting.show(
 # %%
 if ready("interpolate_positions", "ViT"):
     model = load_model(ViT)
-    print(f"the checkpoint's grid is {model.grid}, its position table {tuple(model.positions.shape)}")
+    print(
+        f"the checkpoint's grid is {model.grid}, its position table"
+        f" {tuple(model.positions.shape)}"
+    )
     h, w = model.grid
+
+# %% fold="Drawing"
+if ready("interpolate_positions", "ViT"):
     fig, axes = plotting.figure(1, 3, height=2.3)
     for ax, grid in zip(axes, [(h, w), (12, 12), (24, 24)], strict=True):
         positions = interpolate_positions(model.positions.detach(), (h, w), grid)
         patches = rearrange(positions[0, 1:], "(i j) d -> i j d", i=grid[0])
         similarity = F.cosine_similarity(patches, patches[grid[0] // 3, grid[1] // 3], dim=-1)
         plotting.heatmap(
-            ax, similarity, diverging=True, title=f"{grid[0]} x {grid[1]}", vmin=-1, vmax=1, colorbar=False
+            ax, similarity, diverging=True, title=f"{grid[0]} x {grid[1]}", vmin=-1, vmax=1,
+            colorbar=False,
         )
-    plotting.show(
-        fig, alt="Similarity of one position's embedding to all others, on the trained grid and resized to 12 x 12 and 24 x 24: the "
-        "same picture, finer.",
-    )  # fmt: skip
+    plotting.show(fig, "05/interpolate-positions")
 
 # %% [markdown]
 # ### Published weights
@@ -573,16 +634,20 @@ if ready("ViT", "load_pretrained"):
         mean, std = torch.tensor(0.5), torch.tensor(0.5)
         title = "ViT-B/16 (google/vit-base-patch16-224)"
     else:
-        viewed, names, title = load_model(ViT), list(classes), "the course's checkpoint (CIFAR-10)"
+        viewed, names, title = (
+            load_model(ViT),
+            list(classes),
+            "the course's checkpoint (CIFAR-10)",
+        )
         mean = torch.tensor(head["mean"]).view(3, 1, 1) / 255
         std = torch.tensor(head["std"]).view(3, 1, 1) / 255
     print(f"Pictures below: {title}, {count_parameters(viewed):,} parameters.")
 
 # %%
 if ready("ViT", "load_pretrained"):
-    pixels = F.interpolate(data.test.images[:200].float() / 255, viewed.image_size, mode="bicubic").clamp(
-        0, 1
-    )
+    pixels = F.interpolate(
+        data.test.images[:200].float() / 255, viewed.image_size, mode="bicubic"
+    ).clamp(0, 1)
     inputs = (pixels - mean) / std  # what the model reads; `pixels` is what we look at
     with torch.no_grad():
         probabilities = viewed(inputs[: budget.pick(smoke=40, cpu=40)]).softmax(-1)
@@ -591,9 +656,12 @@ if ready("ViT", "load_pretrained"):
     titles = [f"{names[answer[i]].split(',')[0]} {best[i]:.0%}" for i in sure]
     truth = [classes[int(data.test.labels[i])] for i in sure]
     said = "; ".join(f"{t} (is a {c})" for t, c in zip(titles, truth, strict=True))
+
+# %% fold="Drawing"
+if ready("ViT", "load_pretrained"):
     plotting.show(
         plotting.images(pixels[sure], titles=titles),
-        alt=f"The eight test images that {title} is surest of: {said}.",
+        "05/load-pretrained", title, said,
     )
 
 # %% [markdown]
@@ -607,17 +675,21 @@ if ready("ViT", "load_pretrained"):
 # %%
 if ready("ViT", "load_pretrained"):
     filters = viewed.patch_embedding.projection.weight.detach()  # (D, C p p)
-    components, strength, directions = torch.linalg.svd(filters - filters.mean(0), full_matrices=False)
+    components, strength, directions = torch.linalg.svd(
+        filters - filters.mean(0), full_matrices=False
+    )
     share = strength.square() / strength.square().sum()
     p = viewed.patch_embedding.patch_size
     kernels = directions[:28].reshape(-1, 3, p, p)
+
+# %% fold="Drawing"
+if ready("ViT", "load_pretrained"):
     fig = plotting.images(kernels, cols=7, rescale="each")
-    plotting.show(
-        fig, alt=f"The first 28 principal components of the embedding filters of {title}, each {p} x {p} pixels in colour: "
-        "flat colours and slow gradients first, then finer stripes and checks.",
-    )  # fmt: skip
-    print(f"Of {min(filters.shape)} components, the first four hold {share[:4].sum():.0%} of the variance, "
-          f"the 28 shown {share[:28].sum():.1%}.")  # fmt: skip
+    plotting.show(fig, "05/looking-inside", title, p, p)
+    print(
+        f"Of {min(filters.shape)} components, the first four hold {share[:4].sum():.0%} of the"
+        f" variance, the 28 shown {share[:28].sum():.1%}."
+    )
 
 # %% [markdown]
 # Compare them with the basis functions of a JPEG, or with the first layer of a convolutional network: nobody told the model that
@@ -643,6 +715,9 @@ if ready("ViT", "load_pretrained"):
     cosine = patches @ patches.T  # (N, N)
     maps = rearrange(cosine, "(a b) (i j) -> a b i j", a=h, i=h)
     tiles = F.pad(maps, (0, 1, 0, 1), value=float("nan"))  # a grey line between the maps
+
+# %% fold="Drawing"
+if ready("ViT", "load_pretrained"):
     fig, ax = plotting.figure(width=5.6, height=4.8)
     whole = rearrange(tiles, "a b i j -> (a i) (b j)")[:-1, :-1]
     plotting.heatmap(ax, whole, diverging=True, label="cosine similarity", title=title)
@@ -657,7 +732,7 @@ if ready("ViT", "load_pretrained"):
     }
     found = {name: cosine[one, other].mean().item() for name, (one, other) in pairs.items()}
     said = "; ".join(f"{name} {value:.2f}" for name, value in found.items())
-    plotting.show(fig, alt=f"{h} x {w} small maps of position similarity. Mean cosine: {said}.")
+    plotting.show(fig, "05/positions", h, w, said)
     print(f"Mean cosine similarity. {said}; all pairs {cosine.mean():.2f}")
 
 # %% [markdown]
@@ -678,10 +753,12 @@ if ready("ViT", "load_pretrained"):
 def spotlight(pixels: Tensor, weights: Tensor, grid: tuple[int, int]) -> Tensor:
     """Image (3, H, W), dimmed where little weight lies; weights (N,) of the patches."""
     weights = weights.reshape(1, 1, *grid)
-    weights = F.interpolate(weights / weights.max(), pixels.shape[-2:], mode="bicubic").clamp(0, 1)[0]
+    weights = F.interpolate(weights / weights.max(), pixels.shape[-2:], mode="bicubic").clamp(
+        0, 1
+    )[0]
     return pixels * (0.15 + 0.85 * weights)
 
-
+# %% fold="Drawing"
 if ready("ViT", "load_pretrained", "SelfAttention"):
     chosen = sure[:3]
     maps = viewed.attention_maps(inputs[chosen])  # (L, 3, H, N + 1, N + 1)
@@ -690,14 +767,14 @@ if ready("ViT", "load_pretrained", "SelfAttention"):
     pictures = []
     for i, index in enumerate(chosen):
         pictures += [pixels[index]] + [
-            spotlight(pixels[index], maps[layer, i, k, 0, 1:], viewed.grid) for k in range(heads)
+            spotlight(pixels[index], maps[layer, i, k, 0, 1:], viewed.grid)
+            for k in range(heads)
         ]
     titles = ["image"] + [f"head {k}" for k in range(heads)]
-    fig = plotting.images(pictures, titles=titles + [""] * (len(pictures) - len(titles)), cols=1 + heads)
-    plotting.show(
-        fig,
-        alt=f"Three images, and for {heads} heads of block {layer} where the class token looks: the heads differ.",
+    fig = plotting.images(
+        pictures, titles=titles + [""] * (len(pictures) - len(titles)), cols=1 + heads
     )
+    plotting.show(fig, "05/where-do-the-heads-look", heads, layer)
 
 # %% [markdown]
 # Every patch asks, not only CLS. Choose a picture, a block, a head and a patch (the framed one), and see where it looks. Heads of the
@@ -713,21 +790,31 @@ if ready("ViT", "load_pretrained", "SelfAttention"):
         fig, (left, right) = plotting.figure(1, 2, width=5.8, height=2.7)
         left.imshow(pixels[sure[picture]].permute(1, 2, 0))
         frame = {"fill": False, "edgecolor": plotting.COLORS["orange"], "linewidth": 2}
-        left.add_patch(plt.Rectangle((column * side - 0.5, row * side - 0.5), side, side, **frame))
+        left.add_patch(
+            plt.Rectangle((column * side - 0.5, row * side - 0.5), side, side, **frame)
+        )
         left.set_axis_off()
         weights = every[block, picture, head, 1 + patch, 1:].view(viewed.grid)
-        plotting.heatmap(right, weights, title=f"block {block}, head {head}", label="attention weight")
+        plotting.heatmap(
+            right, weights, title=f"block {block}, head {head}", label="attention weight"
+        )
         right.plot(column, row, "s", color=plotting.COLORS["orange"], markerfacecolor="none")
         return fig
 
     def where(picture, block, head, patch):
         weights = every[block, picture, head, 1 + patch, 1:]
-        (row, column), (y, x) = divmod(patch, viewed.grid[1]), divmod(int(weights.argmax()), viewed.grid[1])
-        return f"Block {block}, head {head}: the patch in row {row}, column {column} looks most at row {y}, column {x} ({weights.max():.0%})."
+        (row, column), (y, x) = divmod(patch, viewed.grid[1]), divmod(
+            int(weights.argmax()), viewed.grid[1]
+        )
+        return plotting.described(
+            "05/where-do-the-heads-look-2", block, head, row, column, y, x, weights.max()
+        )
 
     layers, _, heads, tokens = every.shape[:4]
-    plotting.explore(look, where, picture=range(4), block=range(layers), head=range(heads), patch=range(tokens - 1),
-                     start={"patch": (tokens - 1) // 2 - viewed.grid[1] // 2})  # fmt: skip
+    plotting.explore(
+        look, where, picture=range(4), block=range(layers), head=range(heads),
+        patch=range(tokens - 1), start={"patch": (tokens - 1) // 2 - viewed.grid[1] // 2},
+    )
 
 # %% [markdown]
 # ### Through all layers: attention rollout
@@ -750,18 +837,25 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
     rollout = attention_rollout(maps)[:, 0, 1:]  # (B, N): what reaches CLS from each patch
     top = [pixels[i] for i in chosen]
     bottom = [
-        spotlight(pixels[i], r - 0.9 * r.min(), viewed.grid) for i, r in zip(chosen, rollout, strict=True)
+        spotlight(pixels[i], r - 0.9 * r.min(), viewed.grid)
+        for i, r in zip(chosen, rollout, strict=True)
     ]
     titles = [names[answer[i]].split(",")[0] for i in chosen] + [""] * len(chosen)
+
+# %% fold="Drawing"
+if ready("ViT", "load_pretrained", "attention_rollout"):
     plotting.show(
         plotting.images(top + bottom, titles=titles, cols=len(chosen)),
-        alt=f"{len(chosen)} images and their attention rollout: which patches reach the class token of {title}.",
+        "05/attention-rollout",
+        len(chosen),
+        title,
     )
     for depth in (1, len(maps) // 2, len(maps)):
         part = attention_rollout(maps[:depth])[:, 0]
         entropy = -(part * part.clamp_min(1e-12).log2()).sum(-1).mean()
         print(
-            f"after {depth:2} layers: CLS keeps {part[:, 0].mean():.0%} of itself, its sources spread over {2**entropy:.0f} tokens"
+            f"after {depth:2} layers: CLS keeps {part[:, 0].mean():.0%} of itself, its sources"
+            f" spread over {2**entropy:.0f} tokens"
         )
 
 # %% [markdown]
@@ -785,19 +879,33 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 if ready("ViT"):
     batch = torch.randn(budget.pick(smoke=4, cpu=64, gpu=512), 3, 32, 32)
     device = torch.device("cuda" if budget.name == "gpu" else "cpu")
-    models = {"ViT": ViT.from_config("vit_cifar"), "ResNet": residual_network(40)}
-    found = {name: shares(model.to(device), batch.to(device)) for name, model in models.items()}
-    print(f"{describe_machine()}; a large matrix product: {best_matmul(device) / 1e9:.0f} GFLOP/s")
-    print(table(found, len(batch)))
+    models = {
+        "ViT": ViT.from_config("vit_cifar"),
+        "ResNet": cost.throughput.residual_network(40),
+    }
+    found = {
+        name: cost.throughput.shares(model.to(device), batch.to(device))
+        for name, model in models.items()
+    }
+    print(
+        f"{describe_machine()}; a large matrix product:"
+        f" {cost.throughput.best_matmul(device) / 1e9:.0f} GFLOP/s"
+    )
+    print(cost.throughput.table(found, len(batch)))
+
+# %% fold="Drawing"
+if ready("ViT"):
     fig, axes = plotting.figure(1, 2, height=2.5)
     for ax, (name, kinds) in zip(axes, found.items(), strict=True):
         plotting.bars(
-            ax, {s.kind: 1e3 * s.seconds for s in kinds}, xlabel=f"{name}: ms per batch of {len(batch)}"
+            ax, {s.kind: 1e3 * s.seconds for s in kinds},
+            xlabel=f"{name}: ms per batch of {len(batch)}",
         )
     said = "; ".join(
-        f"{n}: " + ", ".join(f"{s.kind} {1e3 * s.seconds:.1f} ms" for s in k) for n, k in found.items()
+        f"{n}: " + ", ".join(f"{s.kind} {1e3 * s.seconds:.1f} ms" for s in k)
+        for n, k in found.items()
     )
-    plotting.show(fig, alt=f"Time per kind of layer. {said}.")
+    plotting.show(fig, "05/hardware", said)
 
 # %% [markdown]
 # Read the table in three steps.

@@ -41,21 +41,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
+from utils.cost import profile
 from utils.data import ProceduralImages
-from utils.experiments import figures, plots
-from utils.experiments.declare import image_set
-from utils.experiments.evidence import recorded
-from utils.experiments.image_data import whole
-from utils.experiments.image_training import normalizer
-from utils.experiments.learning_curves import LearningCurves
-from utils.experiments.live import run_live
-from utils.experiments.results import select
-from utils.experiments.statistics import mean_interval, means, paired_difference
-from utils.experiments.verdicts import judge
-from utils.cost.macs import profile
+from utils.experiments import (
+    LearningCurves, figures, image_set, judge, mean_interval, means, normalizer,
+    paired_difference, plots, recorded, run_live, select, whole,
+)
 from utils.training import seed_everything, tensor_batches
 
 budget = current_budget()
@@ -71,7 +64,8 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # %%
 seed_everything(0)
 side, n = 6, 36
-pixels = torch.eye(n).view(n, 1, side, side)  # one image per pixel: a layer's answers to them are the columns of M
+# one image per pixel: a layer's answers to them are the columns of M
+pixels = torch.eye(n).view(n, 1, side, side)
 convolution = nn.Conv2d(1, 1, 3, padding=1, bias=False)
 with torch.no_grad():
     columns = convolution(pixels).flatten(1)  # (input place, output place)
@@ -83,12 +77,14 @@ matrices = {
     "attention: computed": (tokens @ tokens.T / 2).softmax(-1),
     "token MLP: 1,296": torch.randn(n, n) / 6,
 }
+
+# %% fold="Drawing"
 fig, axes = plotting.figure(1, 4, height=2.2)
 for ax, (name, matrix) in zip(axes, matrices.items(), strict=True):
     plotting.heatmap(ax, matrix, diverging=True, colorbar=False)
     ax.set_title(name, fontsize=8)
     ax.set(xticks=[], yticks=[])
-alt = "Four 36 x 36 mixing matrices: convolution and pooling have three narrow bands, attention and the token MLP are full."
+alt = plotting.described("06/what-a-layer-takes-for-granted")
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -138,11 +134,14 @@ if ready("translation_equivariance_error"):
     positions = torch.randn(1, 8, 8, 8, dtype=torch.float64)
     embedding = nn.Conv2d(3, 8, 4, stride=4)
     strided = nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1, padding_mode="circular"), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1, padding_mode="circular")
+        nn.Conv2d(3, 8, 3, 2, 1, padding_mode="circular"), nn.ReLU(),
+        nn.Conv2d(8, 8, 3, 2, 1, padding_mode="circular"),
     )
     enlarge = nn.Upsample(scale_factor=4)
     layers: dict[str, Callable[[Tensor], Tensor]] = {
-        "convolution, circular": nn.Conv2d(3, 8, 3, padding=1, padding_mode="circular").double(),
+        "convolution, circular": (
+            nn.Conv2d(3, 8, 3, padding=1, padding_mode="circular").double()
+        ),
         "convolution, zeros": nn.Conv2d(3, 8, 3, padding=1).double(),
         "two of stride 2": nn.Sequential(strided, enlarge).double(),
         "patches of 4 x 4": nn.Sequential(embedding, enlarge).double(),
@@ -154,15 +153,21 @@ if ready("translation_equivariance_error"):
         for name, layer in layers.items()
     }
 
-# %%
+# %% fold="Drawing"
 if ready("translation_equivariance_error"):
     fig, ax = plotting.figure(width=6.4, height=3.4)
-    plotting.lines(ax, torch.arange(9), errors, xlabel="shift to the right (pixels)", ylabel="equivariance error")
+    plotting.lines(
+        ax, torch.arange(9), errors, xlabel="shift to the right (pixels)",
+        ylabel="equivariance error",
+    )
     zero = {name: [s for s in shifts if values[s] < 1e-12] for name, values in errors.items()}
     said = "; ".join(f"{name}: zero at {', '.join(map(str, at))}" for name, at in zero.items())
-    plotting.show(fig, alt=f"Equivariance error against shift for five untrained layers. {said}.")
+    plotting.show(fig, "06/equivariance", said)
     for name, at in zero.items():
-        print(f"{name:<24} exactly equivariant at {', '.join(map(str, at)):<26} largest error {errors[name].max():.2f}")
+        print(
+            f"{name:<24} exactly equivariant at {', '.join(map(str, at)):<26} largest error"
+            f" {errors[name].max():.2f}"
+        )
 
 # %% [markdown]
 # The textbook sentence "convolutions are translation equivariant" holds for the first line alone. Zeros beyond the border break it a little (at the border, and with every further
@@ -187,7 +192,11 @@ parts = [
     ("ReLU", "(B, 128, 8, 8)"),
 ]
 fig = plotting.flow(parts, title="BasicBlock(64, 128, stride=2)")
-plotting.show(fig, alt="Flow of a residual block: " + ", then ".join(f"{name} {shape}" for name, shape in parts) + ".")
+plotting.show(
+    fig,
+    "06/the-other-side-a-resnet",
+    ", then ".join(f"{name} {shape}" for name, shape in parts),
+)
 
 # %% [markdown] exercise="BasicBlock"
 # Two places: the shortcut's layers (only where they are needed), and the forward pass.
@@ -217,7 +226,10 @@ if ready("ResNet"):
     }
     for name, model in candidates.items():
         size = profile(model, (1, 3, 32, 32))
-        print(f"{name:<26} {size.parameters:>9,} parameters, {size.macs / 1e6:6.1f} million multiply-adds per image of 32 x 32")
+        print(
+            f"{name:<26} {size.parameters:>9,} parameters, {size.macs / 1e6:6.1f} million"
+            " multiply-adds per image of 32 x 32"
+        )
 
 # %% [markdown]
 # The upper pair is for a GPU, the lower for two CPU cores. The ViT of each pair has about as many parameters as the ResNet, and more multiply-adds: if it loses, then not for lack of size.
@@ -273,9 +285,15 @@ if ready("BasicBlock", "ResNet"):
     print(f"{'model':<6}{'images':>8}{'training':>10}{'test':>8}{'gap':>7}{'seconds':>9}")
     for row in live:
         train, test = row["train_accuracy"], row["test_accuracy"]
-        print(f"{row['model']:<6}{row['size']:>8,}{train:>10.1%}{test:>8.1%}{100 * (train - test):>+7.1f}{row['seconds']:>9.0f}")
+        print(
+            f"{row['model']:<6}{row['size']:>8,}{train:>10.1%}{test:>8.1%}"
+            f"{100 * (train - test):>+7.1f}{row['seconds']:>9.0f}"
+        )
     half = 1.96 * (0.25 / live[0]["test_images"]) ** 0.5
-    print(f"One seed. By the choice of {live[0]['test_images']:,} test images alone, each test accuracy is uncertain by up to ±{half:.1%}.")
+    print(
+        f"One seed. By the choice of {live[0]['test_images']:,} test images alone, each test"
+        f" accuracy is uncertain by up to ±{half:.1%}."
+    )
 
 # %% [markdown]
 # One seed proves little; that is what the recorded runs are for. First, what do the two models do with a moved image?
@@ -283,20 +301,28 @@ if ready("BasicBlock", "ResNet"):
 # %%
 pictures = whole(image_set(budget.name), stand_ins=True)
 normalize = normalizer(pictures.mean, pictures.std, "cpu")
+
+# %% fold="Drawing"
 if ready("BasicBlock", "ResNet", "shift_consistency"):
     looked_at = normalize(pictures.test[0][: budget.pick(smoke=20, cpu=200, gpu=1_000)])
     farthest = budget.pick(smoke=4, cpu=8)
     began = time.perf_counter()
-    kept = {name: shift_consistency(model.cpu(), looked_at, farthest) for name, model in trained.items()}
+    kept = {
+        name: shift_consistency(model.cpu(), looked_at, farthest)
+        for name, model in trained.items()
+    }
     print(f"{len(looked_at)} images, {time.perf_counter() - began:.0f} s")
     fig, ax = plotting.figure(width=5.6, height=3.0)
     colors = {name: plots.color_of(name) for name in kept}
     plotting.lines(
         ax, torch.arange(farthest + 1), {k: 100 * v for k, v in kept.items()}, colors=colors,
         xlabel="shift (pixels)", ylabel="answers unchanged (%)",
-    )  # fmt: skip
-    said = ", ".join(f"{name} {100 * v[1]:.0f}% at 1 pixel and {100 * v[4]:.0f}% at 4" for name, v in kept.items())
-    plotting.show(fig, alt=f"Share of unchanged answers against the shift, live models: {said}.")
+    )
+    said = ", ".join(
+        f"{name} {100 * v[1]:.0f}% at 1 pixel and {100 * v[4]:.0f}% at 4"
+        for name, v in kept.items()
+    )
+    plotting.show(fig, "06/live", said)
 
 # %% [markdown]
 # Look at the ViT's curve at 4 and 8 pixels, whole patches. There its patch embedding sees the very same patches, only in other places, so what is lost at these shifts is what the *positions* contribute. In the run stored here, that is next to nothing: after 150 steps the ViT keeps 99% of its answers, more than the CNN,
@@ -331,19 +357,35 @@ if scaling:
     trains = means(plain, ("model", "size"), "train_accuracy")
     print(f"{'model':<12}" + "".join(f"{f'test at {s:,}':>20}{'training':>10}" for s in ends))
     for name in plots.in_order(row["model"] for row in plain):
-        cells = [f"{100 * found[name, s].mean:>13.1f} ± {100 * found[name, s].half:<4.1f}{100 * trains[name, s].mean:>10.1f}" for s in ends]
+        cells = [
+            f"{100 * found[name, s].mean:>13.1f} ±"
+            f" {100 * found[name, s].half:<4.1f}{100 * trains[name, s].mean:>10.1f}"
+            for s in ends
+        ]
         print(f"{name:<12}" + "".join(cells))
 
-# %%
+# %% fold="Drawing"
 if scaling:
     fig, axes = plotting.figure(2, 1, height=5.6, width=6.4)
-    _, first = plots.differences(plain, [("CNN", "ViT"), ("CNN", "hybrid ViT")], ax=axes[0], title="in points")
-    _, second = plots.differences(plain, [("CNN", "ViT"), ("CNN", "hybrid ViT")], value="log_error", ax=axes[1], title="in ln(error)")
-    plotting.show(fig, alt=f"Paired differences. {first} {second}")
+    _, first = plots.differences(
+        plain, [("CNN", "ViT"), ("CNN", "hybrid ViT")], ax=axes[0], title="in points"
+    )
+    _, second = plots.differences(
+        plain, [("CNN", "ViT"), ("CNN", "hybrid ViT")], value="log_error", ax=axes[1],
+        title="in ln(error)",
+    )
+    plotting.show(fig, "06/scaling", first, second)
     for size, d in paired_difference(plain, "CNN", "ViT", "size").items():
         fewer = paired_difference(plain, "CNN", "ViT", "size", value="log_error")[size]
-        sure = "the interval excludes zero" if d.excludes_zero else "the interval includes zero: no claim"
-        print(f"{size:>6,} images: CNN minus ViT {plots.describe(d)}; errors x {torch.tensor(fewer.mean).exp():.2f}; {sure}.")
+        sure = (
+            "the interval excludes zero"
+            if d.excludes_zero
+            else "the interval includes zero: no claim"
+        )
+        print(
+            f"{size:>6,} images: CNN minus ViT {plots.describe(d)}; errors x"
+            f" {torch.tensor(fewer.mean).exp():.2f}; {sure}."
+        )
 
 # %% [markdown]
 # This is not the curve of the slogan. (The figures here are those of the `cpu` rows: two CPU cores, models of about 0.2 million parameters, 240 steps, three seeds.) At 500 images, where the prior "should" be worth most, CNN and ViT can't be told apart:
@@ -362,7 +404,9 @@ if scaling:
     two = select(scaling, model=("CNN", "ViT"), augment=False, data="cifar10")
     titles = {"steps": "equal steps", "epochs": "equal epochs"}
     plotting.show(*plots.panels(two, "arm", ("steps", "epochs"), titles))
-    plotting.show(*plots.panels(two, "arm", ("steps", "epochs"), titles, value="train_accuracy"))
+    plotting.show(
+        *plots.panels(two, "arm", ("steps", "epochs"), titles, value="train_accuracy")
+    )
 
 # %% [markdown]
 # **The trainings themselves.** Behind each of these points stands a whole training, three times. In a notebook with a kernel you can leaf through all of them: choose the number of images, the models, and the way they were trained. Left
@@ -385,18 +429,22 @@ if scaling:
 # %% [markdown] predict="gaps"
 # Which of CNN and ViT has the larger gap at 500 images? Which at the largest size? Does the model with the larger gap also have the lower *test* accuracy?
 
-# %%
+# %% fold="Drawing"
 if scaling:
     plotting.show(*plots.curves(plain, value="gap", title="training minus test accuracy"))
     gaps = paired_difference(plain, "CNN", "ViT", "size", value="gap")
     for size, d in gaps.items():
         at = select(plain, size=size)
         ahead = paired_difference(at, "CNN", "ViT")
-        fitted = {m: mean_interval(r["train_accuracy"] for r in select(at, model=m)).mean for m in ("CNN", "ViT")}
+        fitted = {
+            m: mean_interval(r["train_accuracy"] for r in select(at, model=m)).mean
+            for m in ("CNN", "ViT")
+        }
         word = "smaller" if d.high < 0 else "larger" if d.low > 0 else "not clearly another"
         print(
-            f"{size:>6,} images: the CNN's gap is {word} ({plots.describe(d)}); on test it is {plots.describe(ahead)} ahead; "
-            f"training accuracy CNN {fitted['CNN']:.0%}, ViT {fitted['ViT']:.0%}."
+            f"{size:>6,} images: the CNN's gap is {word} ({plots.describe(d)}); on test it is"
+            f" {plots.describe(ahead)} ahead; training accuracy CNN {fitted['CNN']:.0%}, ViT"
+            f" {fitted['ViT']:.0%}."
         )
 
 # %% [markdown]
@@ -417,8 +465,13 @@ if scaling:
         for name in ("CNN", "ViT"):
             some = select(both, size=size, model=name)
             gain = paired_difference(some, True, False, of="augment")
-            fit_less = paired_difference(some, True, False, of="augment", value="train_accuracy")
-            print(f"{size:>6,} images, {name}: augmentation changes test accuracy by {plots.describe(gain)}, training accuracy by {plots.describe(fit_less)}.")
+            fit_less = paired_difference(
+                some, True, False, of="augment", value="train_accuracy"
+            )
+            print(
+                f"{size:>6,} images, {name}: augmentation changes test accuracy by"
+                f" {plots.describe(gain)}, training accuracy by {plots.describe(fit_less)}."
+            )
 
 # %% [markdown]
 # At 500 images flips and crops are worth 15.1 ± 3.7 points to the CNN and 4.8 ± 1.0 to the ViT, while the training accuracy of both falls by a quarter and more. That is the largest effect of this whole section, and it goes against the heading: augmentation did not take the place of the bias, it
@@ -438,8 +491,12 @@ for rule in ("local", "relational", "position"):
     images, labels = source.batch(0, 6)
     shown[rule] = [source.label_names[int(label)] for label in labels]
 titles = ["\n".join(f"{rule}: {names[k]}" for rule, names in shown.items()) for k in range(6)]
+
+# %% fold="Drawing"
 fig = plotting.images(images, cols=6)
-plotting.show(fig, alt="Six procedural images with a textured disc, two coloured glyphs and a small white target each. " + "; ".join(t.replace("\n", ", ") for t in titles))
+plotting.show(
+    fig, "06/when-the-prior-is-wrong", "; ".join(t.replace("\n", ", ") for t in titles)
+)
 for k, title in enumerate(titles):
     print(f"image {k + 1}: {title.replace(chr(10), ' · ')}")
 
@@ -464,14 +521,24 @@ if rules:
 if rules:
     for rule in order:
         for size, d in paired_difference(select(pair, rule=rule), "CNN", "ViT", "size").items():
-            leads = "CNN ahead" if d.low > 0 else "ViT ahead" if d.high < 0 else "no clear difference"
+            leads = (
+                "CNN ahead"
+                if d.low > 0
+                else "ViT ahead" if d.high < 0 else "no clear difference"
+            )
             print(f"{rule:<11}{size:>9,} images: CNN minus ViT {plots.describe(d)}: {leads}.")
     most = max(row["size"] for row in pair)
     for rule in order:
         for name in ("CNN", "ViT"):
             some = select(pair, rule=rule, model=name, size=most)
-            test, train = (mean_interval(row[key] for row in some) for key in ("test_accuracy", "train_accuracy"))
-            print(f"{rule:<11}{most:>9,} images: {name} {100 * test.mean:.1f} ± {100 * test.half:.1f}% on test, {100 * train.mean:.1f}% in training.")
+            test, train = (
+                mean_interval(row[key] for row in some)
+                for key in ("test_accuracy", "train_accuracy")
+            )
+            print(
+                f"{rule:<11}{most:>9,} images: {name} {100 * test.mean:.1f} ±"
+                f" {100 * test.half:.1f}% on test, {100 * train.mean:.1f}% in training."
+            )
 
 # %% [markdown]
 # **The same two networks, the same pictures, and the question decides who is ahead.** Under the local rule the prior fits, and at 16,384 images the CNN is ahead by 22.7 ± 15.3 points. Under the relational rule it does not: things far apart have to be compared, and there the ViT is ahead, by 14.6 ± 0.9 points. The CNN is still at chance, in training as
@@ -495,7 +562,12 @@ if ready("BasicBlock", "ResNet"):
     image, label = (value[3:4] for value in drawn.batch(0, 4))
     image = image.double() / 255
     here, there = blind(image), blind(image.roll((16, 16), dims=(2, 3)))
-    opposite = {"top left": "bottom right", "top right": "bottom left", "bottom left": "top right", "bottom right": "top left"}
+    opposite = {
+        "top left": "bottom right",
+        "top right": "bottom left",
+        "bottom left": "top right",
+        "bottom right": "top left",
+    }
     name = drawn.label_names[int(label)]
     print(f"Label in place: {name}; moved by half a frame: {opposite[name]}.")
     print(f"Largest difference of the two outputs: {(here - there).abs().max():.1e}.")
@@ -509,8 +581,14 @@ if ready("BasicBlock", "ResNet"):
 # %%
 if rules:
     for name in ("CNN", "CNN, circular", "ViT"):
-        found = mean_interval(row["test_accuracy"] for row in select(rules, rule="position", model=name, size=most))
-        print(f"position rule, {most:,} images: {name:<14}{100 * found.mean:6.1f} ± {100 * found.half:.1f}%")
+        found = mean_interval(
+            row["test_accuracy"]
+            for row in select(rules, rule="position", model=name, size=most)
+        )
+        print(
+            f"position rule, {most:,} images: {name:<14}{100 * found.mean:6.1f} ±"
+            f" {100 * found.half:.1f}%"
+        )
 
 # %% [markdown]
 # 77.6 ± 5.1%. Not chance at all: **our prediction was wrong**, and more than twice as good a score as the ViT's, from a network that provably cannot tell an image from the same image moved by half a frame. The proof above has no gap. So where is the error? Look at the pictures, and at the same pictures rolled over the edges of the frame by a random distance
@@ -519,22 +597,34 @@ if rules:
 # %%
 drawn, rolled = (ProceduralImages("position", rolled=over) for over in (False, True))
 (straight, names), (turned, renamed) = drawn.batch(0, 5), rolled.batch(0, 5)
-titles = [drawn.label_names[int(k)] for k in names] + [rolled.label_names[int(k)] for k in renamed]
+titles = [drawn.label_names[int(k)] for k in names] + [
+    rolled.label_names[int(k)] for k in renamed
+]
 fig = plotting.images(torch.cat([straight, turned]), cols=5, titles=titles)
 said = f"Labels as drawn: {', '.join(titles[:5])}; rolled: {', '.join(titles[5:])}."
-plotting.show(fig, alt="Above five images as drawn, with whole objects; below the same, rolled: the background jumps inside the picture, some objects are cut at the frame. " + said)
+plotting.show(fig, "06/blind", said)
 
 # %%
 jumps = {}
 for name, data in (("as drawn", drawn), ("rolled", rolled)):
     many = data.batch(0, budget.pick(smoke=64, cpu=1_024, gpu=4_096))[0].double() / 255
-    steps = (many - many.roll(1, dims=3)).abs().mean(1)  # (B, rows, columns): each pixel and the one to its left, cyclically
-    jumps[name] = 100 * steps.flatten(0, 1).median(0).values  # the median, as a few pixels lie on the outline of an object
+    # (B, rows, columns): each pixel and the one to its left, cyclically
+    steps = (many - many.roll(1, dims=3)).abs().mean(1)
+    # the median, as a few pixels lie on the outline of an object
+    jumps[name] = 100 * steps.flatten(0, 1).median(0).values
+
+# %% fold="Drawing"
 fig, ax = plotting.figure(width=6.4, height=2.8)
-plotting.lines(ax, torch.arange(32), jumps, xlabel="column (0: against column 31, round the edge)", ylabel="step from its left neighbour (%)")
+plotting.lines(
+    ax, torch.arange(32), jumps, xlabel="column (0: against column 31, round the edge)",
+    ylabel="step from its left neighbour (%)",
+)
 ax.set_ylim(0, 1.1 * max(v.max().item() for v in jumps.values()))
-said = "; ".join(f"{k}: {v[0]:.1f}% across the edge, {v[1:].min():.1f} to {v[1:].max():.1f}% elsewhere" for k, v in jumps.items())
-plotting.show(fig, alt=f"Median step in brightness from one column to the next. {said}.")
+said = "; ".join(
+    f"{k}: {v[0]:.1f}% across the edge, {v[1:].min():.1f} to {v[1:].max():.1f}% elsewhere"
+    for k, v in jumps.items()
+)
+plotting.show(fig, "06/blind-2", said)
 print(said)
 
 # %% [markdown]
@@ -544,12 +634,17 @@ print(said)
 # %% [markdown] predict="rolled"
 # On rolled images the seam lies anywhere. What do the two CNNs reach now, with zeros beyond the border and with circular padding? Which of the two numbers could you have proved?
 
-# %%
+# %% fold="Drawing"
 if rules:
     plotting.show(*figures.label_rule_edges(rules))
     for name in ("CNN", "CNN, circular"):
-        found = mean_interval(row["test_accuracy"] for row in select(rules, rule="position, rolled", model=name))
-        print(f"position rule, rolled images: {name:<14}{100 * found.mean:6.1f} ± {100 * found.half:.1f}%")
+        found = mean_interval(
+            row["test_accuracy"] for row in select(rules, rule="position, rolled", model=name)
+        )
+        print(
+            f"position rule, rolled images: {name:<14}{100 * found.mean:6.1f} ±"
+            f" {100 * found.half:.1f}%"
+        )
 
 # %% [markdown]
 # 24.5 ± 3.7% against 100.0%: with rolled images the circular CNN *is* at chance, and now that is a theorem. A rolled image and its three moves by half a frame are equally likely, carry the four different labels, and get one and the same answer; so exactly a quarter of these answers is right, for any weights and any number of images. The CNN with zeros keeps
@@ -574,12 +669,18 @@ if ready("permute_pixels"):
     h, w = some.shape[-2:]
     seed_everything(0)
     everything = torch.randperm(h * w)
-    places = torch.arange(h * w).view(h // p, p, w // p, p).permute(0, 2, 1, 3).reshape(-1, p * p)  # (patches, pixels of a patch)
+    # (patches, pixels of a patch)
+    places = (
+        torch.arange(h * w).view(h // p, p, w // p, p).permute(0, 2, 1, 3).reshape(-1, p * p)
+    )
     patches = torch.empty(h * w, dtype=torch.long)
     patches[places] = places[torch.randperm(len(places))]  # whole patches change places
     rows = [some, permute_pixels(some, patches), permute_pixels(some, everything)]
+
+# %% fold="Drawing"
+if ready("permute_pixels"):
     fig = plotting.images(torch.cat(rows), cols=4)
-    alt = "Four images; below, the same with their 4 x 4 patches in another order, like a shuffled puzzle; below, with all pixels in another order, like coloured noise."
+    alt = plotting.described("06/permute-pixels")
     plotting.show(fig, alt=alt)
     back = permute_pixels(rows[2], everything.argsort())
     print(f"Put back with the inverse order: identical: {torch.equal(back, some)}.")
@@ -590,21 +691,39 @@ if ready("permute_pixels"):
 
 # %%
 symmetry = recorded("symmetry")
+
+# %% fold="Drawing"
 if symmetry:
     arms = ("as they are", "patches permuted", "pixels permuted")
     fig, axes = plotting.figure(1, 2, width=7.6, height=2.2)
     said = []
     for ax, name in zip(axes, ("CNN", "ViT"), strict=True):
-        said.append(name + ": " + plots.bars(select(symmetry, model=name), by="arm", order=arms, ax=ax)[1])
+        said.append(
+            name
+            + ": "
+            + plots.bars(select(symmetry, model=name), by="arm", order=arms, ax=ax)[1]
+        )
         ax.set_title(name, loc="left")
     plotting.show(fig, alt=" ".join(said))
-    print(f"Images as they are: CNN minus ViT {plots.describe(paired_difference(select(symmetry, arm=arms[0]), 'CNN', 'ViT'))}.")
+    print(
+        "Images as they are: CNN minus ViT"
+        f" {plots.describe(paired_difference(select(symmetry, arm=arms[0]), 'CNN', 'ViT'))}."
+    )
     for name in ("CNN", "ViT"):
         for arm in arms[1:]:
             lost = paired_difference(select(symmetry, model=name), "as they are", arm, of="arm")
             print(f"{name}: {arm} costs {plots.describe(lost)}.")
-        fits = [mean_interval(row["train_accuracy"] for row in select(symmetry, model=name, arm=arm)).mean for arm in arms]
-        print(f"{name}: training accuracy " + ", ".join(f"{arm} {100 * fit:.1f}%" for arm, fit in zip(arms, fits, strict=True)) + ".")
+        fits = [
+            mean_interval(
+                row["train_accuracy"] for row in select(symmetry, model=name, arm=arm)
+            ).mean
+            for arm in arms
+        ]
+        print(
+            f"{name}: training accuracy "
+            + ", ".join(f"{arm} {100 * fit:.1f}%" for arm, fit in zip(arms, fits, strict=True))
+            + "."
+        )
 
 # %% [markdown]
 # Patches in another order cost the CNN 6.8 ± 5.4 points and the ViT nothing (0.2 ± 0.3). All pixels in another order cost the CNN 12.1 ± 3.4 and the ViT 4.1 ± 1.9. After that the two can't be told apart. We had predicted more: 10 points for the first, and the CNN at or below the ViT after the second; neither is
@@ -625,7 +744,10 @@ if ready("permute_pixels"):
         without = (model(permute_pixels(x, moved)) - before).abs().max()
         model.positions.copy_(model.positions[:, order])
         together = (model(permute_pixels(x, moved)) - before).abs().max()
-    print(f"Patches permuted: the logits change by up to {without:.1e}; positions permuted as well: by {together:.1e}.")
+    print(
+        f"Patches permuted: the logits change by up to {without:.1e}; positions permuted as"
+        f" well: by {together:.1e}."
+    )
 
 # %% [markdown]
 # Permuted *pixels* are another matter. Now the sixteen pixels of a "patch" come from all over the image, and the one local thing that a ViT takes for granted, that a patch is a square, is gone.
@@ -636,15 +758,37 @@ if ready("permute_pixels"):
 if symmetry:
     probed = [row for row in symmetry if row.get("shift")]
     fig, axes = plotting.figure(1, 2, width=8.4, height=3.0)
-    _, moved = plots.profile(probed, "consistency", xlabel="shift (pixels)", ylabel="answers unchanged (%)", ax=axes[0], title="test images moved")
-    tiles = [row | {"tiles": {"x": [32 // t for t in row["shuffle"]["x"]], "y": row["shuffle"]["y"]}} for row in probed]
-    _, mixed = plots.profile(tiles, "tiles", xlabel="tiles along a side", ylabel="test accuracy (%)", ax=axes[1], title="tiles of test images shuffled")
+    _, moved = plots.profile(
+        probed, "consistency", xlabel="shift (pixels)", ylabel="answers unchanged (%)",
+        ax=axes[0], title="test images moved",
+    )
+    tiles = [
+        row | {"tiles": {"x": [32 // t for t in row["shuffle"]["x"]], "y": row["shuffle"]["y"]}}
+        for row in probed
+    ]
+    _, mixed = plots.profile(
+        tiles, "tiles", xlabel="tiles along a side", ylabel="test accuracy (%)", ax=axes[1],
+        title="tiles of test images shuffled",
+    )
+
+# %% fold="Drawing"
+if symmetry:
     plotting.show(fig, alt=f"{moved} {mixed}")
-    for key, places, what in (("consistency", (1, 2, 3, 4), "answers kept at a shift of {} px"), ("shuffle", (32, 4), "test accuracy, tiles of {} px")):
+    for key, places, what in (
+        ("consistency", (1, 2, 3, 4), "answers kept at a shift of {} px"),
+        ("shuffle", (32, 4), "test accuracy, tiles of {} px"),
+    ):
         for at in places:
-            some = {m: [r[key]["y"][r[key]["x"].index(at)] for r in select(probed, model=m)] for m in ("CNN", "ViT")}
+            some = {
+                m: [r[key]["y"][r[key]["x"].index(at)] for r in select(probed, model=m)]
+                for m in ("CNN", "ViT")
+            }
             values = ((m, mean_interval(v)) for m, v in some.items())
-            print(what.format(at) + ": " + ", ".join(f"{m} {100 * d.mean:.1f} ± {100 * d.half:.1f}%" for m, d in values))
+            print(
+                what.format(at)
+                + ": "
+                + ", ".join(f"{m} {100 * d.mean:.1f} ± {100 * d.half:.1f}%" for m, d in values)
+            )
 
 # %% [markdown]
 # Two findings, and a trap. By 1 and 2 pixels, the CNN keeps more of its answers, as predicted. At 4 pixels, a whole patch, we had predicted that the ViT does *not* recover, since its positions do not move along. It keeps 96.9 ± 1.3% of its answers there, the CNN 66.3 ± 8.0%. And with all 64 patches of a test image shuffled it loses next to nothing (35.4 to 35.1%),
@@ -681,12 +825,19 @@ if ready("BasicBlock", "ResNet", "mean_attention_distance"):
     some = normalize(pictures.test[0][:64])
     fresh = ViT(32, 4, 64, 6, 4, 2.0, 10, pool="mean")
     looks = {
-        "before training": mean_attention_distance(fresh.attention_maps(some), grid).mean(1),  # (layers, B, H) -> (layers, H)
+        # (layers, B, H) -> (layers, H)
+        "before training": mean_attention_distance(fresh.attention_maps(some), grid).mean(1),
         "live model": mean_attention_distance(model.attention_maps(some), grid).mean(1),
     }
     print(f"Uniform attention on a {grid[0]} x {grid[1]} grid: {uniform:.2f} patches.")
     for name, value in looks.items():
-        print(f"{name:<16}" + "  ".join(f"layer {k + 1}: {layer.min():.2f} to {layer.max():.2f}" for k, layer in enumerate(value)))
+        print(
+            f"{name:<16}"
+            + "  ".join(
+                f"layer {k + 1}: {layer.min():.2f} to {layer.max():.2f}"
+                for k, layer in enumerate(value)
+            )
+        )
 
 # %% [markdown] predict="distance"
 # The recorded ViT was trained on few and on many images, the same number of steps. Do the heads end up nearer than uniform? In the first layers or in the last? With few images or with many?
@@ -701,24 +852,48 @@ if distance:
 if distance:
     base = distance[0]["uniform_distance"]
     for size in sorted({row["size"] for row in distance}):
-        ends = [torch.tensor(row["watched"][-1]["distance"]) for row in select(distance, size=size)]  # (layers, heads) per seed
+        # (layers, heads) per seed
+        ends = [
+            torch.tensor(row["watched"][-1]["distance"]) for row in select(distance, size=size)
+        ]
         ends = torch.stack(ends)
-        layers = [mean_interval(seed.mean().item() for seed in ends[:, k]) for k in range(ends.shape[1])]
-        print(f"{size:>7,} images: nearest head {ends.min():.2f}, farthest {ends.max():.2f} (uniform {base:.2f}); by layer "
-              + ", ".join(f"{d.mean:.2f} ± {d.half:.2f}" for d in layers))  # fmt: skip
+        layers = [
+            mean_interval(seed.mean().item() for seed in ends[:, k])
+            for k in range(ends.shape[1])
+        ]
+        print(
+            f"{size:>7,} images: nearest head {ends.min():.2f}, farthest {ends.max():.2f}"
+            f" (uniform {base:.2f}); by layer "
+            + ", ".join(f"{d.mean:.2f} ± {d.half:.2f}" for d in layers)
+        )
 
 # %%
 if distance:
     first = {
-        (when, size): {row["seed"]: torch.tensor(row["watched"][at]["distance"][:2]).mean().item() for row in select(distance, size=size)}
+        (when, size): {
+            row["seed"]: torch.tensor(row["watched"][at]["distance"][:2]).mean().item()
+            for row in select(distance, size=size)
+        }
         for when, at in (("before", 0), ("after", -1))
         for size in sorted({row["size"] for row in distance})
     }
     for (when, size), values in first.items():
         nearer = mean_interval(base - value for value in values.values())
-        print(f"Layers 1 and 2, {when} training on {size:,} images: nearer than uniform by {nearer.mean:.2f} ± {nearer.half:.2f} patches.")
-    ends = {s: mean_interval(row["test_accuracy"] for row in select(distance, size=s)) for s in sorted({row["size"] for row in distance})}
-    print("Test accuracy: " + ", ".join(f"{s:,} images {100 * d.mean:.1f} ± {100 * d.half:.1f}%" for s, d in ends.items()) + ".")
+        print(
+            f"Layers 1 and 2, {when} training on {size:,} images: nearer than uniform by"
+            f" {nearer.mean:.2f} ± {nearer.half:.2f} patches."
+        )
+    ends = {
+        s: mean_interval(row["test_accuracy"] for row in select(distance, size=s))
+        for s in sorted({row["size"] for row in distance})
+    }
+    print(
+        "Test accuracy: "
+        + ", ".join(
+            f"{s:,} images {100 * d.mean:.1f} ± {100 * d.half:.1f}%" for s, d in ends.items()
+        )
+        + "."
+    )
 
 # %% [markdown]
 # **Hardly anything was learned about distance.** We had predicted that with many images the first two layers come to look nearer than uniform by more than half a patch. After 400 steps on 16,000 images it is 0.03 ± 0.08 patches, which is nothing; and between 500 and 16,000 images no difference is seen (mind the axes above: all of the
@@ -746,34 +921,67 @@ if distance:
 transfer = recorded("transfer")
 if transfer:
     sizes = sorted({row["size"] for row in transfer})
-    named = [row | {"what": f"{row['model']}, {row['arm'].replace('_', ' ')}"} for row in transfer]
+    named = [
+        row | {"what": f"{row['model']}, {row['arm'].replace('_', ' ')}"} for row in transfer
+    ]
     fig, axes = plotting.figure(len(sizes), 1, width=6.4, height=2.2 * len(sizes))
     said = []
     for ax, size in zip(np.ravel(axes), sizes, strict=True):
         some = select(named, size=size)
-        said.append(f"{size:,} images: " + plots.bars(some, by="what", order=sorted({r["what"] for r in some}), ax=ax)[1])
+        said.append(
+            f"{size:,} images: "
+            + plots.bars(some, by="what", order=sorted({r["what"] for r in some}), ax=ax)[1]
+        )
         ax.set_title(f"{size:,} images of CIFAR-10", loc="left")
     plotting.show(fig, alt=" ".join(said))
     for size in sizes:
         for name in ("CNN", "ViT"):
             some = select(transfer, size=size, model=name)
             for arm in sorted({row["arm"] for row in some} - {"scratch"}):
-                print(f"{size:>6,} images, {name}: {arm.replace('_', ' ')}, gain {plots.describe(paired_difference(some, arm, 'scratch', of='arm'))}.")
+                print(
+                    f"{size:>6,} images, {name}: {arm.replace('_', ' ')}, gain"
+                    f" {plots.describe(paired_difference(some, arm, 'scratch', of='arm'))}."
+                )
 
 # %%
 if transfer:
     for name in ("CNN", "ViT"):
         tuned = [row for row in select(transfer, model=name) if row.get("pretraining")]
-        source, seen = tuned[0]["pretraining_source"], {row["seed"]: row["pretraining_accuracy"] for row in tuned}
-        passes = f"{source['steps'] * tuned[0]['batch'] / source['size']:.2f} passes over {source['size']:,} images" if source.get("steps") else ""
-        print(f"{name}: {passes} of {tuned[0]['pretraining'].replace('_', ' ')}, then right on {', '.join(f'{100 * a:.1f}%' for a in seen.values())} of its test images (one per seed).")
+        source, seen = tuned[0]["pretraining_source"], {
+            row["seed"]: row["pretraining_accuracy"] for row in tuned
+        }
+        passes = (
+            f"{source['steps'] * tuned[0]['batch'] / source['size']:.2f} passes over"
+            f" {source['size']:,} images"
+            if source.get("steps")
+            else ""
+        )
+        print(
+            f"{name}: {passes} of {tuned[0]['pretraining'].replace('_', ' ')}, then right on"
+            f" {', '.join(f'{100 * a:.1f}%' for a in seen.values())} of its test images (one"
+            " per seed)."
+        )
         for size in sizes:
             for arm in sorted({row["arm"] for row in transfer}, reverse=True):
                 some = select(transfer, model=name, size=size, arm=arm)
-                test, train = (mean_interval(row[key] for row in some) for key in ("test_accuracy", "train_accuracy"))
-                print(f"    {size:>6,} images, {arm.replace('_', ' '):<20} test {100 * test.mean:.1f} ± {100 * test.half:.1f}%, training {100 * train.mean:.1f}%")
-    ahead = {arm: paired_difference(select(transfer, size=sizes[0], arm=arm), "CNN", "ViT") for arm in sorted({r["arm"] for r in transfer})}
-    print(f"CNN minus ViT at {sizes[0]:,} images: " + "; ".join(f"{arm.replace('_', ' ')} {plots.describe(d)}" for arm, d in ahead.items()) + ".")
+                test, train = (
+                    mean_interval(row[key] for row in some)
+                    for key in ("test_accuracy", "train_accuracy")
+                )
+                print(
+                    f"    {size:>6,} images, {arm.replace('_', ' '):<20} test"
+                    f" {100 * test.mean:.1f} ± {100 * test.half:.1f}%, training"
+                    f" {100 * train.mean:.1f}%"
+                )
+    ahead = {
+        arm: paired_difference(select(transfer, size=sizes[0], arm=arm), "CNN", "ViT")
+        for arm in sorted({r["arm"] for r in transfer})
+    }
+    print(
+        f"CNN minus ViT at {sizes[0]:,} images: "
+        + "; ".join(f"{arm.replace('_', ' ')} {plots.describe(d)}" for arm, d in ahead.items())
+        + "."
+    )
 
 # %% [markdown]
 # **Pretraining helps both, and the CNN more.** Three passes over 50,000 other images, at the end 10 to 14% of 200 classes right (chance is 0.5%), and at 500 images of CIFAR-10 the CNN gains 16.6 ± 7.2 points and the ViT 7.5 ± 2.4; at 5,000 images 15.3 ± 3.0 and 10.0 ± 2.7. That both gain was predicted. That the
@@ -788,8 +996,12 @@ if transfer:
 
 # %%
 source = ProceduralImages("local", seed=1)
-small, held = source.batch(0, budget.pick(smoke=64, cpu=300)), source.batch(1 << 30, budget.pick(smoke=64, cpu=1_000))
-train_set, test_set = (((images.float() / 255 - 0.3) / 0.25, labels) for images, labels in (small, held))
+small, held = source.batch(0, budget.pick(smoke=64, cpu=300)), source.batch(
+    1 << 30, budget.pick(smoke=64, cpu=1_000)
+)
+train_set, test_set = (
+    ((images.float() / 255 - 0.3) / 0.25, labels) for images, labels in (small, held)
+)
 
 
 def learn(model: nn.Module, groups: list[dict[str, Any]], epochs: int) -> float:
@@ -809,22 +1021,39 @@ def layers_of(name: str, model: nn.Module) -> list[tuple[str, ...]]:
     """The layers of the two models, from the input to the head."""
     if name == "CNN":
         return [("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",)]
-    return [("patch_embedding", "positions"), *((f"blocks.{i}",) for i in range(len(model.blocks))), ("norm",)]
+    return [
+        ("patch_embedding", "positions"),
+        *((f"blocks.{i}",) for i in range(len(model.blocks))),
+        ("norm",),
+    ]
 
 
 # %%
 if ready("BasicBlock", "ResNet", "fine_tune"):
     began, epochs = time.perf_counter(), budget.pick(smoke=1, cpu=8)
-    for name, make in (("CNN", lambda: ResNet(8, 4)), ("ViT", lambda: ViT(32, 4, 64, 6, 4, 2.0, 4, pool="mean"))):
+    for name, make in (
+        ("CNN", lambda: ResNet(8, 4)),
+        ("ViT", lambda: ViT(32, 4, 64, 6, 4, 2.0, 4, pool="mean")),
+    ):
         seed_everything(0)
         fresh = make()
-        scores = {"from scratch": learn(fresh, [{"params": list(fresh.parameters()), "lr": 2e-3}], epochs)}
+        scores = {
+            "from scratch": learn(
+                fresh, [{"params": list(fresh.parameters()), "lr": 2e-3}], epochs
+            )
+        }
         for decay in (1.0, 0.6, 0.0):
             model = copy.deepcopy(trained[name]).cpu()
-            groups = fine_tune(model, layers_of(name, model), 4, 2e-3, decay, head="fc" if name == "CNN" else "head")
+            groups = fine_tune(
+                model, layers_of(name, model), 4, 2e-3, decay,
+                head="fc" if name == "CNN" else "head",
+            )
             scores[f"decay {decay:g}" if decay else "head only"] = learn(model, groups, epochs)
         print(f"{name}: " + ", ".join(f"{what} {score:.1%}" for what, score in scores.items()))
-    print(f"One seed, {len(small[1])} training images, 4 classes (chance 25%); {time.perf_counter() - began:.0f} s.")
+    print(
+        f"One seed, {len(small[1])} training images, 4 classes (chance 25%);"
+        f" {time.perf_counter() - began:.0f} s."
+    )
 
 # %% [markdown]
 # "Head only" says how much of the new task is already in the old features. Where it lies near chance, there is nothing to transfer, and fine-tuning has to do what training from scratch does.
@@ -835,6 +1064,8 @@ if ready("BasicBlock", "ResNet", "fine_tune"):
 
 # %%
 text = recorded("text")
+
+# %% fold="Drawing"
 if text:
     plotting.show(*plots.curves(text, xlabel="training sentences and phrases"))
     for size, d in paired_difference(text, "LSTM", "Transformer", "size").items():
@@ -863,11 +1094,17 @@ if scaling:
     large = max(row["size"] for row in plain)
     for name in ("CNN", "ViT"):
         some = select(plain, model=name, size=large)
-        test, train = (mean_interval(row[key] for row in some) for key in ("test_accuracy", "train_accuracy"))
+        test, train = (
+            mean_interval(row[key] for row in some)
+            for key in ("test_accuracy", "train_accuracy")
+        )
         print(
-            f"{name}: {100 * test.mean:.1f} ± {100 * test.half:.1f}% on test, {100 * train.mean:.1f}% in training; {some[0]['parameters'] / 1e6:.2f}M parameters, "
-            f"{large:,} of 50,000 images, {some[0]['steps_taken']:,} steps = {some[0]['epochs_taken']:.1f} epochs, no augmentation, "
-            f"{mean_interval(row['train_seconds'] for row in some).mean:.0f} s of training each."
+            f"{name}: {100 * test.mean:.1f} ± {100 * test.half:.1f}% on test,"
+            f" {100 * train.mean:.1f}% in training; {some[0]['parameters'] / 1e6:.2f}M"
+            f" parameters, {large:,} of 50,000 images, {some[0]['steps_taken']:,} steps ="
+            f" {some[0]['epochs_taken']:.1f} epochs, no augmentation,"
+            f" {mean_interval(row['train_seconds'] for row in some).mean:.0f} s of training"
+            " each."
         )
 
 # %% [markdown]
@@ -918,13 +1155,23 @@ if scaling:
 # the predicted side. *Open*: the mean does, the interval does not. *Partly*: some of its claims failed.
 
 # %%
-recordings = {"data-scaling": scaling, "label-rule": rules, "symmetry": symmetry, "distance": distance, "transfer": transfer, "text": text}
+recordings = {
+    "data-scaling": scaling,
+    "label-rule": rules,
+    "symmetry": symmetry,
+    "distance": distance,
+    "transfer": transfer,
+    "text": text,
+}
 verdicts = [v for name, rows in recordings.items() for v in judge(name, rows, recordings)]
 for verdict in verdicts:
     print(f"{verdict.experiment:<13}{verdict.outcome:<14}{verdict.prediction}")
 
 # %%
-counts = {state: sum(v.outcome == state for v in verdicts) for state in ("held", "open", "partly", "failed", "not recorded")}
+counts = {
+    state: sum(v.outcome == state for v in verdicts)
+    for state in ("held", "open", "partly", "failed", "not recorded")
+}
 print(", ".join(f"{n} {state}" for state, n in counts.items()))
 print()
 for verdict in verdicts:

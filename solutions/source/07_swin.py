@@ -43,8 +43,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
 from utils.data import load_images
-from utils.cost.macs import profile
-from utils.cost.measure import peak_bytes, power_law, seconds
+from utils.cost import peak_bytes, power_law, profile, seconds
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -79,12 +78,17 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # %%
 if ready("window_partition", "window_reverse"):
     numbers = torch.arange(48).reshape(1, 6, 8, 1)
-    windows = window_partition(numbers, 2).flatten(1)  # (12, 4): which pixels are in which window
+    # (12, 4): which pixels are in which window
+    windows = window_partition(numbers, 2).flatten(1)
     window_of = torch.empty(48, dtype=torch.long)
     window_of[windows] = torch.arange(12)[:, None].expand(12, 4)
+
+# %% fold="Drawing"
+if ready("window_partition", "window_reverse"):
     fig, (left, right) = plotting.figure(1, 2, height=3.3)
     plotting.heatmap(
-        left, numbers[0, :, :, 0], annotate=True, colorbar=False, title="a map of 6 x 8 pixels, numbered"
+        left, numbers[0, :, :, 0], annotate=True, colorbar=False,
+        title="a map of 6 x 8 pixels, numbered",
     )
     plotting.heatmap(
         right,
@@ -93,14 +97,15 @@ if ready("window_partition", "window_reverse"):
         colorbar=False,
         title="the window each pixel goes to (M = 2)",
     )
-    plotting.show(
-        fig,
-        alt="A 6 by 8 map with pixels numbered 0 to 47, and the same map with window numbers 0 to 11 in 2 by 2 squares.",
+    plotting.show(fig, "07/window-reverse")
+    print(
+        f"Window 0 holds the pixels {windows[0].tolist()}, window 1 {windows[1].tolist()}, the"
+        f" last {windows[-1].tolist()}."
     )
     print(
-        f"Window 0 holds the pixels {windows[0].tolist()}, window 1 {windows[1].tolist()}, the last {windows[-1].tolist()}."
+        "Round trip:",
+        bool(torch.equal(window_reverse(window_partition(numbers, 2), 2, 6, 8), numbers)),
     )
-    print("Round trip:", bool(torch.equal(window_reverse(window_partition(numbers, 2), 2, 6, 8), numbers)))
 
 # %% [markdown]
 # ## 2 · Where is what? A bias per offset
@@ -138,6 +143,9 @@ if ready("relative_position_index"):
     index = relative_position_index(3)
     for row in index.tolist():
         print(" ".join(f"{value:2d}" for value in row))
+
+# %% fold="Drawing"
+if ready("relative_position_index"):
     fig, (left, right) = plotting.figure(1, 2, height=3.4)
     plotting.heatmap(
         left,
@@ -160,7 +168,7 @@ if ready("relative_position_index"):
         ylabel="rows apart",
         title="the table it points into: (5, 5)",
     )
-    alt = "Left, the 9 by 9 index: 12 on the diagonal, first row 12 11 10 7 6 5 2 1 0. Right, the table of 25 offsets, numbered in reading order."
+    alt = plotting.described("07/relative-position-index")
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -206,7 +214,8 @@ if ready("relative_position_index", "WindowAttention"):
         x = torch.randn(6, 16, 32)
         seen, expected = ours(x), theirs(x, x, x)[0]
     print(
-        f"6 windows of 16 tokens: outputs up to {expected.abs().max():.2f}, largest difference to PyTorch's {(seen - expected).abs().max():.1e}"
+        f"6 windows of 16 tokens: outputs up to {expected.abs().max():.2f}, largest difference"
+        f" to PyTorch's {(seen - expected).abs().max():.1e}"
     )
 
 # %% [markdown]
@@ -228,13 +237,14 @@ if ready("relative_position_index", "WindowAttention"):
             apart[:, None].abs() + (apart[None, :] - 2).abs()
         )  # favourite: two columns to the left
         head.relative_position_bias_table.copy_(table.reshape(-1, 1))
-        weights = head(torch.eye(M * M)[None])[0]  # x = identity, so the output is the weights themselves
+        # x = identity, so the output is the weights themselves
+        weights = head(torch.eye(M * M)[None])[0]
     fig, axes = plotting.figure(1, 3, height=2.5)
     for ax, (row, col) in zip(axes, [(3, 3), (0, 0), (5, 6)], strict=True):
         seen = weights[row * M + col].view(M, M)
         plotting.heatmap(ax, seen, title=f"query at row {row}, column {col}", colorbar=False)
         ax.plot(col, row, "o", color=plotting.COLORS["orange"])
-    alt = "Attention of three queries of a 7 by 7 window from one table of biases: each looks most at the pixel two columns to its left, where there is one."
+    alt = plotting.described("07/windowattention")
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -276,13 +286,19 @@ COST = (
 )
 
 if ready("msa_flops", "window_msa_flops"):
-    print("stage   map      C    MSA (G)   W-MSA (G)   ratio     of which scores and sum, MSA / W-MSA")
-    for stage, (side, channels) in enumerate([(56, 96), (28, 192), (14, 384), (7, 768)], start=1):
+    print(
+        "stage   map      C    MSA (G)   W-MSA (G)   ratio     of which scores and sum, MSA /"
+        " W-MSA"
+    )
+    for stage, (side, channels) in enumerate(
+        [(56, 96), (28, 192), (14, 384), (7, 768)], start=1
+    ):
         full, local = msa_flops(side, side, channels), window_msa_flops(side, side, channels, 7)
         linear = 4 * side**2 * channels**2
         print(
-            f"  {stage}    {side:2d}x{side:<2d}  {channels:4d}   {full / 1e9:6.3f}    {local / 1e9:6.3f}   "
-            f"{full / local:7.1f}        {1 - linear / full:4.0%} / {1 - linear / local:4.0%}"
+            f"  {stage}    {side:2d}x{side:<2d}  {channels:4d}   {full / 1e9:6.3f}   "
+            f" {local / 1e9:6.3f}   {full / local:7.1f}        {1 - linear / full:4.0%} /"
+            f" {1 - linear / local:4.0%}"
         )
 
 # %% [markdown]
@@ -307,20 +323,31 @@ if ready(*COST):
     def attend(module: nn.Module, x: torch.Tensor, window: int) -> torch.Tensor:
         """(1, H, W, C) -> (1, H, W, C), attention in windows of this size."""
         tokens = window_partition(x, window).flatten(1, 2)
-        return window_reverse(module(tokens).unflatten(1, (window, window)), window, *x.shape[1:3])
+        return window_reverse(
+            module(tokens).unflatten(1, (window, window)), window, *x.shape[1:3]
+        )
 
     began, threads = time.perf_counter(), torch.get_num_threads()
     torch.set_num_threads(1)  # one thread: nothing waits for another
     taken, kept = {"MSA": [], "W-MSA": []}, {"MSA": [], "W-MSA": []}
     for side in sides:
         x = torch.randn(1, side, side, C)
-        modules = {"MSA": (WindowAttention(C, side, 3), side), "W-MSA": (WindowAttention(C, M, 3), M)}
-        calls = {name: partial(attend, module, x, window) for name, (module, window) in modules.items()}
+        modules = {
+            "MSA": (WindowAttention(C, side, 3), side),
+            "W-MSA": (WindowAttention(C, M, 3), M),
+        }
+        calls = {
+            name: partial(attend, module, x, window)
+            for name, (module, window) in modules.items()
+        }
         for name, value in seconds(calls, rounds=budget.pick(smoke=2, cpu=7)).items():
             taken[name].append(value)
             kept[name].append(peak_bytes(calls[name]))
     torch.set_num_threads(threads)
-    print(f"Measured in {time.perf_counter() - began:.0f} s, on one thread of: {describe_machine()}")
+    print(
+        f"Measured in {time.perf_counter() - began:.0f} s, on one thread of:"
+        f" {describe_machine()}"
+    )
 
 # %%
 if ready(*COST):
@@ -329,10 +356,17 @@ if ready(*COST):
         "MSA": [msa_flops(side, side, C) / 1e6 for side in sides],
         "W-MSA": [window_msa_flops(side, side, C, M) / 1e6 for side in sides],
     }
+
+# %% fold="Drawing"
+if ready(*COST):
     fig, axes = plotting.figure(1, 3, height=2.9, width=8.4)
     rows = [
         ("multiply-adds (millions)", macs, "the formulas"),
-        ("time (ms)", {name: [1e3 * v for v in values] for name, values in taken.items()}, "measured time"),
+        (
+            "time (ms)",
+            {name: [1e3 * v for v in values] for name, values in taken.items()},
+            "measured time",
+        ),
         (
             "peak memory (MiB)",
             {name: [v / 2**20 for v in values] for name, values in kept.items()},
@@ -348,9 +382,10 @@ if ready(*COST):
             + ", ".join(f"{slope} ({name})" for name, slope in slopes.items())
         )
     ratios = [
-        f"{a[-1] / b[-1]:.1f}" for a, b in (rows[0][1].values(), rows[1][1].values(), rows[2][1].values())
+        f"{a[-1] / b[-1]:.1f}"
+        for a, b in (rows[0][1].values(), rows[1][1].values(), rows[2][1].values())
     ]
-    alt = f"Three log-log plots over the number of tokens. At {int(N[-1])} tokens MSA takes {ratios[0]} times the multiply-adds, {ratios[1]} times the time and {ratios[2]} times the memory of W-MSA."
+    alt = plotting.described("07/cost", int(N[-1]), ratios[0], ratios[1], ratios[2])
     plotting.show(fig, alt=alt)
     print(alt)
 
@@ -379,10 +414,14 @@ if ready(*COST):
 
 
 # %%
-def cut_lines(ax, height: int, width: int, window: int, shift: int = 0, color: str = "orange") -> None:
+def cut_lines(
+    ax, height: int, width: int, window: int, shift: int = 0, color: str = "orange"
+) -> None:
     """Draws the borders of windows on a map, moved down and to the right by `shift`."""
     style = {"colors": plotting.COLORS[color], "linewidth": 2, "clip_on": False}
-    down, right = ([at - 0.5 for at in range(shift, side + 1, window)] for side in (height, width))
+    down, right = (
+        [at - 0.5 for at in range(shift, side + 1, window)] for side in (height, width)
+    )
     ax.hlines(down, -0.5, width - 0.5, **style)
     ax.vlines(right, -0.5, height - 0.5, **style)
 
@@ -390,9 +429,13 @@ def cut_lines(ax, height: int, width: int, window: int, shift: int = 0, color: s
 # %%
 if ready("cyclic_shift"):
     side, M, s = 8, 4, 2
-    strip = (torch.arange(side) - s).div(M, rounding_mode="floor") + 1  # 0, 1 or 2: between which moved lines
+    # 0, 1 or 2: between which moved lines
+    strip = (torch.arange(side) - s).div(M, rounding_mode="floor") + 1
     pieces = (3 * strip[:, None] + strip[None, :])[None, :, :, None]  # (1, 8, 8, 1)
     rolled = cyclic_shift(pieces, s)
+
+# %% fold="Drawing"
+if ready("cyclic_shift"):
     fig, (left, right) = plotting.figure(1, 2, height=3.5)
     plotting.heatmap(left, pieces[0, :, :, 0], annotate=True, colorbar=False)
     plotting.heatmap(right, rolled[0, :, :, 0], annotate=True, colorbar=False)
@@ -400,10 +443,13 @@ if ready("cyclic_shift"):
     cut_lines(right, side, side, M)
     left.set_title("moved lines: nine ragged pieces")
     right.set_title("moved map: four whole windows")
-    alt = "Left, an 8 by 8 map cut into nine pieces by lines moved by 2. Right, the rolled map: four 4 by 4 windows of one, two, two and four pieces."
+    alt = plotting.described("07/cyclic-shift")
     plotting.show(fig, alt=alt)
     ragged, whole = (56 // 7 + 1) ** 2, (56 // 7) ** 2
-    print(f"At 56 x 56 with M = 7: {ragged} ragged pieces, or {whole} whole windows after the roll.")
+    print(
+        f"At 56 x 56 with M = 7: {ragged} ragged pieces, or {whole} whole windows after the"
+        " roll."
+    )
 
 # %% [markdown]
 # Look at the lower right window of the right picture: it holds pieces 8, 6, 2 and 0, from the four *corners* of
@@ -429,13 +475,18 @@ if ready("cyclic_shift"):
 # %%
 if ready("window_partition", "shifted_window_mask"):
     masks = shifted_window_mask(8, 8, window_size=4, shift_size=2)  # (4, 16, 16)
+
+# %% fold="Drawing"
+if ready("window_partition", "shifted_window_mask"):
     fig, axes = plotting.figure(1, 4, height=2.4, width=8.4)
     for number, (ax, mask) in enumerate(zip(axes, masks, strict=True)):
         where = f"{'lower' if number // 2 else 'upper'} {'right' if number % 2 else 'left'}"
-        plotting.heatmap(ax, mask.float(), colorbar=False, vmin=0, vmax=1, title=where, xlabel="key")
+        plotting.heatmap(
+            ax, mask.float(), colorbar=False, vmin=0, vmax=1, title=where, xlabel="key"
+        )
     axes[0].set_ylabel("query")
     shares = ", ".join(f"{mask.float().mean():.0%}" for mask in masks)
-    alt = f"Masks of the four windows of the rolled 8 by 8 map, dark where attention is allowed: {shares} of the pairs. One is all dark, one a checkerboard, one two blocks, one a checkerboard in two blocks."
+    alt = plotting.described("07/shifted-window-mask", shares)
     plotting.show(fig, alt=alt)
     print(f"Allowed pairs per window: {shares}.")
 
@@ -456,8 +507,13 @@ if ready("window_partition", "shifted_window_mask"):
 if ready("window_partition", "window_reverse", "cyclic_shift", "shifted_window_mask"):
 
     def reach(shift, window, pixel):
-        """(8, 8) map of what one pixel of a window may see, in the places of the image; 2 marks the pixel itself."""
-        allowed = torch.ones(4, 16, 16, dtype=torch.bool) if shift == 0 else shifted_window_mask(8, 8, 4, shift)
+        """(8, 8) map of what one pixel of a window may see, in the places of the image; 2 marks
+        the pixel itself."""
+        allowed = (
+            torch.ones(4, 16, 16, dtype=torch.bool)
+            if shift == 0
+            else shifted_window_mask(8, 8, 4, shift)
+        )
         shown = torch.zeros(4, 16)
         shown[window] = allowed[window, pixel].float()
         shown[window, pixel] = 2
@@ -467,18 +523,30 @@ if ready("window_partition", "window_reverse", "cyclic_shift", "shifted_window_m
         strip = (torch.arange(8) - shift).div(4, rounding_mode="floor") + 1
         pieces = (3 * strip[:, None] + strip[None, :])[None, :, :, None]  # (1, 8, 8, 1)
         fig, (left, right) = plotting.figure(1, 2, height=3.5)
-        plotting.heatmap(left, cyclic_shift(pieces, shift)[0, :, :, 0], annotate=True, colorbar=False, title="rolled map")
+        plotting.heatmap(
+            left, cyclic_shift(pieces, shift)[0, :, :, 0], annotate=True, colorbar=False,
+            title="rolled map",
+        )
         cut_lines(left, 8, 8, 4)
-        left.plot(window % 2 * 4 + pixel % 4, window // 2 * 4 + pixel // 4, "o", color=plotting.COLORS["orange"])
-        plotting.heatmap(right, reach(shift, window, pixel), colorbar=False, title="what it may see, in the image")
+        left.plot(
+            window % 2 * 4 + pixel % 4, window // 2 * 4 + pixel // 4, "o",
+            color=plotting.COLORS["orange"],
+        )
+        plotting.heatmap(
+            right, reach(shift, window, pixel), colorbar=False,
+            title="what it may see, in the image",
+        )
         cut_lines(right, 8, 8, 4, shift)
         return fig
 
     def said(shift, window, pixel):
         seen = int((reach(shift, window, pixel) > 0).sum())
-        return f"Shift {shift}: pixel {pixel} of window {window} may attend to {seen} pixels, itself included."
+        return plotting.described("07/shifted-window-mask-2", shift, pixel, window, seen)
 
-    plotting.explore(draw, said, shift=[0, 1, 2, 3], window=range(4), pixel=range(16), start={"shift": 2, "window": 3, "pixel": 5})
+    plotting.explore(
+        draw, said, shift=[0, 1, 2, 3], window=range(4), pixel=range(16),
+        start={"shift": 2, "window": 3, "pixel": 5},
+    )
 
 # %% [markdown]
 # ## 5 · The block
@@ -488,7 +556,10 @@ if ready("window_partition", "window_reverse", "cyclic_shift", "shifted_window_m
 # $$\hat z = z + \text{(S)W-MSA}(\mathrm{LN}(z)), \qquad z' = \hat z + \mathrm{MLP}(\mathrm{LN}(\hat z)).$$
 
 # %%
-BLOCK = ("window_partition", "window_reverse", "relative_position_index", "WindowAttention", "cyclic_shift")
+BLOCK = (
+    "window_partition", "window_reverse", "relative_position_index", "WindowAttention",
+    "cyclic_shift",
+)
 BLOCK += ("shifted_window_mask", "SwinBlock")  # what a block consists of
 NETWORK = (*BLOCK, "PatchMerging", "SwinTransformer")
 
@@ -503,9 +574,11 @@ steps = [
     ("cut off padding, + x", "(B, H, W, C)"),
     ("+ MLP of norm2", "(B, H, W, C)"),
 ]
+
+# %% fold="Drawing"
 fig = plotting.flow(steps, title="A Swin block")
 plotting.show(
-    fig, alt="Flow of a Swin block: " + ", then ".join(f"{name} {shape}" for name, shape in steps) + "."
+    fig, "07/the-block", ', then '.join(f'{name} {shape}' for name, shape in steps)
 )
 
 # %% [markdown] exercise="SwinBlock"
@@ -542,7 +615,8 @@ plotting.show(
 
 # %%
 def dependence(blocks: list[nn.Module], row: int, col: int, side: int = 16) -> torch.Tensor:
-    """(H, W) size of the gradient of one output pixel for every input pixel; NaN where it is exactly zero."""
+    """(H, W) size of the gradient of one output pixel for every input pixel; NaN where it is
+    exactly zero."""
     x = torch.randn(1, side, side, 16, requires_grad=True)
     y = nn.Sequential(*blocks)(x)[0, row, col].square().sum()
     size = torch.autograd.grad(y, x)[0][0].abs().sum(-1)
@@ -552,7 +626,9 @@ def dependence(blocks: list[nn.Module], row: int, col: int, side: int = 16) -> t
 if ready(*BLOCK):
     seed_everything(0)
     M, row, col = 4, 6, 9
-    plain, plain2, shifted = (SwinBlock(16, 2, window_size=M, shift_size=s) for s in (0, 0, M // 2))
+    plain, plain2, shifted = (
+        SwinBlock(16, 2, window_size=M, shift_size=s) for s in (0, 0, M // 2)
+    )
     stacks = {"plain": [plain], "shifted": [shifted]}
     stacks |= {"plain, plain": [plain, plain2], "plain, shifted": [plain, shifted]}
     fig, axes = plotting.figure(1, 4, height=2.5, width=8.4)
@@ -562,9 +638,12 @@ if ready(*BLOCK):
         counts[name] = int((~seen.isnan()).sum())
         plotting.heatmap(ax, seen.log10(), colorbar=False, title=name)
         cut_lines(ax, 16, 16, M, M // 2 if name == "shifted" else 0, color="grey")
-        ax.plot(col, row, "o", color=plotting.COLORS["orange"], markerfacecolor="none", markeredgewidth=2)
+        ax.plot(
+            col, row, "o", color=plotting.COLORS["orange"], markerfacecolor="none",
+            markeredgewidth=2,
+        )
     said = "; ".join(f"{name}: {count}" for name, count in counts.items())
-    alt = f"Gradient of one output pixel on a 16 by 16 map, grey where it is zero. Pixels seen: {said}."
+    alt = plotting.described("07/reach", said)
     plotting.show(fig, alt=alt)
     print(f"Number of pixels that the marked one depends on. {said}.")
 
@@ -581,15 +660,27 @@ if ready(*BLOCK):
     corner = dependence([plain, shifted], 0, 0)
     seen = int((~corner.isnan()).sum())
     opposite = (~corner[8:, :].isnan()).any() or (~corner[:, 8:].isnan()).any()
-    print(f"The corner depends on {seen} pixels; any of them in the far half of the map: {bool(opposite)}.")
+    print(
+        f"The corner depends on {seen} pixels; any of them in the far half of the map:"
+        f" {bool(opposite)}."
+    )
     growth = {"plain, shifted, plain, ...": [], "plain only": []}
     for depth in range(1, 9):
         for name, moves in (("plain, shifted, plain, ...", True), ("plain only", False)):
-            stack = [SwinBlock(16, 2, M, M // 2 if moves and i % 2 else 0) for i in range(depth)]
+            stack = [
+                SwinBlock(16, 2, M, M // 2 if moves and i % 2 else 0) for i in range(depth)
+            ]
             growth[name].append(int((~dependence(stack, row, col).isnan()).sum()))
+
+# %% fold="Drawing"
+if ready(*BLOCK):
     fig, ax = plotting.figure(width=5.6, height=2.8)
-    plotting.lines(ax, torch.arange(1, 9), growth, xlabel="blocks", ylabel="input pixels seen (of 256)")
-    alt = f"Input pixels seen against depth: {growth['plain, shifted, plain, ...']} with shifts, {growth['plain only']} without."
+    plotting.lines(
+        ax, torch.arange(1, 9), growth, xlabel="blocks", ylabel="input pixels seen (of 256)"
+    )
+    alt = plotting.described(
+        "07/reach-2", growth["plain, shifted, plain, ..."], growth["plain only"]
+    )
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -611,7 +702,8 @@ if ready("PatchMerging"):
     for size in ((56, 56), (7, 14)):
         print(f"{size} with 96 channels -> {tuple(merge(torch.randn(1, *size, 96)).shape[1:])}")
     print(
-        f"{count_parameters(merge):,} parameters: 4C norm weights, 4C norm biases, 4C x 2C in the projection (no bias)"
+        f"{count_parameters(merge):,} parameters: 4C norm weights, 4C norm biases, 4C x 2C in"
+        " the projection (no bias)"
     )
 
 # %% [markdown]
@@ -619,14 +711,18 @@ if ready("PatchMerging"):
 
 # %%
 pyramid = [("image", "(B, 3, 224, 224)"), ("patches of 4 x 4, norm", "(B, 56, 56, 96)")]
-for stage, (depth, side, dim) in enumerate([(2, 56, 96), (2, 28, 192), (6, 14, 384), (2, 7, 768)], start=1):
+for stage, (depth, side, dim) in enumerate(
+    [(2, 56, 96), (2, 28, 192), (6, 14, 384), (2, 7, 768)], start=1
+):
     pyramid.append((f"stage {stage}: {depth} blocks", f"(B, {side}, {side}, {dim})"))
     if stage < 4:
         pyramid.append(("merge", f"(B, {side // 2}, {side // 2}, {2 * dim})"))
 pyramid.append(("norm, mean, head", "(B, 1000)"))
+
+# %% fold="Drawing"
 fig = plotting.flow(pyramid, title="Swin-T at 224 pixels")
 plotting.show(
-    fig, alt="Flow of Swin-T: " + ", then ".join(f"{name} {shape}" for name, shape in pyramid) + "."
+    fig, "07/the-whole-network", ', then '.join(f'{name} {shape}' for name, shape in pyramid)
 )
 
 # %% [markdown] exercise="SwinTransformer"
@@ -649,7 +745,9 @@ SIZES = {
     "Swin-B": {"embed_dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32)},
 }
 WINDOWS = {224: 7, 384: 12}  # side of the image -> M
-tables = json.loads((root / "data" / "lecture_tables.json").read_text(encoding="utf-8"))["tables"]
+tables = json.loads((root / "data" / "lecture_tables.json").read_text(encoding="utf-8"))[
+    "tables"
+]
 lecture = {(row["model"], row["image_size"]): row for row in tables[0]["rows"]}
 
 if ready(*NETWORK):
@@ -661,7 +759,8 @@ if ready(*NETWORK):
         said = lecture.get((name, side))
         beside = f"{said['params_M']}M, {said['flops_G']}G" if said else ""
         print(
-            f"{name}   {side}     {WINDOWS[side]:2d}       {cost.parameters / 1e6:8.2f}       {cost.macs / 1e9:7.3f}      {beside}"
+            f"{name}   {side}     {WINDOWS[side]:2d}       {cost.parameters / 1e6:8.2f}      "
+            f" {cost.macs / 1e9:7.3f}      {beside}"
         )
     del model
 
@@ -684,7 +783,8 @@ if ready(*NETWORK):
 
 # %%
 def two_marks(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (count, 1, 16, 16) with two 2 x 2 marks at columns 6-7 and 8-9 of one random row; label 1 = equal."""
+    """Images (count, 1, 16, 16) with two 2 x 2 marks at columns 6-7 and 8-9 of one random row;
+    label 1 = equal."""
     generator = torch.Generator().manual_seed(seed)
     images = 0.1 * torch.randn(
         count, 8, 2, 8, 2, generator=generator
@@ -698,12 +798,12 @@ def two_marks(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 examples, equal = two_marks(8, seed=5)
 titles = ["equal" if label else "different" for label in equal]
+
+# %% fold="Drawing"
 shown = plotting.images(examples.clamp(-2, 2) / 4 + 0.5, titles=titles)
 plotting.show(
     shown,
-    alt="Eight grey 16 by 16 images, each with two small squares side by side, bright or dark: "
-    + ", ".join(titles)
-    + ".",
+    "07/what-the-shift-is-good-for", ', '.join(titles),
 )
 
 # %% [markdown] predict="marks"
@@ -720,8 +820,19 @@ plotting.show(
 def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     """Test accuracy of a small Swin, trained on `count` pairs of marks."""
     seed_everything(seed)
-    sizes = {"image_size": 16, "patch_size": 2, "in_channels": 1, "window_size": 4, "num_classes": 2}
-    sizes |= {"embed_dim": 24, "depths": depths, "num_heads": (2,) * len(depths), "mlp_ratio": 2.0}
+    sizes = {
+        "image_size": 16,
+        "patch_size": 2,
+        "in_channels": 1,
+        "window_size": 4,
+        "num_classes": 2,
+    }
+    sizes |= {
+        "embed_dim": 24,
+        "depths": depths,
+        "num_heads": (2,) * len(depths),
+        "mlp_ratio": 2.0,
+    }
     model = SwinTransformer(**sizes)
     for module in model.modules():
         if isinstance(module, SwinBlock) and not moves:
@@ -729,7 +840,9 @@ def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     train = tensor_batches(*two_marks(count, seed), batch_size=32, shuffle=True)
     test = tensor_batches(*two_marks(1000, 100 + seed), batch_size=250)
     settings = {"epochs": 4, "lr": 5e-3, "weight_decay": 0.01, "seed": seed, "device": "cpu"}
-    return fit(model, train, validation=test, progress=False, **settings).validation_accuracy[-1]
+    return fit(model, train, validation=test, progress=False, **settings).validation_accuracy[
+        -1
+    ]
 
 
 if ready(*NETWORK):
@@ -737,11 +850,16 @@ if ready(*NETWORK):
     kinds["plain, merging, plain"] = ((1, 1), False)
     seeds, count = range(budget.pick(smoke=1, cpu=3)), budget.pick(smoke=128, cpu=2048)
     began = time.perf_counter()
-    scores = {name: [score(*kind, seed, count) for seed in seeds] for name, kind in kinds.items()}
+    scores = {
+        name: [score(*kind, seed, count) for seed in seeds] for name, kind in kinds.items()
+    }
     took = time.perf_counter() - began
-    print(f"{len(kinds) * len(seeds)} runs in {took:.0f} s on {describe_machine()}; budget: {budget}.")
+    print(
+        f"{len(kinds) * len(seeds)} runs in {took:.0f} s on {describe_machine()}; budget:"
+        f" {budget}."
+    )
 
-# %%
+# %% fold="Drawing"
 if ready(*NETWORK):
     fig, ax = plotting.figure(width=6.4, height=2.2)
     means = {name: 100 * sum(values) / len(values) for name, values in scores.items()}
@@ -756,7 +874,7 @@ if ready(*NETWORK):
             markersize=4,
         )
     said = ", ".join(f"{name} {value:.0f}%" for name, value in means.items())
-    plotting.show(fig, alt=f"Mean test accuracy on the task of two marks: {said}. Dots are single runs.")
+    plotting.show(fig, "07/marks", said)
     for name, values in scores.items():
         print(f"{name:>22}: " + ", ".join(f"{value:.3f}" for value in values))
 
@@ -782,7 +900,9 @@ if ready(*NETWORK):
 # hundreds of epochs and heavy augmentation, small Swins exceed 90%. See further reading.)
 
 # %%
-limit = budget.pick(smoke={"train": 256, "test": 200}, cpu={"train": 10_000, "test": 2_000}, gpu=None)
+limit = budget.pick(
+    smoke={"train": 256, "test": 200}, cpu={"train": 10_000, "test": 2_000}, gpu=None
+)
 data = load_images("cifar10", limit=limit)
 print(data)
 
@@ -793,7 +913,9 @@ def flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.where(chosen.to(images.device), images.flip(-1), images)
 
 
-train = tensor_batches(data.train.images, data.train.labels, batch_size=128, shuffle=True, augment=flip)
+train = tensor_batches(
+    data.train.images, data.train.labels, batch_size=128, shuffle=True, augment=flip
+)
 test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 
 # %%
@@ -811,7 +933,8 @@ if ready(*NETWORK):
     )
     print(profile(small, (1, 3, 32, 32)))
     history = fit(
-        small, train, epochs=budget.pick(smoke=1, cpu=8, gpu=60), lr=2e-3, validation=test, progress=False
+        small, train, epochs=budget.pick(smoke=1, cpu=8, gpu=60), lr=2e-3, validation=test,
+        progress=False,
     )
     history.summary()
     plotting.show(history.plot("a small Swin on CIFAR-10"), alt=history.alt())
@@ -829,20 +952,28 @@ if ready(*NETWORK):
 if ready(*NETWORK):
     blocks = [small.layers[stage]["blocks"][i].attn for stage in (0, 1) for i in (0, 1)]
     bias_tables = [
-        table.detach().cpu() for block in blocks for table in block.relative_position_bias_table.T[:2]
+        table.detach().cpu()
+        for block in blocks
+        for table in block.relative_position_bias_table.T[:2]
     ]
+
+# %% fold="Drawing"
+if ready(*NETWORK):
     fig, axes = plotting.figure(2, 4, height=4.2, width=8.4)
     reach = max(table.abs().max().item() for table in bias_tables)
     ticks = [str(d) if d in (-3, 0, 3) else "" for d in range(-3, 4)]
     for number, (ax, table) in enumerate(zip(axes.T.flat, bias_tables, strict=True)):
         block, head_number = divmod(number, 2)
         title = f"stage {block // 2 + 1}, block {block % 2 + 1}, head {head_number + 1}"
-        # entry (dy, dx) is query minus key; turned round, it shows where the key lies as seen from the query
+        # entry (dy, dx) is query minus key; turned round, it shows where the key lies as seen
+        # from the query
         seen = table.view(7, 7).flip(0, 1)
-        plotting.heatmap(ax, seen, diverging=True, vmax=reach, xlabels=ticks, ylabels=ticks, colorbar=False)
+        plotting.heatmap(
+            ax, seen, diverging=True, vmax=reach, xlabels=ticks, ylabels=ticks, colorbar=False
+        )
         ax.set_title(title, fontsize=8.5)
     spread = [float(table.std()) for table in bias_tables]
-    alt = f"Learned biases of eight heads, seen from the query in the middle, blue = look here. Their standard deviations run from {min(spread):.2f} to {max(spread):.2f}; at the start it was 0.02."
+    alt = plotting.described("07/learned-bias", min(spread), max(spread))
     plotting.show(fig, alt=alt)
     print(alt)
 
@@ -870,7 +1001,8 @@ for table in tables:
     ]
     for row in table["rows"]:
         lines.append(
-            f"| {row['model']} | {row['image_size']} | {row['params_M']}M | {row['flops_G']}G | {row['throughput']} | {row['top1']:.1f} |"
+            f"| {row['model']} | {row['image_size']} | {row['params_M']}M | {row['flops_G']}G |"
+            f" {row['throughput']} | {row['top1']:.1f} |"
         )
     display(Markdown("\n".join(lines)))
 
@@ -879,7 +1011,8 @@ small_data, large_data = (table["rows"] for table in tables)
 
 
 def arrows(ax, key: str) -> None:
-    """One arrow per network, from its accuracy with ImageNet-1K (circle) to that with 22K (square), over `key`."""
+    """One arrow per network, from its accuracy with ImageNet-1K (circle) to that with 22K
+    (square), over `key`."""
     for few, many in zip(small_data, large_data, strict=True):
         swin = few["model"] == "Swin-B"
         color = plotting.COLORS["blue" if swin else "orange"]
@@ -891,7 +1024,7 @@ def arrows(ax, key: str) -> None:
         style = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": color}
         ax.annotate(name, end if swin else start, (0, 8 if swin else -26), **style)
 
-
+# %% fold="Drawing"
 fig, axes = plotting.figure(1, 2, height=3.4, width=8.4)
 panels = [("flops_G", "multiply-adds per image (G)", [15, 50, 200])]
 panels += [("throughput", "images per second (one V100)", [30, 100, 300])]
@@ -902,7 +1035,7 @@ for ax, (key, unit, ticks) in zip(axes, panels, strict=True):
     ax.minorticks_off()
     ax.margins(x=0.18)
 axes[0].set_title("circle: ImageNet-1K only · square: with 22K")
-alt = "Top-1 accuracy against FLOPs and against throughput, an arrow per network from ImageNet-1K to 22K. The ViTs' arrows are long and change places; Swin's are short and stay on top."
+alt = plotting.described("07/question-3-two-tables")
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -924,8 +1057,10 @@ def compare(first: tuple, second: tuple) -> None:
     """Prints the ratios of two rows."""
     a, b = one_k[first], one_k[second]
     print(
-        f"{first[0]}@{first[1]} against {second[0]}@{second[1]}: FLOPs x{a['flops_G'] / b['flops_G']:.2f}, throughput "
-        f"x{a['throughput'] / b['throughput']:.2f}, top-1 {a['top1'] - b['top1']:+.1f} (1K), {many_k[first]['top1'] - many_k[second]['top1']:+.1f} (22K)"
+        f"{first[0]}@{first[1]} against {second[0]}@{second[1]}: FLOPs"
+        f" x{a['flops_G'] / b['flops_G']:.2f}, throughput"
+        f" x{a['throughput'] / b['throughput']:.2f}, top-1 {a['top1'] - b['top1']:+.1f} (1K),"
+        f" {many_k[first]['top1'] - many_k[second]['top1']:+.1f} (22K)"
     )
 
 
@@ -934,7 +1069,8 @@ for pair in ((swin_224, vit_b), (swin_384, vit_b), (vit_l, vit_b), (swin_384, sw
 print(f"Pixels, 384 against 224: x{(384 / 224) ** 2:.2f}")
 for name, row in one_k.items():
     print(
-        f"{name[0]}@{name[1]}: {row['flops_G'] * row['throughput'] / 1000:.2f} million million multiply-adds per second"
+        f"{name[0]}@{name[1]}: {row['flops_G'] * row['throughput'] / 1000:.2f} million million"
+        " multiply-adds per second"
     )
 
 # %% [markdown] question="tables" points=10

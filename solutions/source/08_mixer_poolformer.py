@@ -40,16 +40,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
-from utils.layers.channel_mlp import ChannelMLP
+from utils import cost, current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.experiments import plots, results, statistics
-from utils.experiments.declare import find
-from utils.experiments.live import run_live
-from utils.cost.macs import profile
-from utils.layers.stochastic_depth import StochasticDepth, depth_rates
+from utils.experiments import find, plots, results, run_live, statistics
+from utils.layers import ChannelMLP, StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -68,13 +63,23 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 
 # %%
 N, D = 6, 9
+
+# %% fold="Drawing"
 fig, axes = plotting.figure(1, 2, height=2.7, width=7.6)
-for ax, (title, where) in zip(axes, [("channel mixing: along a row", (2, slice(None))),
-                                     ("token mixing: along a column", (slice(None), 4))], strict=True):
+for ax, (title, where) in zip(
+    axes,
+    [
+        ("channel mixing: along a row", (2, slice(None))),
+        ("token mixing: along a column", (slice(None), 4)),
+    ],
+    strict=True,
+):
     table = torch.zeros(N, D)
     table[where] = 1.0
-    plotting.heatmap(ax, table, xlabel="channel (D)", ylabel="token (N)", title=title, colorbar=False)
-alt = "The same table of 6 tokens by 9 channels twice: left one row is shaded, right one column."
+    plotting.heatmap(
+        ax, table, xlabel="channel (D)", ylabel="token (N)", title=title, colorbar=False
+    )
+alt = plotting.described("08/two-directions")
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -110,16 +115,24 @@ if ready("MixerBlock"):
     x = torch.randn(1, N, D)
     other = x.clone()
     other[0, 2, 4] += 1.0
-    along = {"mlp_channels": lambda t: block.mlp_channels(t), "mlp_tokens": lambda t: block.mlp_tokens(t.mT).mT}
+    along = {
+        "mlp_channels": lambda t: block.mlp_channels(t),
+        "mlp_tokens": lambda t: block.mlp_tokens(t.mT).mT,
+    }
     fig, axes = plotting.figure(1, 2, height=2.7, width=7.6)
     with torch.no_grad():
         moved = {name: (call(other) - call(x))[0].abs() for name, call in along.items()}
     for ax, (name, change) in zip(axes, moved.items(), strict=True):
-        plotting.heatmap(ax, change, xlabel="channel", ylabel="token", title=f"change by {name}")
+        plotting.heatmap(
+            ax, change, xlabel="channel", ylabel="token", title=f"change by {name}"
+        )
         ax.plot(4, 2, "o", color=plotting.COLORS["orange"])
     rows, columns = ((change > 0).nonzero().unique(dim=0) for change in moved.values())
-    said = f"the channel MLP changes token {rows[:, 0].unique().tolist()} only, the token MLP channel {columns[:, 1].unique().tolist()} only"
-    plotting.show(fig, alt=f"Change of the output when token 2, channel 4 (dot) changes: {said}.")
+    said = (
+        f"the channel MLP changes token {rows[:, 0].unique().tolist()} only, the token MLP"
+        f" channel {columns[:, 1].unique().tolist()} only"
+    )
+    plotting.show(fig, "08/mixerblock", said)
     print(said[0].upper() + said[1:] + ".")
 
 # %% [markdown] predict="positions"
@@ -137,9 +150,15 @@ if ready("MixerBlock"):
     x, order = torch.randn(2, N, D), torch.randperm(N)
     attention = nn.MultiheadAttention(D, 3, batch_first=True)
     with torch.no_grad():
-        for name, layer in {"attention": lambda t: attention(t, t, t)[0], "Mixer block": block}.items():
+        for name, layer in {
+            "attention": lambda t: attention(t, t, t)[0],
+            "Mixer block": block,
+        }.items():
             apart = (layer(x[:, order]) - layer(x)[:, order]).abs().max()
-            print(f"{name:>12}: shuffle, then layer, against layer, then shuffle: largest difference {apart:.1e}")
+            print(
+                f"{name:>12}: shuffle, then layer, against layer, then shuffle: largest"
+                f" difference {apart:.1e}"
+            )
     try:
         block(torch.randn(2, N + 1, D))
     except ValueError as error:
@@ -162,15 +181,22 @@ if ready("MixerBlock"):
 # %%
 if ready("MixerBlock", "MLPMixer"):
     print("model        parameters (M)   GMACs    of which token MLPs")
-    for name in budget.pick(smoke=("mixer_s_16",), cpu=("mixer_s_16", "mixer_b_16", "mixer_l_16")):
+    for name in budget.pick(
+        smoke=("mixer_s_16",), cpu=("mixer_s_16", "mixer_b_16", "mixer_l_16")
+    ):
         with torch.device("meta"):  # shapes without data: nothing is drawn or stored
             model = MLPMixer.from_config(name)
-        cost = profile(model, (1, 3, 224, 224))
-        mixing = sum(macs for part, macs in cost.by_module.items() if part.endswith("mlp_tokens"))
-        parameters = sum(p.numel() for part, p in model.named_parameters() if "mlp_tokens" in part)
+        counted = cost.profile(model, (1, 3, 224, 224))
+        mixing = sum(
+            macs for part, macs in counted.by_module.items() if part.endswith("mlp_tokens")
+        )
+        parameters = sum(
+            p.numel() for part, p in model.named_parameters() if "mlp_tokens" in part
+        )
         print(
-            f"{name}        {cost.parameters / 1e6:6.2f}       {cost.macs / 1e9:6.3f}    "
-            f"{parameters / cost.parameters:.0%} of the parameters, {mixing / cost.macs:.0%} of the MACs"
+            f"{name}        {counted.parameters / 1e6:6.2f}       {counted.macs / 1e9:6.3f}   "
+            f" {parameters / counted.parameters:.0%} of the parameters,"
+            f" {mixing / counted.macs:.0%} of the MACs"
         )
 
 # %% [markdown]
@@ -184,7 +210,9 @@ if ready("MixerBlock", "MLPMixer"):
 # 64 weights each, that start as noise.
 
 # %%
-limit = budget.pick(smoke={"train": 256, "test": 200}, cpu={"train": 6_000, "test": 1_000}, gpu=None)
+limit = budget.pick(
+    smoke={"train": 256, "test": 200}, cpu={"train": 6_000, "test": 1_000}, gpu=None
+)
 data = load_images("cifar10", limit=limit)
 print(data)
 train = tensor_batches(data.train.images, data.train.labels, batch_size=100, shuffle=True)
@@ -201,8 +229,17 @@ test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 # %%
 if ready("MixerBlock", "MLPMixer"):
     seed_everything(0)
-    sizes = {"image_size": 32, "patch_size": 4, "token_hidden": 64, "num_classes": len(data.label_names)}
-    sizes |= {"dim": budget.pick(smoke=16, cpu=64), "depth": budget.pick(smoke=1, cpu=3), "channel_hidden": 128}
+    sizes = {
+        "image_size": 32,
+        "patch_size": 4,
+        "token_hidden": 64,
+        "num_classes": len(data.label_names),
+    }
+    sizes |= {
+        "dim": budget.pick(smoke=16, cpu=64),
+        "depth": budget.pick(smoke=1, cpu=3),
+        "channel_hidden": 128,
+    }
     mixer = MLPMixer(**sizes)
     before = mixer.blocks[0].mlp_tokens.fc1.weight.detach().clone()
     epochs = budget.pick(smoke=1, cpu=8, gpu=30)
@@ -225,9 +262,15 @@ if ready("MixerBlock", "MLPMixer"):
     strongest = filters.flatten(1).norm(dim=1).argsort(descending=True)[:12]
     fig, axes = plotting.figure(2, 6, height=2.9, width=8.0)
     for ax, which in zip(axes.flat, strongest, strict=True):
-        plotting.heatmap(ax, filters[which], diverging=True, colorbar=False, xlabels=[""] * 8, ylabels=[""] * 8)
-    said = f"correlation of neighbouring weights {neighbours_alike(filters):.2f}, before training {neighbours_alike(noise):.2f}"
-    plotting.show(fig, alt=f"The twelve strongest filters of the first token MLP over the 8 by 8 patches, blue positive, brown negative; {said}.")
+        plotting.heatmap(
+            ax, filters[which], diverging=True, colorbar=False, xlabels=[""] * 8,
+            ylabels=[""] * 8,
+        )
+    said = (
+        f"correlation of neighbouring weights {neighbours_alike(filters):.2f}, before training"
+        f" {neighbours_alike(noise):.2f}"
+    )
+    plotting.show(fig, "08/filters", said)
     print(said[0].upper() + said[1:] + ".")
 
 # %% [markdown]
@@ -277,10 +320,16 @@ if ready("Pooling"):
     shown = [picture, counted, picture + mixed, (mixed + 0.5).clamp(0, 1)]
     titles = ["input", "mean, padding counted", "input + Pooling", "Pooling alone (+ 0.5)"]
     border = [f"{version[:, 0].mean():.2f}" for version in shown[:3]]
+
+# %% fold="Drawing"
+if ready("Pooling"):
     fig = plotting.images(torch.stack(shown), titles=titles, cols=4)
-    alt = f"A photo; its 7 by 7 mean with a dark frame where padding is counted; the mean from your Pooling, without frame; Pooling alone, grey but at edges. Mean brightness of the top row: {', '.join(border)}."
+    alt = plotting.described("08/pooling", ", ".join(border))
     plotting.show(fig, alt=alt)
-    print(f"Mean brightness of the top row: input {border[0]}, padding counted {border[1]}, input + Pooling {border[2]}.")
+    print(
+        f"Mean brightness of the top row: input {border[0]}, padding counted {border[1]}, input"
+        f" + Pooling {border[2]}."
+    )
 
 # %% [markdown]
 # Where padding counts, every map gets a dark frame, and a network can read off the frame where the border is.
@@ -312,10 +361,15 @@ if ready("Pooling", "MetaFormerBlock"):
     seed_everything(0)
     x = torch.randn(4, 64, 8, 8)
     for scale in (1.0, 0.1, 1e-5):
-        blocks = nn.Sequential(*(MetaFormerBlock(64, Pooling(3), layer_scale=scale) for _ in range(36)))
+        blocks = nn.Sequential(
+            *(MetaFormerBlock(64, Pooling(3), layer_scale=scale) for _ in range(36))
+        )
         with torch.no_grad():
             change = (blocks(x) - x).norm() / x.norm()
-        print(f"36 blocks, scales starting at {scale:g}: the output differs from the input by {change:.2%} of its size")
+        print(
+            f"36 blocks, scales starting at {scale:g}: the output differs from the input by"
+            f" {change:.2%} of its size"
+        )
 
 # %% [markdown]
 # ## 6 · PoolFormer
@@ -325,12 +379,16 @@ if ready("Pooling", "MetaFormerBlock"):
 
 # %%
 steps = [("image", "(B, 3, 224, 224)")]
-for stage, (depth, dim, side) in enumerate(zip((2, 2, 6, 2), (64, 128, 320, 512), (56, 28, 14, 7), strict=True)):
+for stage, (depth, dim, side) in enumerate(
+    zip((2, 2, 6, 2), (64, 128, 320, 512), (56, 28, 14, 7), strict=True)
+):
     steps.append((f"embed {stage + 1}, {depth} blocks", f"(B, {dim}, {side}, {side})"))
 steps += [("norm, mean", "(B, 512)"), ("head", "(B, 1000)")]
+
+# %% fold="Drawing"
 plotting.show(
     plotting.flow(steps, title="PoolFormer-S12"),
-    alt="PoolFormer-S12 as boxes from image to head: four stages with 2, 2, 6 and 2 blocks on maps of 56, 28, 14 and 7 positions a side with 64, 128, 320 and 512 channels, then norm and mean, then the head.",
+    "08/poolformer",
 )
 
 # %% [markdown] exercise="PoolFormer"
@@ -344,16 +402,25 @@ ALL = ("Pooling", "MetaFormerBlock", "PoolFormer")
 if ready(*ALL):
     with torch.device("meta"):
         model = PoolFormer.from_config("poolformer_s12")
-    cost = profile(model, (1, 3, 224, 224))
-    print(f"PoolFormer-S12: {cost}")
-    kinds = {"patch embeddings": r"^patch_embeddings\.\d$", "channel MLPs": r"\.mlp$", "token mixers": r"\.token_mixer$"}
+    counted = cost.profile(model, (1, 3, 224, 224))
+    print(f"PoolFormer-S12: {counted}")
+    kinds = {
+        "patch embeddings": r"^patch_embeddings\.\d$",
+        "channel MLPs": r"\.mlp$",
+        "token mixers": r"\.token_mixer$",
+    }
     for name, pattern in kinds.items():
-        inside = sum(macs for part, macs in cost.by_module.items() if re.search(pattern, part))
-        print(f"{name:>17}: {inside / cost.macs:.1%} of the multiply-adds")
+        inside = sum(
+            macs for part, macs in counted.by_module.items() if re.search(pattern, part)
+        )
+        print(f"{name:>17}: {inside / counted.macs:.1%} of the multiply-adds")
     seed_everything(0)
     small = PoolFormer.from_config("poolformer_cifar")
     for size in ((32, 32), (40, 24), (37, 51)):
-        print(f"an image of {size[0]} x {size[1]}: logits {tuple(small(torch.randn(2, 3, *size)).shape)}")
+        print(
+            f"an image of {size[0]} x {size[1]}: logits"
+            f" {tuple(small(torch.randn(2, 3, *size)).shape)}"
+        )
 
 # %% [markdown]
 # The token mixers cost no multiply-adds at all (sums are not counted), and the network reads images of any size,
@@ -388,12 +455,15 @@ cyclic_shift, shifted_window_mask = reuse("cyclic_shift"), reuse("shifted_window
 
 # %%
 class MapAttention(nn.Module):
-    """(B, C, H, W) -> (B, C, H, W): self-attention in windows; a window as large as the map makes it global."""
+    """(B, C, H, W) -> (B, C, H, W): self-attention in windows; a window as large as the map
+    makes it global."""
 
     def __init__(self, dim, side, window_size, head_dim=32, shift_size=0):
         super().__init__()
         if side % window_size:
-            raise ValueError(f"windows of {window_size} x {window_size} do not tile a {side} x {side} map")
+            raise ValueError(
+                f"windows of {window_size} x {window_size} do not tile a {side} x {side} map"
+            )
         self.window_size, self.shift_size = window_size, shift_size
         self.attn = WindowAttention(dim, window_size, max(1, dim // head_dim))
         mask = shifted_window_mask(side, side, window_size, shift_size) if shift_size else None
@@ -405,7 +475,9 @@ class MapAttention(nn.Module):
         if self.shift_size:
             x = cyclic_shift(x, self.shift_size)
         windows = window_partition(x, self.window_size).flatten(1, 2)  # (B nW, M M, C)
-        windows = self.attn(windows, self.mask).unflatten(1, (self.window_size, self.window_size))
+        windows = self.attn(windows, self.mask).unflatten(
+            1, (self.window_size, self.window_size)
+        )
         x = window_reverse(windows, self.window_size, height, width)
         if self.shift_size:
             x = cyclic_shift(x, -self.shift_size)
@@ -414,7 +486,8 @@ class MapAttention(nn.Module):
 
 # %%
 class TokenMLP(nn.Module):
-    """(B, C, H, W) -> (B, C, H, W): Mixer's MLP along the N = H W positions, shared by all channels."""
+    """(B, C, H, W) -> (B, C, H, W): Mixer's MLP along the N = H W positions, shared by all
+    channels."""
 
     def __init__(self, num_tokens, hidden):
         super().__init__()
@@ -428,7 +501,8 @@ class TokenMLP(nn.Module):
 
 
 class RandomMixing(nn.Module):
-    """(B, C, H, W) -> (B, C, H, W): each position becomes a fixed weighted mean of all; the weights are never trained."""
+    """(B, C, H, W) -> (B, C, H, W): each position becomes a fixed weighted mean of all; the
+    weights are never trained."""
 
     def __init__(self, num_tokens):
         super().__init__()
@@ -444,7 +518,8 @@ TOKEN_MIXERS = ("attention", "window attention", "token MLP", "pooling", "random
 
 
 def make_mixer(name, dim, side, block, *, window_size=4):
-    """One of the six, for a map of `dim` channels and `side` x `side` positions in block number `block` of a stage."""
+    """One of the six, for a map of `dim` channels and `side` x `side` positions in block number
+    `block` of a stage."""
     if name == "attention":
         return MapAttention(dim, side, window_size=side)
     if name == "window attention":
@@ -469,13 +544,20 @@ def make_mixer(name, dim, side, block, *, window_size=4):
 
 
 # %%
-def mixer_metaformer(mixer, image_size=32, num_classes=10, *, depths=(2, 2, 2), dims=(64, 128, 256),
-                     mlp_ratio=4.0, in_channels=3, window_size=4, layer_scale=0.1, drop_path=0.0):  # fmt: skip
-    """A small PoolFormer with another token mixer in every block; maps of 16, 8 and 4 for 32 pixels."""
+def mixer_metaformer(
+    mixer, image_size=32, num_classes=10, *, depths=(2, 2, 2), dims=(64, 128, 256),
+    mlp_ratio=4.0, in_channels=3, window_size=4, layer_scale=0.1, drop_path=0.0,
+):
+    """A small PoolFormer with another token mixer in every block; maps of 16, 8 and 4 for 32
+    pixels."""
     if image_size % 2 ** len(depths):
-        raise ValueError(f"an image of {image_size} pixels cannot be halved {len(depths)} times")
-    model = PoolFormer(depths, dims, mlp_ratio=mlp_ratio, num_classes=num_classes, in_channels=in_channels,
-                       stem=(3, 2, 1), layer_scale=layer_scale, drop_path=drop_path)  # fmt: skip
+        raise ValueError(
+            f"an image of {image_size} pixels cannot be halved {len(depths)} times"
+        )
+    model = PoolFormer(
+        depths, dims, mlp_ratio=mlp_ratio, num_classes=num_classes, in_channels=in_channels,
+        stem=(3, 2, 1), layer_scale=layer_scale, drop_path=drop_path,
+    )
     for stage, (blocks, dim) in enumerate(zip(model.stages, dims, strict=True)):
         side = image_size // 2 ** (stage + 1)
         for number, block in enumerate(blocks):
@@ -492,10 +574,15 @@ if ready(*ALL):
     for name in TOKEN_MIXERS:
         model = mixer_metaformer(name)
         own = sum(p.numel() for key, p in model.named_parameters() if "token_mixer" in key)
-        cost = profile(model, (1, 3, 32, 32))
-        inside = sum(macs for key, macs in cost.by_module.items() if key.endswith("token_mixer"))
-        print(f"{name:<17}  {cost.parameters / 1e6:8.2f}       {cost.macs / 1e6:8.1f}     "
-              f"{own / cost.parameters:4.0%} of the parameters, {inside / cost.macs:4.0%} of the MACs")
+        counted = cost.profile(model, (1, 3, 32, 32))
+        inside = sum(
+            macs for key, macs in counted.by_module.items() if key.endswith("token_mixer")
+        )
+        print(
+            f"{name:<17}  {counted.parameters / 1e6:8.2f}       {counted.macs / 1e6:8.1f}    "
+            f" {own / counted.parameters:4.0%} of the parameters, {inside / counted.macs:4.0%}"
+            " of the MACs"
+        )
 
 # %% [markdown]
 # The networks are not equally large: attention adds parameters and multiply-adds, pooling and identity add none.
@@ -511,12 +598,17 @@ if ready(*ALL):
 
 # %%
 def receptive_field(model, stages, place):
-    """(32, 32): size of the gradient of one position of the map behind `stages` stages, for each pixel."""
-    images = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    """(32, 32): size of the gradient of one position of the map behind `stages` stages, for
+    each pixel."""
+    images = torch.randn(
+        1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     x = images.requires_grad_()
     for embed, blocks in list(zip(model.patch_embeddings, model.stages, strict=True))[:stages]:
         x_map = blocks(embed(x if embed.in_channels == 3 else x_map))
-    probe = torch.randn(x_map.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    probe = torch.randn(
+        x_map.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(1)
+    )
     (x_map[0, :, place, place] * probe).sum().backward()
     return images.grad[0].norm(dim=0)
 
@@ -533,11 +625,16 @@ if ready(*ALL):
             size = receptive_field(model, stages, place)
             reached[name, stages] = float((size > 0).double().mean())
             ticks = [""] * 32
-            plotting.heatmap(ax, (size / size.max()).clamp(min=1e-8).log10(), xlabels=ticks, ylabels=ticks, colorbar=False)
+            plotting.heatmap(
+                ax, (size / size.max()).clamp(min=1e-8).log10(), xlabels=ticks, ylabels=ticks,
+                colorbar=False,
+            )
             ax.plot(place * 2**stages, place * 2**stages, ".", color=plotting.COLORS["orange"])
             ax.set_title(f"{name}\n{reached[name, stages]:.0%}", fontsize=8.5)
-    said = "; ".join(f"{name} {reached[name, 1]:.0%} and {reached[name, 3]:.0%}" for name in TOKEN_MIXERS)
-    plotting.show(fig, alt=f"Pixels that reach one position, shaded by the logarithm of the gradient, behind the first stage (top) and the last (bottom). Share of the image: {said}.")
+    said = "; ".join(
+        f"{name} {reached[name, 1]:.0%} and {reached[name, 3]:.0%}" for name in TOKEN_MIXERS
+    )
+    plotting.show(fig, "08/who-sees-what", said)
 
 # %% [markdown]
 # The percentages count the pixels whose gradient is not exactly zero. The mixers' shapes are as announced: everything
@@ -554,25 +651,32 @@ if ready(*ALL):
         seed_everything(0)
         nets[name] = mixer_metaformer(name, layer_scale=1.0).double()
         for block in (block for blocks in nets[name].stages for block in blocks):
-            block.norm1 = block.norm2 = nn.Identity()  # a norm over the whole map would connect everything
+            # a norm over the whole map would connect everything
+            block.norm1 = block.norm2 = nn.Identity()
 
     def reach(mixer, stages, position):
-        """(32, 32): as above; positions count along the diagonal of the map behind the stage, from 0 to 3."""
+        """(32, 32): as above; positions count along the diagonal of the map behind the stage,
+        from 0 to 3."""
         side = 32 // 2**stages
         return receptive_field(nets[mixer], stages, position * (side - 1) // 3)
 
     def draw(mixer, stages, position):
         size = reach(mixer, stages, position)
         fig, ax = plotting.figure(width=3.6, height=3.4)
-        plotting.heatmap(ax, (size / size.max()).clamp(min=1e-8).log10(), colorbar=False, title=f"{mixer}, behind stage {stages}")
+        plotting.heatmap(
+            ax, (size / size.max()).clamp(min=1e-8).log10(), colorbar=False,
+            title=f"{mixer}, behind stage {stages}",
+        )
         return fig
 
     def said(mixer, stages, position):
         share = (reach(mixer, stages, position) > 0).double().mean()
-        return f"{mixer}: {share:.0%} of the pixels reach position {position} of 3 on the diagonal behind stage {stages}."
+        return plotting.described("08/who-sees-what-2", mixer, share, position, stages)
 
     start = {"mixer": "pooling", "stages": 2, "position": 1}
-    plotting.explore(draw, said, mixer=TOKEN_MIXERS, stages=[1, 2, 3], position=range(4), start=start)
+    plotting.explore(
+        draw, said, mixer=TOKEN_MIXERS, stages=[1, 2, 3], position=range(4), start=start
+    )
 
 # %% [markdown] predict="mixers"
 # Before you look: order the six by test accuracy on CIFAR-10, same images, same number of steps. How far below the
@@ -621,8 +725,9 @@ def describe_runs(rows):
     first, seeds = rows[0], sorted({row["seed"] for row in rows})
     rates = sorted({row["lr"] for row in rows})
     return (
-        f"{first['data_used']}, {first['size']:,} training images, {first['steps_taken']:,} steps of {first['batch']}, "
-        f"{len(seeds)} seeds, {first['test_images']:,} test images, learning rates {', '.join(f'{lr:g}' for lr in rates)}"
+        f"{first['data_used']}, {first['size']:,} training images, {first['steps_taken']:,}"
+        f" steps of {first['batch']}, {len(seeds)} seeds, {first['test_images']:,} test images,"
+        f" learning rates {', '.join(f'{lr:g}' for lr in rates)}"
     )
 
 
@@ -632,9 +737,12 @@ def show_runs(rows, title):
     _, said = plots.bars(short(rows), order=list(TOKEN_MIXERS), ax=ax)
     for place, name in enumerate(TOKEN_MIXERS):
         dots = [100 * row["test_accuracy"] for row in rows if row["mixer"] == name]
-        ax.plot(dots, [len(TOKEN_MIXERS) - 1 - place] * len(dots), ".", color=plotting.COLORS["orange"], zorder=5)
+        ax.plot(
+            dots, [len(TOKEN_MIXERS) - 1 - place] * len(dots), ".",
+            color=plotting.COLORS["orange"], zorder=5,
+        )
     ax.set_title(title, loc="left")
-    plotting.show(fig, alt=f"{title}. {said} Dots are single runs.")
+    plotting.show(fig, "08/live-a-small-part-of-it", title, said)
 
 
 if ready(*ALL):
@@ -664,14 +772,25 @@ def read_runs(rows, chance=0.1):
     mean = statistics.means(short(rows), by="model")
     best = max(mean, key=lambda name: mean[name].mean)
     lead = (mean["identity"].mean - chance) / (mean[best].mean - chance)
-    print(f"Best on average: {best} with {mean[best].mean:.1%}. Identity reaches {mean['identity'].mean:.1%}, "
-          f"which is {lead:.0%} of the best one's lead over chance ({chance:.0%}).")
-    for a, b in (("attention", "window attention"), ("attention", "token MLP"), ("window attention", "pooling"),
-                 ("attention", "pooling"), ("pooling", "identity"), ("random", "identity")):
+    print(
+        f"Best on average: {best} with {mean[best].mean:.1%}. Identity reaches"
+        f" {mean['identity'].mean:.1%}, which is {lead:.0%} of the best one's lead over chance"
+        f" ({chance:.0%})."
+    )
+    for a, b in (
+        ("attention", "window attention"), ("attention", "token MLP"),
+        ("window attention", "pooling"), ("attention", "pooling"), ("pooling", "identity"),
+        ("random", "identity"),
+    ):
         print("  " + compare(rows, a, b))
     gaps = statistics.means(short(rows), by="model", value="gap")
-    print("Training minus test accuracy (points): "
-          + ", ".join(f"{name} {100 * gaps[name].mean:+.1f}" for name in TOKEN_MIXERS if name in gaps) + ".")
+    print(
+        "Training minus test accuracy (points): "
+        + ", ".join(
+            f"{name} {100 * gaps[name].mean:+.1f}" for name in TOKEN_MIXERS if name in gaps
+        )
+        + "."
+    )
 
 
 if ready(*ALL):
@@ -685,10 +804,20 @@ if ready(*ALL):
 # there, the largest preset first.
 
 # %%
-recorded = {preset: results.load("token-mixers", preset=preset, stage="main") for preset in ("gpu", "cpu")}
-recorded = {preset: rows for preset, rows in recorded.items() if {row["mixer"] for row in rows} >= set(TOKEN_MIXERS)}
+recorded = {
+    preset: results.load("token-mixers", preset=preset, stage="main")
+    for preset in ("gpu", "cpu")
+}
+recorded = {
+    preset: rows
+    for preset, rows in recorded.items()
+    if {row["mixer"] for row in rows} >= set(TOKEN_MIXERS)
+}
 if not recorded:
-    print("Nothing is recorded yet. `python -m utils.experiments run token-mixers --preset cpu` does it.")
+    print(
+        "Nothing is recorded yet. `python -m utils.experiments run token-mixers --preset cpu`"
+        " does it."
+    )
 for preset, rows in recorded.items():
     print(f"{preset}: {describe_runs(rows)}; machine: {rows[0]['machine']}")
     print(f"  command: {rows[0]['command']}")
@@ -702,20 +831,29 @@ for preset, rows in recorded.items():
 # %%
 if recorded:
     preset, rows = next(iter(recorded.items()))
+
+# %% fold="Drawing"
+if recorded:
     fig, axes = plotting.figure(1, 2, height=3.2, width=8.6)
-    for ax, (key, unit) in zip(axes, [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")], strict=True):
+    for ax, (key, unit) in zip(
+        axes, [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")],
+        strict=True,
+    ):
         places = {}
         for name in TOKEN_MIXERS:
             some = [row for row in rows if row["mixer"] == name]
             seen = statistics.mean_interval(100 * row["test_accuracy"] for row in some)
             places[name] = some[0][key] / 1e6, seen.mean
-            ax.errorbar(*places[name], yerr=seen.half, marker="o", capsize=3, color=plotting.COLORS["blue"])
+            ax.errorbar(
+                *places[name], yerr=seen.half, marker="o", capsize=3,
+                color=plotting.COLORS["blue"],
+            )
         plotting.name_points(ax, places)
         ax.set(xlabel=unit, ylabel="test accuracy (%)")
         ax.margins(x=0.3)
     means = statistics.means(short(rows), by="model")
     said = ", ".join(f"{name} {100 * means[name].mean:.1f}%" for name in TOKEN_MIXERS)
-    plotting.show(fig, alt=f"Test accuracy against parameters and against multiply-adds of the six networks ({preset}): {said}.")
+    plotting.show(fig, "08/recorded-the-same-experiment", preset, said)
 
 # %% [markdown]
 # ### How to argue from this

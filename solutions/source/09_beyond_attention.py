@@ -42,7 +42,7 @@ from utils import plotting
 from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.cost.measure import peak_bytes, power_law, seconds
+from utils.cost import peak_bytes, power_law, seconds
 from utils.training import accuracy, count_parameters, fit, seed_everything, tensor_batches
 
 budget = current_budget()
@@ -77,8 +77,14 @@ parts = [
     ("experts, each on its own tokens", f"{E} x (about {B * N * k // E}, {D})"),
     ("weigh, put back", f"({B}, {N}, {D})"),
 ]
-fig = plotting.flow(parts, title=f"MoELayer({D}, ..., num_experts={E}, k={k}) on {B} sequences of {N} tokens")
-plotting.show(fig, alt="Flow: " + ", then ".join(f"{name} {shape}" for name, shape in parts) + ".")
+fig = plotting.flow(
+    parts, title=f"MoELayer({D}, ..., num_experts={E}, k={k}) on {B} sequences of {N} tokens"
+)
+plotting.show(
+    fig,
+    "09/part-a-mixture-of-experts",
+    ", then ".join(f"{name} {shape}" for name, shape in parts),
+)
 
 # %% [markdown] exercise="top_k_router"
 # Two lines, and a third for `renormalize`.
@@ -103,8 +109,9 @@ if ready("top_k_router"):
             loss = (weights * answers.gather(1, experts)).sum()
             (gradient,) = torch.autograd.grad(loss, logits)
             print(
-                f"k = {k}, renormalize={renormalize!s:5}: weights of token 0 {[round(w, 2) for w in weights[0].tolist()]}, "
-                f"size of the router's gradient {gradient.norm():.3f}"
+                f"k = {k}, renormalize={renormalize!s:5}: weights of token 0"
+                f" {[round(w, 2) for w in weights[0].tolist()]}, size of the router's gradient"
+                f" {gradient.norm():.3f}"
             )
 
 # %% [markdown]
@@ -139,20 +146,33 @@ if ready("top_k_router"):
 # %%
 if ready("top_k_router", "keep_within_capacity"):
     seed_everything(2)
-    scores = torch.randn(10, 4) + torch.tensor([1.0, 0.0, 0.0, -0.5])  # expert 0 is popular, expert 3 is not
+    # expert 0 is popular, expert 3 is not
+    scores = torch.randn(10, 4) + torch.tensor([1.0, 0.0, 0.0, -0.5])
     weights, experts = top_k_router(scores, k=2)
     kept = keep_within_capacity(experts, num_experts=4, capacity=4)
     table = torch.zeros(10, 4).scatter(1, experts, weights.masked_fill(~kept, math.nan)).T
+
+# %% fold="Drawing"
+if ready("top_k_router", "keep_within_capacity"):
     fig, ax = plotting.figure(width=6.0, height=2.3)
-    plotting.heatmap(ax, table, xlabel="token", ylabel="expert", label="weight of a kept choice", vmin=0, vmax=1.4)
+    plotting.heatmap(
+        ax, table, xlabel="token", ylabel="expert", label="weight of a kept choice", vmin=0,
+        vmax=1.4,
+    )
     for token, choice in torch.cartesian_prod(torch.arange(10), torch.arange(2)).tolist():
         said = f"{weights[token, choice]:.2f}" if kept[token, choice] else "dropped"
-        ax.text(token, experts[token, choice], said, ha="center", va="center", fontsize=7 if kept[token, choice] else 5.5)
+        ax.text(
+            token, experts[token, choice], said, ha="center", va="center",
+            fontsize=7 if kept[token, choice] else 5.5,
+        )
     dropped = int((~kept).sum())
     alone = int((~kept).all(1).sum())
-    alt = f"Table of 4 experts by 10 tokens: each token has two choices; {dropped} of 20 are dropped (grey), most of them choices of the popular expert 0."
+    alt = plotting.described("09/keep-within-capacity", dropped)
     plotting.show(fig, alt=alt)
-    print(f"Choices per expert: {torch.bincount(experts.flatten()).tolist()}, kept: {torch.bincount(experts[kept]).tolist()}.")
+    print(
+        f"Choices per expert: {torch.bincount(experts.flatten()).tolist()}, kept:"
+        f" {torch.bincount(experts[kept]).tolist()}."
+    )
     print(f"{dropped} of 20 choices are dropped; {alone} of 10 tokens have no expert left.")
 
 # %% [markdown]
@@ -193,11 +213,17 @@ if ready("MoELayer"):
     seed_everything(0)
     single = MoELayer(64, 128, num_experts=1, capacity_factor=None)
     x = torch.randn(2, 5, 64)
-    print(f"One expert is that expert: {torch.allclose(single(x)[0], single.experts[0](x), atol=1e-6)}.")
+    print(
+        "One expert is that expert:"
+        f" {torch.allclose(single(x)[0], single.experts[0](x), atol=1e-6)}."
+    )
     for number in (1, 8, 64):
         layer = MoELayer(64, 128, num_experts=number)
         active = count_parameters(layer.router) + layer.k * count_parameters(layer.experts[0])
-        print(f"{number:2} experts, k = 1: {count_parameters(layer):>9,} parameters, of which a token uses {active:,}.")
+        print(
+            f"{number:2} experts, k = 1: {count_parameters(layer):>9,} parameters, of which a"
+            f" token uses {active:,}."
+        )
 
 # %% [markdown]
 # ## 4 · With and without the balancing loss
@@ -209,7 +235,9 @@ if ready("MoELayer"):
 EncoderLayer = reuse("EncoderLayer")
 photos = load_images(
     "cifar10",
-    limit=budget.pick(smoke={"train": 128, "test": 100}, cpu={"train": 6_000, "test": 2_000}, gpu=None),
+    limit=budget.pick(
+        smoke={"train": 128, "test": 100}, cpu={"train": 6_000, "test": 2_000}, gpu=None
+    ),
 )
 print(photos)
 
@@ -217,7 +245,8 @@ print(photos)
 if ready("MoELayer"):
 
     class ExpertClassifier(nn.Module):
-        """Images (B, 3, 32, 32) -> (B, 10) logits; keeps the last balance loss, and a record of each training step."""
+        """Images (B, 3, 32, 32) -> (B, 10) logits; keeps the last balance loss, and a record of
+        each training step."""
 
         def __init__(self, experts: nn.Module, dim: int = 64):
             super().__init__()
@@ -249,7 +278,8 @@ if ready("MoELayer"):
 if ready("MoELayer"):
 
     def usage(layer: nn.Module, x: Tensor) -> tuple[Tensor, float]:
-        """(E,) share of each expert in all choices, and the fraction of choices that is dropped."""
+        """(E,) share of each expert in all choices, and the fraction of choices that is
+        dropped."""
         tokens = x.flatten(0, 1)
         _, chosen = top_k_router(layer.router(tokens), layer.k)
         kept = keep_within_capacity(chosen, layer.num_experts, layer.capacity(len(tokens)))
@@ -260,7 +290,8 @@ if ready("MoELayer"):
     test = tensor_batches(photos.test.images, photos.test.labels, 500)
 
     def train_experts(strength: float, num_experts: int = 8, factor: float | None = 1.25):
-        """A classifier trained with `strength` times the balance loss added, and its history."""
+        """A classifier trained with `strength` times the balance loss added, and its history.
+        """
         seed_everything(0)
         model = ExpertClassifier(MoELayer(64, 128, num_experts, capacity_factor=factor))
 
@@ -268,7 +299,10 @@ if ready("MoELayer"):
             return F.cross_entropy(logits, labels) + strength * model.balance
 
         epochs = budget.pick(smoke=1, cpu=4, gpu=10)
-        return model, fit(model, train, epochs=epochs, lr=3e-3, loss_fn=loss_fn, validation=test, progress=False)
+        return model, fit(
+            model, train, epochs=epochs, lr=3e-3, loss_fn=loss_fn, validation=test,
+            progress=False,
+        )
 
 
 # %% [markdown] predict="balance"
@@ -282,40 +316,68 @@ if ready("MoELayer"):
 # %%
 if ready("MoELayer"):
     runs = {}
-    for name, strength in (("without the balancing loss", 0.0), ("with it, strength 0.01", 0.01)):
+    for name, strength in (
+        ("without the balancing loss", 0.0),
+        ("with it, strength 0.01", 0.01),
+    ):
         model, history = train_experts(strength)
         runs[name] = (model, history)
         share = torch.stack(model.shares[-50:]).mean(0)
         lost = sum(model.dropped[-50:]) / len(model.dropped[-50:])
-        print(f"{name}: {history.validation_accuracy[-1]:.1%} on test images, {history.total_seconds:.0f} s.")
-        print(f"  last 50 steps: busiest expert {share.max():.0%}, idlest {share.min():.1%}, dropped {lost:.0%}.")
+        print(
+            f"{name}: {history.validation_accuracy[-1]:.1%} on test images,"
+            f" {history.total_seconds:.0f} s."
+        )
+        print(
+            f"  last 50 steps: busiest expert {share.max():.0%}, idlest {share.min():.1%},"
+            f" dropped {lost:.0%}."
+        )
     single, history = train_experts(0.0, num_experts=1, factor=None)
-    print(f"one expert of the same size: {history.validation_accuracy[-1]:.1%}, {history.total_seconds:.0f} s.")
+    print(
+        f"one expert of the same size: {history.validation_accuracy[-1]:.1%},"
+        f" {history.total_seconds:.0f} s."
+    )
     half = 1.96 * (0.25 / len(photos.test)) ** 0.5
-    print(f"Differences below about {half * 2**0.5:.1%} are noise of the {len(photos.test):,} test images; and this is one seed.")
+    print(
+        f"Differences below about {half * 2**0.5:.1%} are noise of the {len(photos.test):,}"
+        " test images; and this is one seed."
+    )
 
-# %%
+# %% fold="Drawing"
 if ready("MoELayer"):
     fig, axes = plotting.figure(1, 3, height=2.9, width=9.2)
     for ax, (name, (model, _)) in zip(axes, runs.items(), strict=False):
         shares = torch.stack(model.shares)  # (steps, E)
         order = shares[-50:].mean(0).argsort(descending=True)
-        ax.stackplot(range(len(shares)), shares[:, order].T, colors=plotting.palette(8), linewidth=0)
-        ax.set(title=name, xlabel="training step", ylabel="share of all choices", ylim=(0, 1), xlim=(0, len(shares) - 1))
+        ax.stackplot(
+            range(len(shares)), shares[:, order].T, colors=plotting.palette(8), linewidth=0
+        )
+        ax.set(
+            title=name, xlabel="training step", ylabel="share of all choices", ylim=(0, 1),
+            xlim=(0, len(shares) - 1),
+        )
         ax.title.set_fontsize(9)
     smooth = {}
     for name, (model, _) in runs.items():
         losses = torch.tensor(model.dropped)
         width = min(20, len(losses))
-        smooth[name.split(",")[0].replace(" the balancing loss", "")] = losses.unfold(0, width, 1).mean(1)
+        smooth[name.split(",")[0].replace(" the balancing loss", "")] = losses.unfold(
+            0, width, 1
+        ).mean(1)
     steps = torch.arange(len(next(iter(smooth.values()))))
-    plotting.lines(axes[2], steps, smooth, xlabel="training step", ylabel="dropped choices (mean of 20 steps)")
-    ends = "; ".join(f"{name}: dropped at the end {values[-1]:.0%}" for name, values in smooth.items())
+    plotting.lines(
+        axes[2], steps, smooth, xlabel="training step",
+        ylabel="dropped choices (mean of 20 steps)",
+    )
+    ends = "; ".join(
+        f"{name}: dropped at the end {values[-1]:.0%}" for name, values in smooth.items()
+    )
     spread = "; ".join(
-        f"{name}, busiest {torch.stack(m.shares[-50:]).mean(0).max():.0%}, idlest {torch.stack(m.shares[-50:]).mean(0).min():.0%}"
+        f"{name}, busiest {torch.stack(m.shares[-50:]).mean(0).max():.0%}, idlest"
+        f" {torch.stack(m.shares[-50:]).mean(0).min():.0%}"
         for name, (m, _) in runs.items()
     )
-    plotting.show(fig, alt=f"Share of each of eight experts in every training step, as stacked bands. At the end: {spread}. {ends}.")
+    plotting.show(fig, "09/balance", spread, ends)
 
 # %% [markdown]
 # Each band is one expert, the widest at the bottom. Without the loss nothing holds the narrow bands up: an expert that falls behind gets fewer tokens to learn from, and falls further behind.
@@ -346,12 +408,17 @@ if ready("MoELayer"):
         for place, index in enumerate(best.tolist()):
             mosaic[number * 5 : number * 5 + 4, place * 5 : place * 5 + 4] = patches[index]
         alike.append(patches[of_expert].float().mean() if len(of_expert) else math.nan)
+
+# %% fold="Drawing"
+if ready("MoELayer"):
     fig, ax = plotting.figure(width=6.4, height=3.4)
     ax.imshow(mosaic)
-    ax.set_yticks([number * 5 + 1.5 for number in range(8)], [f"expert {number}" for number in range(8)])
+    ax.set_yticks(
+        [number * 5 + 1.5 for number in range(8)], [f"expert {number}" for number in range(8)]
+    )
     ax.set_xticks([])
     means = ", ".join(f"{value:.0f}" for value in alike)
-    plotting.show(fig, alt=f"Eight rows, one per expert, of the sixteen 4 x 4 patches that it gets most surely. Mean brightness of all its patches, row by row, of 255: {means}.")
+    plotting.show(fig, "09/what-do-experts-specialise-in", means)
     print(f"Mean brightness of each expert's patches (0 to 255): {means}.")
 
 # %% [markdown]
@@ -379,7 +446,9 @@ parts = [
     ("queries look at latents", f"(B, {asked}, {Q})"),
 ]
 fig = plotting.flow(parts, title=f"PerceiverIO: {N} inputs, {L} latents, {asked} queries")
-plotting.show(fig, alt="Flow: " + ", then ".join(f"{name} {shape}" for name, shape in parts) + ".")
+plotting.show(
+    fig, "09/part-b-perceiver-io", ", then ".join(f"{name} {shape}" for name, shape in parts)
+)
 
 # %% [markdown]
 # $$\text{encode:}\quad z \leftarrow z + \mathrm{cross}(z, x) \;\; (L \times N), \quad z \leftarrow z + \mathrm{mlp}(z), \quad z \leftarrow \mathrm{layers}(z) \;\; (L \times L)$$
@@ -413,13 +482,22 @@ plotting.show(fig, alt="Flow: " + ", then ".join(f"{name} {shape}" for name, sha
 # %%
 if ready("PerceiverIO"):
     seed_everything(0)
-    model = PerceiverIO(input_dim=15, num_latents=16, latent_dim=64, depth=2, query_dim=64).eval()
+    model = PerceiverIO(
+        input_dim=15, num_latents=16, latent_dim=64, depth=2, query_dim=64
+    ).eval()
     x, queries, order = torch.randn(2, 64, 15), torch.randn(65, 64), torch.randperm(64)
     with torch.no_grad():
         latents = model.encode(x)
         moved = (model.encode(x[:, order]) - latents).abs().max()
-        alone = (model.decode(latents, queries[:1]) - model.decode(latents, queries)[:, :1]).abs().max()
-    print(f"{count_parameters(model):,} parameters. Inputs in another order: latents move by {moved:.0e}.")
+        alone = (
+            (model.decode(latents, queries[:1]) - model.decode(latents, queries)[:, :1])
+            .abs()
+            .max()
+        )
+    print(
+        f"{count_parameters(model):,} parameters. Inputs in another order: latents move by"
+        f" {moved:.0e}."
+    )
     print(f"First query asked alone or with 64 others: answers differ by {alone:.0e}.")
 
 # %% [markdown]
@@ -436,8 +514,10 @@ if ready("PerceiverIO"):
 
 # %%
 def fourier(coordinates: Tensor) -> Tensor:
-    """(..., 2) coordinates y, x in [-1, 1] -> (..., 14): themselves, and sin and cos at three speeds."""
-    angles = coordinates.unsqueeze(-1) * torch.tensor([1.0, 2.0, 4.0]) * math.pi / 2  # (..., 2, 3)
+    """(..., 2) coordinates y, x in [-1, 1] -> (..., 14): themselves, and sin and cos at three
+    speeds."""
+    # (..., 2, 3)
+    angles = coordinates.unsqueeze(-1) * torch.tensor([1.0, 2.0, 4.0]) * math.pi / 2
     return torch.cat([coordinates, angles.sin().flatten(-2), angles.cos().flatten(-2)], dim=-1)
 
 
@@ -448,25 +528,36 @@ def grid(side: int) -> Tensor:
 
 
 digits = load_images("digits", size=8)
-pictures = {name: split.images[:, 0].flatten(1).float() / 255 for name, split in digits.splits.items()}  # (n, 64)
-print(f"{digits}; a picture as inputs: {tuple(torch.cat([pictures['train'][0, :, None], grid(8)], 1).shape)}.")
+# (n, 64)
+pictures = {
+    name: split.images[:, 0].flatten(1).float() / 255 for name, split in digits.splits.items()
+}
+print(
+    f"{digits}; a picture as inputs:"
+    f" {tuple(torch.cat([pictures['train'][0, :, None], grid(8)], 1).shape)}."
+)
 
 # %%
 if ready("PerceiverIO"):
 
     class Reader(nn.Module):
-        """Reads digits pixel by pixel, and answers two kinds of questions from the same latents."""
+        """Reads digits pixel by pixel, and answers two kinds of questions from the same
+        latents."""
 
         def __init__(self):
             super().__init__()
-            self.perceiver = PerceiverIO(15, num_latents=16, latent_dim=64, depth=2, query_dim=64)
+            self.perceiver = PerceiverIO(
+                15, num_latents=16, latent_dim=64, depth=2, query_dim=64
+            )
             self.ask_label = nn.Parameter(torch.randn(1, 64))
             self.ask_pixel = nn.Linear(14, 64)
             self.label, self.grey = nn.Linear(64, 10), nn.Linear(64, 1)
 
         def read(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
             """(B, 64) grey values, (B, 64) bool -> latents (B, 16, 64)."""
-            inputs = torch.cat([pixels.unsqueeze(-1), grid(8).expand(len(pixels), -1, -1)], dim=-1)
+            inputs = torch.cat(
+                [pixels.unsqueeze(-1), grid(8).expand(len(pixels), -1, -1)], dim=-1
+            )
             return self.perceiver.encode(inputs, mask)
 
         def draw(self, latents: Tensor, side: int = 8) -> Tensor:
@@ -510,7 +601,10 @@ if ready("PerceiverIO"):
         device="cpu",
         progress=False,
     )
-    print(f"{count_parameters(reader):,} parameters, {history.steps:,} steps in {history.total_seconds:.0f} s on the CPU.")
+    print(
+        f"{count_parameters(reader):,} parameters, {history.steps:,} steps in"
+        f" {history.total_seconds:.0f} s on the CPU."
+    )
 
 # %%
 if ready("PerceiverIO"):
@@ -530,7 +624,8 @@ if ready("PerceiverIO"):
             drawn.append((reader.draw(latents) - real).square().mean().sqrt().item())
         half = 1.96 * (named[-1] * (1 - named[-1]) / len(labels)) ** 0.5
         print(
-            f"{round(64 * part):2} of 64 pixels: {named[-1]:.1%} named correctly (± {half:.1%}), error of the drawing {drawn[-1]:.3f} (mean picture: {guess:.3f})."
+            f"{round(64 * part):2} of 64 pixels: {named[-1]:.1%} named correctly (±"
+            f" {half:.1%}), error of the drawing {drawn[-1]:.3f} (mean picture: {guess:.3f})."
         )
 
 # %%
@@ -539,7 +634,11 @@ if ready("PerceiverIO"):
     mask = torch.rand(6, 64, generator=torch.Generator().manual_seed(1)).argsort(1) < 24
     with torch.no_grad():
         latents = reader.read(real[some], mask)
-        coarse, fine, logits = reader.draw(latents), reader.draw(latents, 40), reader.name(latents)
+        coarse, fine, logits = (
+            reader.draw(latents),
+            reader.draw(latents, 40),
+            reader.name(latents),
+        )
     said = [f"{int(guess)} ({value:.0%})" for value, guess in zip(*logits.softmax(1).max(1))]
     rows = {
         "real": real[some].view(-1, 8, 8),
@@ -547,6 +646,9 @@ if ready("PerceiverIO"):
         "64 queries": coarse.view(-1, 8, 8),
         "1,600 queries": fine.view(-1, 40, 40),
     }
+
+# %% fold="Drawing"
+if ready("PerceiverIO"):
     fig, axes = plotting.figure(4, 6, height=5.2)
     for line, (name, row) in zip(axes, rows.items(), strict=True):
         for ax, picture in zip(line, row, strict=True):
@@ -555,8 +657,13 @@ if ready("PerceiverIO"):
         line[0].set_ylabel(name, fontsize=8.5)
     for ax, label, answer in zip(axes[0], labels[some].tolist(), said, strict=True):
         ax.set_title(f"{label}, named {answer}", fontsize=8)
-    alt = "Six test digits in four rows: the real 8 x 8 picture; the 24 pixels that were read; the picture drawn by 64 pixel queries; the same at 40 x 40 positions. "
-    plotting.show(fig, alt=alt + "Named: " + ", ".join(f"{label} as {a}" for label, a in zip(labels[some].tolist(), said)) + ".")
+    alt = plotting.described("09/two-questions")
+    plotting.show(
+        fig,
+        "09/two-questions-2",
+        alt,
+        ", ".join(f"{label} as {a}" for label, a in zip(labels[some].tolist(), said)),
+    )
 
 # %% [markdown]
 # Both kinds of answers come from the *same* 16 vectors; only the question differs. The fourth row asks a question that no training picture contained, 1,600 positions in between the 64: a query is a position, and positions are continuous. What you see there is
@@ -573,16 +680,20 @@ if ready("PerceiverIO"):
     cross = reader.perceiver.read
     with torch.no_grad():
         inputs = torch.cat([real.unsqueeze(-1), grid(8).expand(len(real), -1, -1)], dim=-1)
-        query = cross.query(cross.norm_query(reader.perceiver.latents))  # (L, width): before reading, all images are alike
+        # (L, width): before reading, all images are alike
+        query = cross.query(cross.norm_query(reader.perceiver.latents))
         key = cross.key(cross.norm_input(inputs))  # (B, N, width)
         query, key = (rearrange(x, "... n (h d) -> ... h n d", h=4) for x in (query, key))
         weights = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1).mean((0, 1))  # (L, N)
+
+# %% fold="Drawing"
+if ready("PerceiverIO"):
     fig, axes = plotting.figure(2, 8, height=2.2)
     for ax, row in zip(axes.flat, weights, strict=True):
         plotting.heatmap(ax, row.view(8, 8), colorbar=False, vmin=0)
         ax.set(xticks=[], yticks=[])
     top = weights.sort(descending=True).values[:, :16].sum(1)
-    plotting.show(fig, alt=f"Sixteen 8 x 8 maps, one per latent, of where it looks on average: the 16 most looked-at of 64 pixels get between {top.min():.0%} and {top.max():.0%} of its weight.")
+    plotting.show(fig, "09/where-do-the-latents-look", top.min(), top.max())
 
 # %% [markdown]
 # ## 7 · Measured: cost against the length of the input
@@ -596,12 +707,17 @@ if ready("PerceiverIO"):
 
 # %%
 def measure(contestants: dict, sizes: list[int], make, rounds: int) -> tuple[dict, dict]:
-    """Milliseconds and MiB of each call on `make(size)`; NaN beyond a contestant's largest size."""
+    """Milliseconds and MiB of each call on `make(size)`; NaN beyond a contestant's largest
+    size."""
     took = {name: [math.nan] * len(sizes) for name in contestants}
     needed = {name: [math.nan] * len(sizes) for name in contestants}
     for i, size in enumerate(sizes):
         x = make(size)
-        calls = {n: (lambda call=call: call(x)) for n, (call, most) in contestants.items() if size <= most}
+        calls = {
+            n: lambda call=call: call(x)
+            for n, (call, most) in contestants.items()
+            if size <= most
+        }
         with torch.inference_mode():
             for name, value in seconds(calls, rounds=rounds).items():
                 took[name][i] = value * 1000
@@ -612,10 +728,15 @@ def measure(contestants: dict, sizes: list[int], make, rounds: int) -> tuple[dic
 
 # %%
 def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
-    """Two panels on logarithmic axes, and the exponents of the seven largest sizes of each contestant."""
+    """Two panels on logarithmic axes, and the exponents of the seven largest sizes of each
+    contestant."""
     fig, axes = plotting.figure(2, 1, height=6.2, width=6.4)
-    for ax, (label, values) in zip(axes, {"time (ms)": took, "peak memory (MiB)": needed}.items(), strict=True):
-        plotting.lines(ax, torch.tensor(sizes), values, xlabel=unit, ylabel=label, logx=True, logy=True)
+    for ax, (label, values) in zip(
+        axes, {"time (ms)": took, "peak memory (MiB)": needed}.items(), strict=True
+    ):
+        plotting.lines(
+            ax, torch.tensor(sizes), values, xlabel=unit, ylabel=label, logx=True, logy=True
+        )
         shown = [size for size in sizes if size & (size - 1) == 0]  # not all: they would touch
         ax.set_xticks(shown, [f"{size:,}" for size in shown])
         ax.minorticks_off()
@@ -627,7 +748,7 @@ def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
         flat = name.replace("\n", " ")
         rows.append(f"{flat:<28}{laws[0]!s:>14}{laws[1]!s:>16}{f'{n[0]:,} to {n[-1]:,}':>20}")
         said.append(f"{flat} {laws[0].exponent:.1f} and {laws[1].exponent:.1f}")
-    alt = f"Time and peak memory against the {unit}, both axes logarithmic. Slopes of time and of memory: "
+    alt = plotting.described("09/measured-cost-against-the-length", unit)
     plotting.show(fig, alt=alt + "; ".join(said) + ".")
     print(f"{'exponent of N':<28}{'time':>14}{'memory':>16}{'sizes':>20}", *rows, sep="\n")
 
@@ -663,10 +784,14 @@ if ready("PerceiverIO"):
 
 # %%
 if ready("PerceiverIO"):
-    sizes = budget.pick(smoke=[64, 128, 256, 512],
-                        cpu=[512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192, 16_384, 32_768])  # fmt: skip
+    sizes = budget.pick(
+        smoke=[64, 128, 256, 512],
+        cpu=[512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192, 16_384, 32_768],
+    )
     began = time.perf_counter()
-    took, needed = measure(contestants, sizes, lambda n: torch.randn(1, n, 64), rounds=budget.pick(smoke=1, cpu=5))
+    took, needed = measure(
+        contestants, sizes, lambda n: torch.randn(1, n, 64), rounds=budget.pick(smoke=1, cpu=5)
+    )
     print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
     show_costs(sizes, took, needed, "number of inputs N")
 
@@ -705,12 +830,20 @@ if ready("PerceiverIO"):
 # %%
 if ready("decay_matrix"):
     gammas = 1 - 2.0 ** -torch.tensor([1, 3, 5])
+
+# %% fold="Drawing"
+if ready("decay_matrix"):
     fig, axes = plotting.figure(1, 3, height=2.6, width=8.4)
     for ax, gamma, matrix in zip(axes, gammas, decay_matrix(gammas, 40), strict=True):
-        plotting.heatmap(ax, matrix, vmin=0, vmax=1, colorbar=ax is axes[2], xlabel="position m (key)")
-        ax.set_title(f"gamma = {gamma:.3f}, half-life {math.log(0.5) / math.log(gamma):.0f} steps", fontsize=8.5)
+        plotting.heatmap(
+            ax, matrix, vmin=0, vmax=1, colorbar=ax is axes[2], xlabel="position m (key)"
+        )
+        ax.set_title(
+            f"gamma = {gamma:.3f}, half-life {math.log(0.5) / math.log(gamma):.0f} steps",
+            fontsize=8.5,
+        )
     axes[0].set_ylabel("position n (query)")
-    plotting.show(fig, alt="Three decay matrices for 40 positions: zero above the diagonal, one on it, fading below it; with gamma 0.5 within a few steps, with gamma 0.969 over the whole sequence.")
+    plotting.show(fig, "09/decay-matrix")
 
 # %% [markdown] exercise="retention_parallel"
 # The matrix form, $(QK^\top \odot D)\,V$. Two lines.
@@ -782,8 +915,14 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
         for name in ("recurrent", "chunkwise"):
             output, gradients = results[name]
             apart = (output - first).abs().max() / first.abs().max()
-            worst = max(((a - b).abs().max() / b.abs().max()).item() for a, b in zip(gradients, first_gradients))
-            print(f"{str(dtype)[6:]}: {name} against parallel: output {apart:.0e}, gradients {worst:.0e} apart (relative to the largest).")
+            worst = max(
+                ((a - b).abs().max() / b.abs().max()).item()
+                for a, b in zip(gradients, first_gradients)
+            )
+            print(
+                f"{str(dtype)[6:]}: {name} against parallel: output {apart:.0e}, gradients"
+                f" {worst:.0e} apart (relative to the largest)."
+            )
 
 # %% [markdown]
 # Equal up to rounding, gradients included. So you may *train* with one form and *run* with another.
@@ -808,16 +947,24 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
     def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Every weight in memory."""
         hidden = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool).triu(1)
-        return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(hidden, float("-inf")).softmax(-1) @ v
+        return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(hidden, float("-inf")).softmax(
+            -1
+        ) @ v
 
     contestants = {
         "attention": (lambda x: causal_attention(*x), 4_096),
-        "attention,\nfused": (lambda x: F.scaled_dot_product_attention(*x, is_causal=True), 8_192),
+        "attention,\nfused": (
+            lambda x: F.scaled_dot_product_attention(*x, is_causal=True),
+            8_192,
+        ),
         "retention,\nparallel": (lambda x: retention_parallel(*x, gammas), 4_096),
         "retention,\nrecurrent": (lambda x: retention_recurrent(*x, gammas), 8_192),
         "retention,\nchunkwise": (lambda x: retention_chunkwise(*x, gammas, 64), 8_192),
     }
-    sizes = budget.pick(smoke=[32, 64, 128, 256], cpu=[256, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192])
+    sizes = budget.pick(
+        smoke=[32, 64, 128, 256],
+        cpu=[256, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192],
+    )
 
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
@@ -831,8 +978,14 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
     print(f"Measured on: {describe_machine()}, in {time.perf_counter() - began:.0f} s.")
     show_costs(sizes, took, needed, "sequence length N")
     for size in budget.pick(smoke=(64, 128), cpu=(256, 4_096)):
-        ranking = sorted((times[sizes.index(size)], name.replace("\n", " ")) for name, times in took.items())
-        print(f"N = {size:,}: " + ", ".join(f"{name} {value:.1f} ms" for value, name in ranking) + ".")
+        ranking = sorted(
+            (times[sizes.index(size)], name.replace("\n", " ")) for name, times in took.items()
+        )
+        print(
+            f"N = {size:,}: "
+            + ", ".join(f"{name} {value:.1f} ms" for value, name in ranking)
+            + "."
+        )
 
 # %% [markdown]
 # Memory first again, because it does not vary. Where a matrix of all pairs is written down (attention, parallel retention) the exponent is 2; parallel retention needs more than attention even, for the decay matrix comes on top. Fused attention, the recurrent form and the chunks keep
@@ -858,8 +1011,12 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
         keys, values = (part[:, :, :n].contiguous() for part in x[1:])
         state = retention_chunkwise(*(part[:, :, :n] for part in x), gammas, 64)[1]
         calls = {
-            "attention": lambda: [F.scaled_dot_product_attention(one[0], keys, values) for _ in range(20)],
-            "retention, recurrent": lambda: [retention_recurrent(*one, gammas, state) for _ in range(20)],
+            "attention": lambda: [
+                F.scaled_dot_product_attention(one[0], keys, values) for _ in range(20)
+            ],
+            "retention, recurrent": lambda: [
+                retention_recurrent(*one, gammas, state) for _ in range(20)
+            ],
         }
         with torch.inference_mode():
             for name, value in seconds(calls, rounds=budget.pick(smoke=1, cpu=9)).items():
@@ -868,20 +1025,31 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
         kept_kib["retention, recurrent"].append(state.nbytes / 1024)
     for name in step_ms:
         law = power_law(lengths, step_ms[name])
-        print(f"{name}: exponent of a step's time {law}, {step_ms[name][0]:.3f} ms after {lengths[0]:,}, {step_ms[name][-1]:.3f} ms after {lengths[-1]:,} tokens.")
+        print(
+            f"{name}: exponent of a step's time {law}, {step_ms[name][0]:.3f} ms after"
+            f" {lengths[0]:,}, {step_ms[name][-1]:.3f} ms after {lengths[-1]:,} tokens."
+        )
 
-# %%
+# %% fold="Drawing"
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
     fig, axes = plotting.figure(1, 2, height=2.9, width=9.0)
-    for ax, (label, values) in zip(axes, {"time of the next token (ms)": step_ms, "kept from the past (KiB)": kept_kib}.items(), strict=True):
-        plotting.lines(ax, torch.tensor(lengths), values, xlabel="tokens so far", ylabel=label, logx=True, logy=True)
+    for ax, (label, values) in zip(
+        axes,
+        {"time of the next token (ms)": step_ms, "kept from the past (KiB)": kept_kib}.items(),
+        strict=True,
+    ):
+        plotting.lines(
+            ax, torch.tensor(lengths), values, xlabel="tokens so far", ylabel=label, logx=True,
+            logy=True,
+        )
         ax.set_xticks(lengths, [f"{n:,}" for n in lengths], fontsize=8)
         ax.minorticks_off()
     kept = "; ".join(
-        f"{name} from {step_ms[name][0]:.2f} to {step_ms[name][-1]:.2f} ms, from {values[0]:,.0f} to {values[-1]:,.0f} KiB"
+        f"{name} from {step_ms[name][0]:.2f} to {step_ms[name][-1]:.2f} ms, from"
+        f" {values[0]:,.0f} to {values[-1]:,.0f} KiB"
         for name, values in kept_kib.items()
     )
-    plotting.show(fig, alt=f"Time of the next token, and memory kept, against the tokens so far, logarithmic: {kept}.")
+    plotting.show(fig, "09/one-more-token", kept)
 
 # %% [markdown]
 # Here the recurrent form is in its element: the step costs the same after 65,536 tokens as after 256, and so does what has to be kept, one d x e matrix per head. Attention's cost per token grows with all that it remembers.

@@ -43,17 +43,13 @@ import time
 
 import torch
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import reuse
-from utils.experiments import plots
-from utils.experiments.evidence import Evidence, recorded
-from utils.experiments.live import run_live
-from utils.experiments.models import MODELS, build
-from utils.experiments.results import select
-from utils.experiments.statistics import mean_interval, paired_difference
-from utils.cost.macs import profile
-from utils.cost.measure import seconds
+from utils.cost import profile, seconds
+from utils.experiments import (
+    MODELS, Evidence, build, mean_interval, paired_difference, plots, recorded, run_live,
+    select,
+)
 
 budget = current_budget()
 evidence = Evidence()
@@ -65,39 +61,82 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # The two tables of the lecture (Liu et al. 2021, table 1; the ViT rows are from Dosovitskiy et al. 2021). FLOPs are multiply-adds, throughput is images per second on one V100.
 
 # %%
-tables = {t["name"]: t for t in json.loads((root / "data" / "lecture_tables.json").read_text(encoding="utf-8"))["tables"]}
-cells = {name: {f"{r['model']} {r['image_size']}": r for r in t["rows"]} for name, t in tables.items()}
+tables = {
+    t["name"]: t
+    for t in json.loads((root / "data" / "lecture_tables.json").read_text(encoding="utf-8"))[
+        "tables"
+    ]
+}
+cells = {
+    name: {f"{r['model']} {r['image_size']}": r for r in t["rows"]}
+    for name, t in tables.items()
+}
 for table in tables.values():
     print(table["title"])
     for row in table["rows"]:
-        print(f"  {row['model']:<9} {row['image_size']} px  {row['params_M']:>4}M  {row['flops_G']:>6.1f} G  {row['throughput']:>6.1f}/s  {row['top1']:.1f}%")
+        print(
+            f"  {row['model']:<9} {row['image_size']} px  {row['params_M']:>4}M "
+            f" {row['flops_G']:>6.1f} G  {row['throughput']:>6.1f}/s  {row['top1']:.1f}%"
+        )
 k1, k22 = (
-    {model: row["top1"] for model, row in cells[name].items()} for name in ("ImageNet-1K", "ImageNet-22K")
+    {model: row["top1"] for model, row in cells[name].items()}
+    for name in ("ImageNet-1K", "ImageNet-22K")
 )
 
 # %%
-evidence.add("T1", "Size: ViT-L/16 minus ViT-B/16, both at 384 px: "
-             f"{k1['ViT-L/16 384'] - k1['ViT-B/16 384']:+.1f} points on ImageNet-1K, {k22['ViT-L/16 384'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+evidence.add(
+    "T1",
+    "Size: ViT-L/16 minus ViT-B/16, both at 384 px:"
+    f" {k1['ViT-L/16 384'] - k1['ViT-B/16 384']:+.1f} points on ImageNet-1K,"
+    f" {k22['ViT-L/16 384'] - k22['ViT-B/16 384']:+.1f} from 22K.",
+)
 gains = {model: k22[model] - k1[model] for model in k1}
-evidence.add("T2", "Gain from pre-training on 22K: " + ", ".join(f"{model} px {gain:+.1f}" for model, gain in gains.items()) + ".")
-evidence.add("T3", "Architecture: Swin-B at 384 px minus ViT-B/16 at 384 px: "
-             f"{k1['Swin-B 384'] - k1['ViT-B/16 384']:+.1f} points on 1K, {k22['Swin-B 384'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+evidence.add(
+    "T2",
+    "Gain from pre-training on 22K: "
+    + ", ".join(f"{model} px {gain:+.1f}" for model, gain in gains.items())
+    + ".",
+)
+evidence.add(
+    "T3",
+    "Architecture: Swin-B at 384 px minus ViT-B/16 at 384 px:"
+    f" {k1['Swin-B 384'] - k1['ViT-B/16 384']:+.1f} points on 1K,"
+    f" {k22['Swin-B 384'] - k22['ViT-B/16 384']:+.1f} from 22K.",
+)
 rows = cells["ImageNet-1K"]
-evidence.add("T4", "Cost: Swin-B at 224 px against ViT-B/16 at 384 px: "
-             f"{rows['Swin-B 224']['flops_G'] / rows['ViT-B/16 384']['flops_G']:.2f} of the FLOPs, {rows['Swin-B 224']['throughput'] / rows['ViT-B/16 384']['throughput']:.1f} "
-             f"times the throughput, {k1['Swin-B 224'] - k1['ViT-B/16 384']:+.1f} points on 1K, {k22['Swin-B 224'] - k22['ViT-B/16 384']:+.1f} from 22K.")  # fmt: skip
+evidence.add(
+    "T4",
+    "Cost: Swin-B at 224 px against ViT-B/16 at 384 px:"
+    f" {rows['Swin-B 224']['flops_G'] / rows['ViT-B/16 384']['flops_G']:.2f} of the FLOPs,"
+    f" {rows['Swin-B 224']['throughput'] / rows['ViT-B/16 384']['throughput']:.1f} times the"
+    f" throughput, {k1['Swin-B 224'] - k1['ViT-B/16 384']:+.1f} points on 1K,"
+    f" {k22['Swin-B 224'] - k22['ViT-B/16 384']:+.1f} from 22K.",
+)
 rate = {model: row["flops_G"] * row["throughput"] / 1000 for model, row in rows.items()}
-evidence.add("T5", "Multiply-adds per second on the V100 (FLOPs times throughput): " + ", ".join(f"{model} px {value:.1f}" for model, value in rate.items()) + " million million.")
+evidence.add(
+    "T5",
+    "Multiply-adds per second on the V100 (FLOPs times throughput): "
+    + ", ".join(f"{model} px {value:.1f}" for model, value in rate.items())
+    + " million million.",
+)
 errors = {model: (100 - k1[model]) / (100 - k22[model]) for model in k1}
-evidence.add("T6", "Errors on 1K divided by errors from 22K: " + ", ".join(f"{model} px {value:.2f}" for model, value in errors.items()) + ".")
+evidence.add(
+    "T6",
+    "Errors on 1K divided by errors from 22K: "
+    + ", ".join(f"{model} px {value:.2f}" for model, value in errors.items())
+    + ".",
+)
 
-# %%
+# %% fold="Drawing"
 fig, ax = plotting.figure(width=6.2, height=3.2)
 x = torch.tensor([1.28, 14.2])  # million images; the 22K set has 14.2 million
 lines = {model.replace(" ", "\n") + " px": [k1[model], k22[model]] for model in k1}
-plotting.lines(ax, x, lines, xlabel="images in the (pre-)training set (millions)", ylabel="ImageNet top-1 (%)", logx=True)
+plotting.lines(
+    ax, x, lines, xlabel="images in the (pre-)training set (millions)",
+    ylabel="ImageNet top-1 (%)", logx=True,
+)
 ax.set_xticks(x, ["1.28 (1K)", "14.2 (22K)"])
-alt = "Top-1 accuracy with 1K and 22K: the two ViT lines rise steeply and cross each other, the two Swin lines lie above and rise by less than two points."
+alt = plotting.described("10/evidence-from-the-tables")
 plotting.show(fig, alt=alt)
 
 # %% [markdown]
@@ -112,68 +151,169 @@ steps = select(scaling, arm="steps")
 if steps:
     sizes = sorted({row["size"] for row in steps})
     found = paired_difference(steps, "CNN", "ViT", "size")
-    evidence.add("E1", "CNN minus ViT, test accuracy, equal steps: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
-    trains = {m: [100 * mean_interval(r["train_accuracy"] for r in select(steps, model=m, size=s)).mean for s in sizes] for m in ("CNN", "ViT")}
-    evidence.add("E2", f"Training accuracy at {', '.join(f'{s:,}' for s in sizes)} images: " + "; ".join(f"{m} " + ", ".join(f"{v:.0f}%" for v in values) for m, values in trains.items()) + ".")
-    for key, model in (("E3", "hybrid ViT"), ("E4", "Swin"), ("E5", "PoolFormer"), ("E6", "Mixer")):
+    evidence.add(
+        "E1",
+        "CNN minus ViT, test accuracy, equal steps: "
+        + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items())
+        + ".",
+    )
+    trains = {
+        m: [
+            100
+            * mean_interval(r["train_accuracy"] for r in select(steps, model=m, size=s)).mean
+            for s in sizes
+        ]
+        for m in ("CNN", "ViT")
+    }
+    evidence.add(
+        "E2",
+        f"Training accuracy at {', '.join(f'{s:,}' for s in sizes)} images: "
+        + "; ".join(
+            f"{m} " + ", ".join(f"{v:.0f}%" for v in values) for m, values in trains.items()
+        )
+        + ".",
+    )
+
+# %%
+if steps:
+    others = {"E3": "hybrid ViT", "E4": "Swin", "E5": "PoolFormer", "E6": "Mixer"}
+    for key, model in others.items():
         found = paired_difference(steps, model, "ViT", "size")
-        evidence.add(key, f"{model} minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items() if d.n) + ".")
+        evidence.add(
+            key,
+            f"{model} minus ViT: "
+            + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items() if d.n)
+            + ".",
+        )
     gaps = paired_difference(steps, "CNN", "ViT", "size", value="gap")
-    evidence.add("E7", "Train-test gap, CNN minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in gaps.items()) + ".")
+    evidence.add(
+        "E7",
+        "Train-test gap, CNN minus ViT: "
+        + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in gaps.items())
+        + ".",
+    )
 epochs = select(scaling, arm="epochs")
 if epochs:
     found = paired_difference(epochs, "CNN", "ViT", "size")
-    evidence.add("E8", "The same as E1 with equal epochs: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
+    evidence.add(
+        "E8",
+        "The same as E1 with equal epochs: "
+        + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items())
+        + ".",
+    )
 
 # %%
 rules = recorded("label-rule")
 if rules:
     for key, rule in (("E9", "local"), ("E10", "relational"), ("E11", "position")):
         found = paired_difference(select(rules, rule=rule), "CNN", "ViT", "size")
-        evidence.add(key, f"Labels by a {rule} rule, CNN minus ViT: " + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items()) + ".")
-    for key, rule, images in (("E12", "position", "images as drawn"), ("E18", "position, rolled", "images rolled over the edges, so that these lie anywhere in the picture")):
+        evidence.add(
+            key,
+            f"Labels by a {rule} rule, CNN minus ViT: "
+            + "; ".join(f"{s:,} images {plots.describe(d)}" for s, d in found.items())
+            + ".",
+        )
+    for key, rule, images in (
+        ("E12", "position", "images as drawn"),
+        (
+            "E18",
+            "position, rolled",
+            "images rolled over the edges, so that these lie anywhere in the picture",
+        ),
+    ):
         at = max(row["size"] for row in rules)
-        found = {m: mean_interval(r["test_accuracy"] for r in select(rules, rule=rule, model=m, size=at)) for m in ("CNN", "CNN, circular")}
-        with_zeros, blind = (f"{100 * d.mean:.1f} ± {100 * d.half:.1f}%" for d in found.values())
-        evidence.add(key, f"Position rule, {at:,} {images}: CNN without a border {blind}, with zeros {with_zeros}; chance is 25%.")
+        found = {
+            m: mean_interval(
+                r["test_accuracy"] for r in select(rules, rule=rule, model=m, size=at)
+            )
+            for m in ("CNN", "CNN, circular")
+        }
+        with_zeros, blind = (
+            f"{100 * d.mean:.1f} ± {100 * d.half:.1f}%" for d in found.values()
+        )
+        evidence.add(
+            key,
+            f"Position rule, {at:,} {images}: CNN without a border {blind}, with zeros"
+            f" {with_zeros}; chance is 25%.",
+        )
 
 # %%
 symmetry = recorded("symmetry")
 if symmetry:
     costs = {
-        f"{model}, {arm}": paired_difference(select(symmetry, model=model), "as they are", arm, of="arm")
+        f"{model}, {arm}": paired_difference(
+            select(symmetry, model=model), "as they are", arm, of="arm"
+        )
         for model in ("CNN", "ViT")
         for arm in ("patches permuted", "pixels permuted")
     }
-    evidence.add("E13", "Cost of a fixed permutation, retrained: " + "; ".join(f"{name} {plots.describe(d)}" for name, d in costs.items()) + ".")
+    evidence.add(
+        "E13",
+        "Cost of a fixed permutation, retrained: "
+        + "; ".join(f"{name} {plots.describe(d)}" for name, d in costs.items())
+        + ".",
+    )
 transfer = recorded("transfer")
 if transfer:
     arm = max(row["arm"] for row in transfer if row["arm"] != "scratch")
     gains = {
-        (model, size): paired_difference(select(transfer, model=model, size=size), arm, "scratch", of="arm")
+        (model, size): paired_difference(
+            select(transfer, model=model, size=size), arm, "scratch", of="arm"
+        )
         for model in ("CNN", "ViT")
         for size in sorted({row["size"] for row in transfer})
     }
     before = [100 * row["pretraining_accuracy"] for row in select(transfer, arm=arm)]
-    evidence.add("E14", f"Gain {arm.replace('_', ' ')}: " + "; ".join(f"{m} at {s:,} {plots.describe(d)}" for (m, s), d in gains.items())
-                 + f". The pretrained models were right on {min(before):.1f} to {max(before):.1f}% of their own test images.")  # fmt: skip
+    evidence.add(
+        "E14",
+        f"Gain {arm.replace('_', ' ')}: "
+        + "; ".join(f"{m} at {s:,} {plots.describe(d)}" for (m, s), d in gains.items())
+        + f". The pretrained models were right on {min(before):.1f} to {max(before):.1f}% of"
+        " their own test images.",
+    )
 
 # %%
 distance = recorded("distance")
 if distance:
-    ends = {s: torch.tensor([row["watched"][-1]["distance"] for row in select(distance, size=s)]) for s in sorted({row["size"] for row in distance})}
+    ends = {
+        s: torch.tensor([row["watched"][-1]["distance"] for row in select(distance, size=s)])
+        for s in sorted({row["size"] for row in distance})
+    }
     base = distance[0]["uniform_distance"]
-    evidence.add("E15", f"Attention distance after training (uniform {base:.2f} patches), layers 1 and 2: " + "; ".join(
-        f"{s:,} images {mean_interval(v[:2].mean().item() for v in seeds).mean:.2f}, nearest head {seeds[:, :2].min():.2f}" for s, seeds in ends.items()) + ".")  # fmt: skip
+    evidence.add(
+        "E15",
+        f"Attention distance after training (uniform {base:.2f} patches), layers 1 and 2: "
+        + "; ".join(
+            f"{s:,} images {mean_interval(v[:2].mean().item() for v in seeds).mean:.2f},"
+            f" nearest head {seeds[:, :2].min():.2f}"
+            for s, seeds in ends.items()
+        )
+        + ".",
+    )
 text = recorded("text")
 if text:
     found = paired_difference(text, "LSTM", "Transformer", "size")
-    evidence.add("E16", "Text, LSTM minus Transformer encoder: " + "; ".join(f"{s:,} {plots.describe(d)}" for s, d in found.items()) + ".")
+    evidence.add(
+        "E16",
+        "Text, LSTM minus Transformer encoder: "
+        + "; ".join(f"{s:,} {plots.describe(d)}" for s, d in found.items())
+        + ".",
+    )
 mixers = recorded("token-mixers")
 if mixers:
-    scores = {m: mean_interval(r["test_accuracy"] for r in select(mixers, mixer=m)) for m in sorted({r["mixer"] for r in mixers})}
+    scores = {
+        m: mean_interval(r["test_accuracy"] for r in select(mixers, mixer=m))
+        for m in sorted({r["mixer"] for r in mixers})
+    }
     best = sorted(scores, key=lambda m: -scores[m].mean)
-    evidence.add("E17", "One MetaFormer, the token mixer exchanged: " + "; ".join(f"{m} {100 * scores[m].mean:.1f} ± {100 * scores[m].half:.1f}%" for m in best) + ".")
+    evidence.add(
+        "E17",
+        "One MetaFormer, the token mixer exchanged: "
+        + "; ".join(
+            f"{m} {100 * scores[m].mean:.1f} ± {100 * scores[m].half:.1f}%" for m in best
+        )
+        + ".",
+    )
 
 # %% [markdown]
 # ## 3 · Exact facts
@@ -185,7 +325,8 @@ if mixers:
 torch.manual_seed(0)
 ViT, ResNet = reuse("ViT"), reuse("ResNet")
 x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
-places = torch.arange(1024).view(8, 4, 8, 4).permute(0, 2, 1, 3).reshape(64, 16)  # pixels of each 4 x 4 patch
+# pixels of each 4 x 4 patch
+places = torch.arange(1024).view(8, 4, 8, 4).permute(0, 2, 1, 3).reshape(64, 16)
 order, moved = torch.randperm(64), torch.empty(1024, dtype=torch.long)
 moved[places] = places[order]
 shuffled = x.flatten(2)[:, :, moved].view_as(x)
@@ -197,13 +338,25 @@ with torch.no_grad():
     vit, cnn, blind = (model.double().eval() for model in (vit, cnn, blind))
     half = (blind(x.roll((16, 16), (2, 3))) - blind(x)).abs().max()
     border = (cnn(x.roll((16, 16), (2, 3))) - cnn(x)).abs().max()
-    evidence.add("X1", f"Image moved cyclically by half a frame: outputs of a CNN without a border change by {half:.0e}, with zeros at the border by {border:.0e}.")
+    evidence.add(
+        "X1",
+        "Image moved cyclically by half a frame: outputs of a CNN without a border change by"
+        f" {half:.0e}, with zeros at the border by {border:.0e}.",
+    )
     before = vit(x)
     cost = (vit(shuffled) - before).abs().max()
     vit.positions.copy_(vit.positions[:, order])
     both = (vit(shuffled) - before).abs().max()
-    evidence.add("X2", f"Patches permuted: a ViT's outputs change by {cost:.0e}; with the rows of its position table permuted alike by {both:.0e}: it is the same model.")
-    evidence.add("X3", f"Patches permuted: a CNN's outputs change by {(cnn(shuffled) - cnn(x)).abs().max():.0e}, and it has no table to permute.")
+    evidence.add(
+        "X2",
+        f"Patches permuted: a ViT's outputs change by {cost:.0e}; with the rows of its position"
+        f" table permuted alike by {both:.0e}: it is the same model.",
+    )
+    evidence.add(
+        "X3",
+        "Patches permuted: a CNN's outputs change by"
+        f" {(cnn(shuffled) - cnn(x)).abs().max():.0e}, and it has no table to permute.",
+    )
 
 # %% [markdown]
 # ## 4 · The other side
@@ -211,11 +364,31 @@ with torch.no_grad():
 # Whatever you claim, somebody has published evidence against it. Numbers of the sources, not ours:
 
 # %%
-evidence.add("L1", "Dosovitskiy et al. (2021), table 2: ViT-H/14 on JFT-300M 88.55% for 2.5k TPUv3-core-days, BiT-L (ResNet-152 x 4) 87.54% for 9.9k.")
-evidence.add("L2", "Smith, Brock, Berrada, De (2023), ConvNets Match Vision Transformers at Scale: NFNets on JFT-4B match ViTs at like compute; best 90.4%.")
-evidence.add("L3", "Touvron, Cord, Jégou (2022), DeiT III: ViT-B/16 at 384 px, ImageNet-1K only, 85.0% (the table has 77.9%): another recipe, the same architecture.")
-evidence.add("L4", "Liu et al. (2022), A ConvNet for the 2020s: a ResNet with Swin's recipe and design details closes the distance to Swin.")
-evidence.add("L5", "Dosovitskiy et al. (2021), figure 4: on 9M images of JFT ViT-B/32 is much worse than ResNet50, from 90M on it is better.")
+evidence.add(
+    "L1",
+    "Dosovitskiy et al. (2021), table 2: ViT-H/14 on JFT-300M 88.55% for 2.5k TPUv3-core-days,"
+    " BiT-L (ResNet-152 x 4) 87.54% for 9.9k.",
+)
+evidence.add(
+    "L2",
+    "Smith, Brock, Berrada, De (2023), ConvNets Match Vision Transformers at Scale: NFNets on"
+    " JFT-4B match ViTs at like compute; best 90.4%.",
+)
+evidence.add(
+    "L3",
+    "Touvron, Cord, Jégou (2022), DeiT III: ViT-B/16 at 384 px, ImageNet-1K only, 85.0% (the"
+    " table has 77.9%): another recipe, the same architecture.",
+)
+evidence.add(
+    "L4",
+    "Liu et al. (2022), A ConvNet for the 2020s: a ResNet with Swin's recipe and design details"
+    " closes the distance to Swin.",
+)
+evidence.add(
+    "L5",
+    "Dosovitskiy et al. (2021), figure 4: on 9M images of JFT ViT-B/32 is much worse than"
+    " ResNet50, from 90M on it is better.",
+)
 
 # %% [markdown]
 # ## 5 · Your own measurements
@@ -233,13 +406,28 @@ SETTINGS = {  # change these
     "steps": budget.pick(smoke=2, cpu=100, gpu=2_000),
     "only": {"arm": "steps", "augment": False},
 }
-own = run_live("data-scaling", budget.name, **SETTINGS, test_images=budget.pick(smoke=40, cpu=1_000, gpu=10_000))
+own = run_live(
+    "data-scaling", budget.name, **SETTINGS,
+    test_images=budget.pick(smoke=40, cpu=1_000, gpu=10_000),
+)
 a, b = SETTINGS["models"][:2]
 for number, (size, d) in enumerate(paired_difference(own, a, b, "size").items(), start=1):
     at = select(own, size=size)
-    values = "; ".join(f"{m} " + ", ".join(f"{row['test_accuracy']:.1%}" for row in select(at, model=m)) for m in (a, b))
-    reach = f"difference {plots.describe(d)}" if d.n > 1 else f"difference {100 * d.mean:+.1f} points (one seed: no interval)"
-    evidence.add(f"M{number}", f"Mine, {own[0]['data_used']}, {size:,} images, {own[0]['steps_taken']} steps: {values}; {reach}.", own=True)
+    values = "; ".join(
+        f"{m} " + ", ".join(f"{row['test_accuracy']:.1%}" for row in select(at, model=m))
+        for m in (a, b)
+    )
+    reach = (
+        f"difference {plots.describe(d)}"
+        if d.n > 1
+        else f"difference {100 * d.mean:+.1f} points (one seed: no interval)"
+    )
+    evidence.add(
+        f"M{number}",
+        f"Mine, {own[0]['data_used']}, {size:,} images, {own[0]['steps_taken']} steps:"
+        f" {values}; {reach}.",
+        own=True,
+    )
 
 # %% [markdown]
 # Accuracy is not the only thing that a backbone is chosen for. Speed, on *your* machine:
@@ -255,7 +443,11 @@ for name in ("CNN", "ViT"):
     calls[name] = lambda model=model: model(images)
 with torch.no_grad():
     took = seconds(calls, rounds=budget.pick(smoke=1, cpu=7))
-words = "; ".join(f"{name} {batch / took[name]:,.0f} images/s, {macs[name] * batch / took[name] / 1e9:.1f} thousand million multiply-adds/s" for name in calls)
+words = "; ".join(
+    f"{name} {batch / took[name]:,.0f} images/s, {macs[name] * batch / took[name] / 1e9:.1f}"
+    " thousand million multiply-adds/s"
+    for name in calls
+)
 evidence.add("M8", f"Mine, inference, batch {batch}, on the CPU: {words}.", own=True)
 
 # %% [markdown]
@@ -264,9 +456,14 @@ evidence.add("M8", f"Mine, inference, batch {batch}, on the CPU: {words}.", own=
 # %%
 began = time.perf_counter()
 size = budget.pick(smoke=64, cpu=2_048, gpu=32_768)
-mine = run_live("label-rule", budget.name, models=("CNN", "ViT"), sizes=(size,), seeds=(0,), only={"rule": "position"})
+mine = run_live(
+    "label-rule", budget.name, models=("CNN", "ViT"), sizes=(size,), seeds=(0,),
+    only={"rule": "position"},
+)
 values = ", ".join(f"{row['model']} {row['test_accuracy']:.1%}" for row in mine)
-evidence.add("M9", f"Mine, position rule, {size:,} images, one seed: {values} (chance 25%).", own=True)
+evidence.add(
+    "M9", f"Mine, position rule, {size:,} images, one seed: {values} (chance 25%).", own=True
+)
 print(f"{time.perf_counter() - began:.0f} s")
 
 # %% [markdown]

@@ -6,6 +6,7 @@ stable from build to build.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from collections import Counter
@@ -74,7 +75,7 @@ class _Maker:
         unknown = (
             set(cell.metadata)
             - set(MARKERS)
-            - {"points", "tags", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
+            - {"points", "tags", "fold", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
         )
         if unknown:
             raise ValueError(f"{self.name}: unknown cell marker {', '.join(sorted(unknown))}")
@@ -131,8 +132,13 @@ class _Maker:
         self.counts[stem] += 1
         identity = f"{stem}-{self.counts[stem]}"
         make = new_markdown_cell if kind == "text" else new_code_cell
-        metadata = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
-        self._both(make(cell.source, id=identity, metadata=metadata))
+        metadata: dict[str, Any] = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
+        source = cell.source
+        if title := cell.metadata.get("fold"):  # closed in JupyterLab, in Colab, and on the pages
+            source = f"# @title {title}\n{source}"
+            metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+            metadata["tags"] = [*metadata.get("tags", []), "hide-input"]
+        self._both(make(source, id=identity, metadata=metadata))
 
     def _exercise(self, text: str, exercise: Exercise, number: int) -> None:
         stars = "\u2605" * exercise.stars + "\u2606" * (5 - exercise.stars)
@@ -204,11 +210,21 @@ def keep_outputs(new: NotebookNode, old: NotebookNode) -> None:
     before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
     for cell in new.cells:
         previous = before.get(cell.id)
-        if cell.cell_type == "code" and previous is not None and previous.source == cell.source:
+        if cell.cell_type == "code" and previous is not None and same_code(previous.source, cell.source):
             cell.outputs = previous.outputs
             cell.execution_count = previous.execution_count
     if "executed" in old.metadata.get("course", {}):
         new.metadata["course"]["executed"] = old.metadata["course"]["executed"]
+
+
+def same_code(first: str, second: str) -> bool:
+    """Whether two cells compute the same: equal but for line breaks, spaces, quotes and comments."""
+    if first == second:
+        return True
+    try:
+        return ast.dump(ast.parse(first)) == ast.dump(ast.parse(second))
+    except SyntaxError:  # magics
+        return False
 
 
 def stale(name: str) -> list[str]:

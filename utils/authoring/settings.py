@@ -17,7 +17,8 @@ places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "course"]
 root = next((place for place in places if (place / "utils" / "checks").is_dir()), None)
 if root is None:
     root = Path.cwd() / "course"
-    subprocess.run(["git", "clone", "--depth", "1", "REPOSITORY_URL", str(root)], check=True)
+    address = "REPOSITORY_URL"
+    subprocess.run(["git", "clone", "--depth", "1", address, str(root)], check=True)
 sys.path.insert(0, str(root))
 
 from utils.setup import install_missing

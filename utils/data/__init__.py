@@ -4,12 +4,16 @@ from utils.data.containers import DataError, ImageData, ImageSplit, TextData, Te
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
 from utils.data.door import load_images, load_text
 from utils.data.notice import show_notice
+from utils.data.pretrained import Checkpoint, from_hub
 from utils.data.review_trees import Review
 from utils.data.review_writer import generate_reviews
 from utils.data.shapes import ProceduralImages
 from utils.data.subsets import subset_indices
+from utils.data.text import Batches, tokenize
 
 __all__ = [
+    "Batches",
+    "Checkpoint",
     "DataError",
     "DiagnosticPair",
     "ImageData",
@@ -19,9 +23,11 @@ __all__ = [
     "TextData",
     "TextSplit",
     "diagnostic_pairs",
+    "from_hub",
     "generate_reviews",
     "load_images",
     "load_text",
     "show_notice",
     "subset_indices",
+    "tokenize",
 ]

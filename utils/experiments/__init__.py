@@ -1,10 +1,31 @@
 """Experiments: declared (`declare`, `grids`), run and resumed (`runner`), recorded (`results`), compared (`statistics`), drawn
-(`plots`, `figures`); in a notebook `run_live`. The command is `python -m utils.experiments`."""
+(`plots`, `figures`); in a notebook `run_live`. The command is `python -m utils.experiments`.
+
+What notebooks use can be imported from here; each name is fetched late, so that reading results does not load torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+DOOR = {
+    "checkpoint": ("augment", "load_model", "training_log"),
+    "declare": ("find", "image_set"),
+    "evidence": ("Evidence", "recorded"),
+    "image_data": ("whole",),
+    "image_training": ("normalizer",),
+    "learning_curves": ("LearningCurves",),
+    "live": ("run_live",),
+    "models": ("MODELS", "build"),
+    "results": ("select",),
+    "statistics": ("mean_interval", "means", "paired_difference"),
+    "verdicts": ("judge",),
+}
 
 
-def __getattr__(name: str):
-    if name == "run_live":  # late, so that reading results does not load torch
-        from utils.experiments.live import run_live
-
-        return run_live
+def __getattr__(name: str) -> Any:
+    for module, names in DOOR.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

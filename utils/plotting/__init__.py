@@ -10,7 +10,7 @@
 
 from utils.plotting.charts import bars, heatmap, images, lines, name_points
 from utils.plotting.controls import explore
-from utils.plotting.display import mimebundle, show
+from utils.plotting.display import described, mimebundle, show
 from utils.plotting.sketches import TokenStrip, flow, tokens
 from utils.plotting.theme import COLORS, figure, palette, readable
 
@@ -18,6 +18,7 @@ __all__ = [
     "COLORS",
     "TokenStrip",
     "bars",
+    "described",
     "explore",
     "figure",
     "flow",

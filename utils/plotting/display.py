@@ -3,9 +3,15 @@
 import base64
 import html
 import io
+import re
 import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
@@ -13,6 +19,8 @@ from PIL import Image
 DPI = 130
 PHOTO_DPI = 100  # photographs compress badly, and their pixels are drawn large anyway
 SHORTEST_ALT = 15
+TEXTS = Path(__file__).parent / "alt"  # stored alt texts
+NAME = re.compile(r"\d\d/[a-z0-9-]+")
 _EMPTY_WORDS = {
     *(
         "a",
@@ -75,33 +83,73 @@ def png(fig: Figure, *, dpi: int | None = None) -> bytes:
     return out.getvalue()
 
 
+def described(name: str, *values: Any) -> str:
+    """A stored alt text with values put into it.
+
+    The texts lie in `utils/plotting/alt/<notebook>.toml`, out of the sight of whoever is to predict what a picture shows.
+
+    Args:
+        name: "notebook/text", such as "01/two-paths".
+        *values: for the fields `{}` of the text, in order, as in `str.format`.
+
+    Raises:
+        KeyError: there is no such text.
+        IndexError: the text has more fields than there are values.
+    """
+    notebook, _, text = name.partition("/")
+    return _stored(notebook)[text].format(*values)
+
+
+@cache
+def _stored(notebook: str) -> dict[str, str]:
+    file = next(TEXTS.glob(f"{notebook}*.toml"), None)
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file else {}
+
+
+def kept_boxes(fig: Figure) -> list[tuple[int, int, int, int]]:
+    """Where pictures and colour maps lie in the figure, per mille of its width and height: left, top, right, bottom.
+
+    A page in dark colours may turn the rest of the figure (text, lines, bars on white) dark, and leaves these as they are.
+    """
+    boxes = []
+    for ax in fig.axes:
+        if any(isinstance(drawn, (AxesImage, QuadMesh)) for drawn in ax.get_children()):
+            box = ax.get_position()
+            boxes.append(tuple(round(1000 * edge) for edge in (box.x0, 1 - box.y1, box.x1, 1 - box.y0)))
+    return boxes
+
+
 def mimebundle(fig, alt: str) -> tuple[dict, dict]:
-    """What Jupyter stores for a figure: `(data, metadata)` with HTML, a PNG (not for tokens), plain text."""
+    """What Jupyter stores for a figure: `(data, metadata)` with HTML and plain text.
+
+    The PNG is in the HTML and nowhere else: a second one as "image/png" would double the size of notebooks, and JupyterLab and Colab
+    show it without its alt text.
+    """
     alt = check_alt(alt)
     if hasattr(fig, "to_html"):  # tokens(): text, not a picture
         return {"text/html": fig.to_html(alt), "text/plain": f"{alt}\n{fig.to_text()}"}, {}
     data = base64.b64encode(png(fig)).decode("ascii")
-    width = round(fig.get_figwidth() * 100)
+    boxes = " ".join(",".join(map(str, box)) for box in kept_boxes(fig))
     tag = (
         f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}" '
-        f'width="{width}" style="max-width:100%;height:auto">'
+        f'width="{round(fig.get_figwidth() * 100)}" data-keep="{boxes}" style="max-width:100%;height:auto">'
     )
-    return {"text/html": tag, "image/png": data, "text/plain": alt}, {
-        "image/png": {"alt": alt, "width": width}
-    }
+    return {"text/html": tag, "text/plain": alt}, {}
 
 
-def show(fig, alt: str) -> None:
+def show(fig, alt: str, *values: Any) -> None:
     """Shows a figure (or `tokens(...)`) in Jupyter; anywhere else prints its alt text.
 
     Args:
         fig: from `figure`, `images`, `flow`, `tokens`, or any matplotlib figure. It is closed afterwards.
-        alt: what is to be seen, for whoever does not see it.
+        alt: what is to be seen, for whoever does not see it; or the name of a stored text, such as "01/two-paths".
+        *values: for the fields of a stored text, see `described`.
 
     Raises:
         ValueError: the alt text is shorter than 15 characters or says no more than "figure".
+        KeyError: no text is stored under this name.
     """
-    alt = check_alt(alt)
+    alt = check_alt(described(alt, *values) if NAME.fullmatch(alt) else alt)
     if in_jupyter():
         from IPython.display import display
 

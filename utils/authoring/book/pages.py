@@ -12,9 +12,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from utils.authoring import settings
+from utils.authoring.book.pictures import dark
 from utils.authoring.build import PREDICTION, WRITTEN
 from utils.authoring.stubs import BEGIN, END
 
+EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]+)"')
 # The beginning of a markdown cell's id -> what its fold says.
 FOLDED = {
     "prediction-": "Show what happens",
@@ -48,6 +50,11 @@ def page(solved: NotebookNode, student: NotebookNode, pictures: Path) -> Noteboo
             cells.append(_fold_code(cell, "the answer"))
         elif cell.cell_type == "markdown":
             cells.extend(_text(cell))
+        elif "hide-input" in cell.metadata.get("tags", []):
+            title, _, cell.source = cell.source.partition("\n")
+            cells.append(
+                _fold_code(cell, f"the code of this {title.removeprefix('# @title').strip().lower()}")
+            )
         else:
             cells.append(cell)
     for cell in cells:
@@ -74,7 +81,7 @@ def _head(notebook: NotebookNode) -> str:
 
 
 def _fold_code(cell: NotebookNode, what: str) -> NotebookNode:
-    cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+    cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "hide-input"})
     cell.metadata["mystnb"] = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
     return cell
 
@@ -92,15 +99,19 @@ def _text(cell: NotebookNode) -> list[NotebookNode]:
 
 
 def _take_out_pictures(cell: NotebookNode, folder: Path) -> None:
-    """Writes embedded PNGs to files, and leaves an `<img>` with the same alt text that loads when it comes into view."""
+    """Writes embedded PNGs to files, one for each theme, and leaves `<img>`s with the same alt text that load when they come into view."""
     for number, output in enumerate(cell.outputs, 1):
         data = output.get("data", {})
-        if "image/png" not in data or "<img " not in data.get("text/html", ""):
+        found = EMBEDDED.search(data.get("text/html", ""))
+        if not found:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{cell.id}-{number}.png"
-        file.write_bytes(base64.b64decode(data.pop("image/png")))
-        source = f"pictures/{folder.name}/{file.name}"
-        data["text/html"] = re.sub(
-            r'src="data:image/png;base64,[^"]+"', f'src="{source}" loading="lazy"', data["text/html"]
-        )
+        content = base64.b64decode(found[1])
+        keep = re.search(r' data-keep="([^"]*)"', data["text/html"])
+        tags = []
+        for theme, picture in (("light", content), ("dark", dark(content, keep[1] if keep else None))):
+            file = folder / f"{cell.id}-{number}{'-dark' * (theme == 'dark')}.png"
+            file.write_bytes(picture)
+            source = f'class="only-{theme}" src="pictures/{folder.name}/{file.name}" loading="lazy"'
+            tags.append(re.sub(r' data-keep="[^"]*"', "", EMBEDDED.sub(source, data["text/html"])))
+        data["text/html"] = "\n".join(tags)

@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab test notebooks solve bench report clean lint grade bench-grading release book
+.PHONY: lab progress test notebooks solve bench report clean lint grade bench-grading release book
 
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/
+
+progress: $(VENV)/.installed  ## how far you are: exercises passed, open, changed since, and what is next
+	$(RUN) -m utils.progress
 
 test: $(VENV)/.test-installed  ## the whole test suite
 	$(RUN) -m ruff check .

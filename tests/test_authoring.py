@@ -217,7 +217,7 @@ def test_ready_waits_for_a_pass(monkeypatch, capsys):
 def test_reuse_takes_the_students_own_answer_or_the_librarys(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exercise = find("causal_mask")
-    monkeypatch.setattr("utils.checks.earlier.ROOT", tmp_path)
+    monkeypatch.setattr("utils.checks.copies.ROOT", tmp_path)
     assert engine.reuse("causal_mask") is engine.stand_in(exercise)
     assert "library's version" in capsys.readouterr().out
     grade = {"nbgrader": {"solution": True, "grade_id": "causal_mask"}}

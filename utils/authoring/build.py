@@ -57,6 +57,10 @@ def build(name: str) -> tuple[NotebookNode, NotebookNode]:
         maker.add(cell, [exercises[n] for n in [cell.metadata.get("exercise")] if n], used)
         if index == 0:
             maker.setup()
+        elif cell.cell_type == "code" and exercises and "restore" not in maker.counts:
+            maker.restore()
+    if exercises:
+        maker.progress()
     return maker.notebook(maker.student), maker.notebook(maker.solved)
 
 
@@ -109,6 +113,15 @@ class _Maker:
         self._both(
             new_code_cell(settings.SETUP.replace("REPOSITORY_URL", settings.repository()), id="set-up")
         )
+
+    def restore(self) -> None:
+        """The cell that brings back earlier answers."""
+        self.counts["restore"] = 1
+        self._both(new_code_cell(settings.RESTORE.replace("NUMBER", self.name[:2]), id="restore"))
+
+    def progress(self) -> None:
+        """The cell that shows how far the student is."""
+        self._both(new_code_cell(settings.PROGRESS, id="progress"))
 
     def notebook(self, cells: list[NotebookNode]) -> NotebookNode:
         kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -30,7 +30,7 @@ FILES = ("data/README.md", "data/lecture_tables.json", "docs/_static/positions.p
 # The instructor's side, and authors' commands: they hold no answer, and without `solutions/` they are of no use.
 OURS = ("grading", "authoring")
 LEFT_OUT = shutil.ignore_patterns(
-    "__pycache__", "*.pyc", ".ipynb_checkpoints", ".*_cache", ".cache", "*.resume"
+    "__pycache__", "*.pyc", ".ipynb_checkpoints", ".*_cache", ".cache", "*.resume", ".progress.jsonl"
 )
 
 SECTIONS = ("Instructors", "Self-learners", "Tests")  # of the README: not for students
@@ -82,14 +82,14 @@ def release(out: Path) -> list[str]:
 
 
 def students_makefile(text: str) -> str:
-    """Of the Makefile: its variables, and the targets that open JupyterLab and install what that needs."""
+    """Of the Makefile: its variables, and the targets that open JupyterLab, show progress, and install what that needs."""
     blocks = re.split(r"\n{2,}", text.strip())
     kept = [
         block
         for block in blocks
-        if re.search(r"^[A-Z_]+ [:?]?= |^(lab|\$\(VENV\)/\.installed):", block, re.M)
+        if re.search(r"^[A-Z_]+ [:?]?= |^(lab|progress|\$\(VENV\)/\.installed):", block, re.M)
     ]
-    return "\n\n".join([kept[0], ".PHONY: lab", *kept[1:]]) + "\n"
+    return "\n\n".join([kept[0], ".PHONY: lab progress", *kept[1:]]) + "\n"
 
 
 def students_page(text: str) -> str:

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from utils.checks import fixtures, messages
+from utils.checks import fixtures, journal, messages
 from utils.checks.attempts import name_of
 from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
@@ -108,6 +108,7 @@ def check(attempt: Any, name: str = "") -> None:
     if not result.passed:
         raise CheckFailed(result)
     PASSED[exercise.name] = attempt
+    journal.record(exercise, attempt)
 
 
 def ready(*names: str) -> bool:
@@ -143,14 +144,18 @@ def reuse(name: str) -> Any:
     Returns:
         the function or class.
     """
-    from utils.checks.earlier import answer_from_notebook
+    from utils.checks.copies import where_looked
+    from utils.checks.earlier import answers
 
     exercise = find(name)
-    attempt = answer_from_notebook(exercise)
-    if attempt is not None and examine(exercise, attempt).passed:
-        print(f"{name}: your own, from notebook {exercise.notebook[:2]}.")
-        return attempt
-    print(f"{name}: the library's version (yours in notebook {exercise.notebook[:2]} is not solved yet).")
+    for attempt, path in answers(exercise, reuse):
+        if examine(exercise, attempt).passed:
+            print(f"{name}: your own, from {path.name}.")
+            return attempt
+    print(
+        f"{name}: the library's version, since no notebook {exercise.notebook[:2]} of yours with a right answer was found "
+        f"in {where_looked()}."
+    )
     return stand_in(exercise)
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
+import types
 import venv
 import zipfile
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from utils import setup
 from utils.authoring import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -179,6 +181,55 @@ def test_the_cell_fetches_and_installs_once_and_leaves_torch_alone(colab, tmp_pa
 
 def _state(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_cell_run_again_from_another_folder_fetches_nothing(colab):
+    """As on Drive: the working folder is another one by then, and the course lies where it was fetched to."""
+    python, folder, environment = colab
+    set_up = cells(NOTEBOOKS[0])["set-up"].source
+    (folder.parent / "drive").mkdir()
+    again = f"import os; os.chdir({str(folder.parent / 'drive')!r})\n"
+    kept = set_up.replace("KEEP_ON_DRIVE = False", "KEEP_ON_DRIVE = True")
+    done = run(
+        python, folder, environment, f"{set_up}\n{again}\n{kept}\nprint(sys.path.count(str(root)), root)"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"1 {folder / 'course'}" in done.stdout
+    assert "This is not Colab" in done.stdout
+    assert list((folder.parent / "drive").iterdir()) == []
+
+
+def test_on_colab_drive_is_mounted_only_if_wanted_and_becomes_the_working_folder(
+    monkeypatch, tmp_path, capsys
+):
+    mounted = []
+    drive = types.ModuleType("google.colab.drive")
+    drive.mount = mounted.append
+    package = types.ModuleType("google.colab")
+    package.drive = drive
+    for name, module in (("google", types.ModuleType("google")), ("google.colab", package)):
+        monkeypatch.setitem(sys.modules, name, module)
+    folder = tmp_path / "drive" / "MyDrive" / "transformers-for-vision"
+    monkeypatch.setattr(setup, "ON_DRIVE", folder)
+    monkeypatch.chdir(tmp_path)
+    setup.keep_on_drive()
+    assert mounted == [str(tmp_path / "drive")]
+    assert Path.cwd() == folder
+    said = capsys.readouterr().out
+    assert str(folder) in said and "Save a copy in Drive" in said
+    setup.keep_on_drive()  # the second time nothing is in the way
+    assert "if KEEP_ON_DRIVE:" in cells(NOTEBOOKS[0])["set-up"].source
+    assert "KEEP_ON_DRIVE = False" in cells(NOTEBOOKS[0])["set-up"].source
+
+
+def test_a_version_that_is_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    with pytest.raises(RuntimeError, match=r"Python 3\.10, and the course needs 3\.11"):
+        setup.install_missing()
+    monkeypatch.undo()
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "2.3.1+cu121")
+    with pytest.raises(RuntimeError, match=r"PyTorch 2\.3\.1\+cu121 is installed"):
+        setup.install_missing()
 
 
 def test_a_package_that_asks_for_another_torch_does_not_get_it(colab, tmp_path):

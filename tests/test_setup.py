@@ -73,6 +73,15 @@ def test_what_notebooks_install_is_what_pyproject_asks_for():
     assert set(setup.NEEDED.values()) - {"ipython"} <= wanted
 
 
+def test_every_place_says_the_same_versions():
+    """pyproject, the set-up cell's check, conda's environment, the README, the workflows."""
+    python = Requirement(f"python{pyproject()['requires-python']}").specifier
+    low = ".".join(map(str, setup.PYTHON))
+    assert low in python and ".".join(map(str, (setup.PYTHON[0], setup.PYTHON[1] - 1))) not in python
+    torch = next(r for r in map(Requirement, pyproject()["dependencies"]) if r.name == "torch")
+    assert str(torch.specifier) == f">={'.'.join(map(str, setup.TORCH))}"
+
+
 def test_set_up_does_nothing_where_all_is_there(monkeypatch):
     def forbidden(*args, **kwargs):
         raise AssertionError("pip was called")

@@ -1,12 +1,21 @@
-"""Installs what a notebook needs and this Python lacks. Does nothing where all is there; never touches an installed package."""
+"""What the set-up cell calls: looks at the versions, installs what this Python lacks, keeps work on Drive.
+
+Does nothing where all is there; never touches an installed package. Read by every Python from 3.7 on, so that an old one gets a sentence.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from utils.paths import ON_DRIVE
+
+PYTHON = (3, 11)  # the lowest that works, as in pyproject.toml
+TORCH = (2, 4)
 
 # import name -> name on PyPI. torch is not listed: where it is missing, the README's set-up is the way.
 NEEDED = {
@@ -30,16 +39,27 @@ def install_missing() -> None:
     """Installs missing packages with pip, keeping the installed torch exactly as it is.
 
     Raises:
-        RuntimeError: without torch, or if pip fails; with what to do.
+        RuntimeError: Python or torch is missing or too old, or pip fails; with what to do.
     """
+    if sys.version_info[:2] < PYTHON:
+        raise RuntimeError(
+            f"This kernel is Python {sys.version_info[0]}.{sys.version_info[1]}, and the course needs "
+            f"{PYTHON[0]}.{PYTHON[1]} or newer. Choose another kernel, or install one: https://www.python.org/downloads"
+        )
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError(
             "PyTorch is not installed in this Python. Run `make lab` in the course's folder, or install torch first."
         )
+    from importlib.metadata import version
+
+    found = version("torch")
+    if tuple(int(part) for part in found.split("+")[0].split(".")[:2]) < TORCH:
+        raise RuntimeError(
+            f"PyTorch {found} is installed here, and the course needs {TORCH[0]}.{TORCH[1]} or newer: "
+            f"{sys.executable} -m pip install --upgrade torch, then restart the kernel."
+        )
     packages = missing()
     if packages:
-        from importlib.metadata import version
-
         print(f"Installing {', '.join(packages)} ...")
         with tempfile.TemporaryDirectory() as folder:
             # A constraint, not a requirement: torch is looked at only if a package asks for it, and then this one has to do.
@@ -61,3 +81,23 @@ def install_missing() -> None:
                     "What it says stands above; without a network, install the packages beforehand."
                 )
         importlib.invalidate_caches()
+
+
+def keep_on_drive() -> None:
+    """On Colab: mounts the student's Google Drive, makes the course's folder there the working folder, and says what is kept.
+
+    The course itself stays on Colab's disk, where it is quick to read and can be fetched again. Elsewhere nothing is lost by a restart, and
+    this only says so.
+    """
+    try:
+        from google.colab import drive
+    except ImportError:
+        print("This is not Colab: your work stays on this machine, and Drive is left alone.")
+        return
+    drive.mount(str(ON_DRIVE.parents[1]))
+    ON_DRIVE.mkdir(parents=True, exist_ok=True)
+    os.chdir(ON_DRIVE)
+    print(
+        f"Working folder: {ON_DRIVE}. What the cells write (progress, checkpoints) is kept there. The notebook itself is kept once you "
+        'choose "File > Save a copy in Drive"; later notebooks find your answers in that copy.'
+    )

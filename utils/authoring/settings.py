@@ -13,17 +13,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "course"]
+KEEP_ON_DRIVE = False  # Colab: True works from a folder on your Google Drive, which is kept
+
+places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "course", *map(Path, sys.path)]
 root = next((place for place in places if (place / "utils" / "checks").is_dir()), None)
 if root is None:
     root = Path.cwd() / "course"
-    address = "REPOSITORY_URL"
-    subprocess.run(["git", "clone", "--depth", "1", address, str(root)], check=True)
-sys.path.insert(0, str(root))
+    subprocess.run(["git", "clone", "--depth", "1", "REPOSITORY_URL", str(root)], check=True)
+if str(root) not in sys.path:
+    sys.path.insert(0, str(root))
 
-from utils.setup import install_missing
+from utils.setup import install_missing, keep_on_drive
 
-install_missing()"""
+install_missing()
+if KEEP_ON_DRIVE:
+    keep_on_drive()"""
 
 # After the notebook's imports, and at its end. The number is put in for NUMBER.
 RESTORE = """\

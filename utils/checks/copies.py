@@ -17,10 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from utils.paths import ROOT
+from utils.paths import DRIVE, ON_DRIVE, ROOT
 
-DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts it
-ON_DRIVE = "transformers-for-vision"  # the course's folder there
 LARGEST = 50_000_000  # bytes; a larger file is no notebook that anybody worked in
 PLACEHOLDER = 'raise NotImplementedError("not started yet")'
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -33,7 +31,7 @@ def places() -> list[Path]:
     course's `notebooks/`. Only those that exist.
     """
     named = [Path(name).expanduser() for name in os.environ.get("COURSE_WORK", "").split(os.pathsep) if name]
-    wanted = [Path.cwd(), *named, DRIVE / ON_DRIVE, DRIVE / "Colab Notebooks", ROOT / "notebooks"]
+    wanted = [Path.cwd(), *named, ON_DRIVE, DRIVE / "Colab Notebooks", ROOT / "notebooks"]
     found: dict[Path, None] = {}
     for folder in wanted:
         try:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab progress test notebooks solve bench report clean lint grade bench-grading release book
+.PHONY: lab progress test check lint-only notebooks solve bench report clean lint grade bench-grading release book
 
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/
@@ -12,11 +12,22 @@ lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 progress: $(VENV)/.installed  ## how far you are: exercises passed, open, changed since, and what is next
 	$(RUN) -m utils.progress
 
-test: $(VENV)/.test-installed  ## the whole test suite
+# Two processes, each with one thread of torch: `make test PROCESSES=0` runs all in one.
+PROCESSES ?= 2
+PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist worksteal
+
+test check: export OMP_NUM_THREADS = 1
+
+test: $(VENV)/.test-installed lint-only  ## the whole test suite
+	$(PYTEST) $(ARGS)
+
+check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: two minutes
+	$(PYTEST) -m "not slow and not browser and not sandbox" $(ARGS)
+
+lint-only: $(VENV)/.test-installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest $(ARGS)
 
 notebooks: $(VENV)/.test-installed  ## build check data, student and solved notebooks
 	$(RUN) -m utils.authoring build
@@ -37,8 +48,9 @@ grade: $(VENV)/.installed  ## grade a class in sandboxes; run it again to go on 
 bench-grading: $(VENV)/.test-installed  ## the grader against pytest --nbval-lax
 	$(RUN) -m utils.authoring.bench_grading $(ARGS)
 
-release: $(VENV)/.test-installed  ## make release OUT=folder: the repository for a class, without answers
-	$(RUN) -m utils.authoring.release "$(OUT)"
+# make release OUT=folder REPOSITORY=https://github.com/<class>/<course>.git
+release: $(VENV)/.test-installed  ## the course for a class, without answers; badges and set-up cells lead to its own repository
+	$(RUN) -m utils.authoring.release "$(OUT)" --repository "$(REPOSITORY)"
 
 book: $(VENV)/.test-installed  ## the course as web pages, in build/site
 	$(RUN) -m utils.authoring.book $(ARGS)

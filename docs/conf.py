@@ -4,11 +4,9 @@ Nothing on the site comes from elsewhere: formulas are MathML, icons and fonts a
 """
 
 import tomllib
-from pathlib import Path
 
-import utils.authoring.book
+from utils.paths import ROOT
 
-ROOT = Path(utils.authoring.book.__file__).resolve().parents[2]
 _settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 project = "Transformers for vision, built by hand"

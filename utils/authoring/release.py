@@ -1,6 +1,10 @@
-"""Makes the class repository: the course without anything that holds or needs an answer. `python -m utils.authoring.release OUT`
+"""Makes the class repository: the course without anything that holds or needs an answer.
 
-What goes in is listed, not what stays out, so a new file is no leak. Then all of it is searched for the lines that students are to write.
+    python -m utils.authoring.release OUT --repository https://github.com/<class>/<course>.git
+
+A list is copied and nothing else: the notebooks of `solutions/source/`, the check data of the exercises, the recorded results that are
+named here, and the modules of the packages that are named here. A file or folder that is added tomorrow is not in it until somebody
+writes it down. Then all of it is searched for the lines that students are to write.
 """
 
 from __future__ import annotations
@@ -9,71 +13,105 @@ import argparse
 import json
 import re
 import shutil
+import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from utils.authoring.build import ROOT
+from utils.authoring import build, settings
+from utils.paths import ROOT
 
-WHOLE = (
-    "README.md",
+#: files that go as they are, but for the repository's address
+FILES = (
+    ".gitignore",
+    "CITATION.cff",
+    "LICENSE",
+    "LICENSE-TEXT",
+    "data/README.md",
+    "data/checkpoints/cifar10_vit.jsonl",
+    "data/checkpoints/cifar10_vit.safetensors",
+    "data/lecture_tables.json",
+    "data/results/.gitignore",
+    "data/results/README.md",
+    "data/results/bench.json",
+    "docs/_static/positions.png",
     "environment.yml",
     "pyproject.toml",
     "requirements.lock",
-    ".gitignore",
-    "LICENSE",
-    "LICENSE-TEXT",
-    "CITATION.cff",
 )
-FOLDERS = ("notebooks", "utils", "data/expected", "data/results", "data/checkpoints")
-FILES = ("data/README.md", "data/lecture_tables.json", "docs/_static/positions.png")
-# The instructor's side, and authors' commands: they hold no answer, and without `solutions/` they are of no use.
-OURS = ("grading", "authoring")
-LEFT_OUT = shutil.ignore_patterns(
-    "__pycache__", "*.pyc", ".ipynb_checkpoints", ".*_cache", ".cache", "*.resume", ".progress.jsonl"
+#: recorded experiments: `data/results/<name>.jsonl`
+RESULTS = (
+    "data-scaling",
+    "distance",
+    "label-rule",
+    "nsmc",
+    "sentiment_full",
+    "sentiment_sizes",
+    "sst2",
+    "symmetry",
+    "text",
+    "token-mixers",
+    "transfer",
 )
-
-SECTIONS = ("Instructors", "Self-learners", "Tests")  # of the README: not for students
+#: folders of `utils` that notebooks need (room A); of each, its own modules, and no folder below it that is not named as well
+PACKAGES = (
+    "checks",
+    "checks/exercises",
+    "cost",
+    "data",
+    "experiments",
+    "experiments/grids",
+    "layers",
+    "plotting",
+    "stand_ins",
+    "training",
+)
+MODULES = ("__init__", "budget", "paths", "progress", "setup")  # of `utils` itself
+VARIABLES = ("PYTHON", "UV")  # of the Makefile; the first with those that stand beside it
+TARGETS = ("lab", "progress", "$(VENV)/.installed")
+SECTIONS = ("Students", "What is inside", "Data", "Licence")  # of the README, beside what stands above them
 SHORTEST = 40  # characters of an answer that is searched for
-NOT_HERE = re.compile(r"solutions|CONTRIBUTING|tests/|make (?!lab)")
+
+
+class Unknown(UserWarning):
+    """Listed files stay out of the release, because git does not know them."""
 
 
 class Leak(RuntimeError):
     """The release would show an answer; nothing was written."""
 
 
-def release(out: Path) -> list[str]:
+def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
     """Writes the class repository.
 
     Args:
         out: folder that does not exist yet, or is empty.
+        repository: where the class will find it, such as "https://github.com/<class>/<course>.git": badges and set-up cells lead there.
+        root: the course to copy from.
 
     Returns:
         the files written, relative to `out`.
 
     Raises:
         FileExistsError: the folder holds something.
+        FileNotFoundError: a listed file is missing.
+        ValueError: `repository` is no address, or is that of the course with the answers.
         Leak: a file would show lines of an answer; it is named, and nothing is left in `out`.
     """
+    address = Address(repository)
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty")
-    out.mkdir(parents=True, exist_ok=True)
-    for name in (*WHOLE, *FILES):
-        if (ROOT / name).exists():
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, out / name)
-    for name in FOLDERS:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, out / name, ignore=LEFT_OUT)
-    for name in OURS:
-        path = out / "utils" / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    (out / "Makefile").write_text(
-        students_makefile((ROOT / "Makefile").read_text(encoding="utf-8")), encoding="utf-8"
-    )
-    (out / "README.md").write_text(
-        students_page((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8"
-    )
+    for name in listed(root):
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, target)
+    for name, page in (("Makefile", students_makefile), ("README.md", students_page)):
+        (out / name).write_text(page((root / name).read_text(encoding="utf-8")), encoding="utf-8")
+    for path in out.rglob("*"):
+        if path.is_file():
+            address.write_into(path)
     leaks = [line for path in sorted(out.rglob("*")) if path.is_file() for line in shown(path, out)]
     if leaks:
         shutil.rmtree(out)
@@ -81,23 +119,118 @@ def release(out: Path) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
 
 
+def listed(root: Path = ROOT) -> list[str]:
+    """Names of all files that are copied, relative to `root`. In a git checkout those that git does not know are left out, with a warning."""
+    names = [*FILES, *(f"data/results/{name}.jsonl" for name in RESULTS)]
+    names += [f"notebooks/{name}.ipynb" for name in build.source_names()]
+    names += [f"utils/{name}.py" for name in MODULES]
+    for package in PACKAGES:
+        names += _below(root, f"utils/{package}/*.py")
+    names += list(_check_data(root))
+    known = _known_to_git(root)
+    unknown = [name for name in names if known is not None and name not in known]
+    if unknown:
+        warnings.warn(
+            f"left out, because git does not know them: {', '.join(unknown)}", Unknown, stacklevel=2
+        )
+    return sorted(set(names) - set(unknown))
+
+
+def _check_data(root: Path) -> Iterator[str]:
+    """Files of `data/expected` that belong to an exercise: named as it is, in its notebook's folder."""
+    from utils.checks.registry import all_exercises
+
+    for exercise in all_exercises().values():
+        yield from _below(root, f"data/expected/{exercise.notebook}/{exercise.name}.*")
+
+
+def _below(root: Path, pattern: str) -> list[str]:
+    found = [path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file()]
+    if not found:
+        raise FileNotFoundError(f"nothing is like {pattern}")
+    return found
+
+
+def _known_to_git(root: Path) -> set[str] | None:
+    """The files that git tracks; None where the folder is no checkout."""
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return None
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    return set(done.stdout.split("\0"))
+
+
+class Address:
+    """The class's repository, to be written where the course's own stands.
+
+    Args:
+        repository: what `git clone` takes over https.
+
+    Raises:
+        ValueError: it is no such address, or is the course's own.
+    """
+
+    def __init__(self, repository: str) -> None:
+        self.theirs = re.sub(r"(\.git)?/*$", "", repository.strip())
+        self.ours = settings.repository().removesuffix(".git")
+        if not re.fullmatch(r"(https|file)://\S+/\S+", self.theirs):
+            raise ValueError(
+                f"{repository!r} is no address of a repository: say REPOSITORY=https://github.com/<class>/<course>.git, "
+                "where students will fetch the class's copy from"
+            )
+        if self.theirs.lower() == self.ours.lower():
+            raise ValueError(
+                f"{repository} is the course's own repository, where the answers are: name the class's"
+            )
+        self.in_colab = self.theirs.startswith("https://github.com/")  # Colab opens notebooks from there only
+
+    def write_into(self, path: Path) -> None:
+        """Puts the class's address in place of the course's; where Colab cannot open it, the notebooks' badge goes."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            return
+        if path.suffix == ".ipynb" and not self.in_colab:
+            notebook = json.loads(text)
+            notebook["cells"] = [cell for cell in notebook["cells"] if cell.get("id") != "badge"]
+            text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+        text = text.replace(self.ours, self.theirs).replace("<this repository>", f"{self.theirs}.git")
+        if self.in_colab:  # its addresses hold owner and name alone
+            host = "https://github.com"
+            text = text.replace(self.ours.removeprefix(host), self.theirs.removeprefix(host))
+        path.write_text(text, encoding="utf-8")
+
+
 def students_makefile(text: str) -> str:
-    """Of the Makefile: its variables, and the targets that open JupyterLab, show progress, and install what that needs."""
+    """Of the Makefile: its `VARIABLES` and the rules of `TARGETS`, each with the comment above it.
+
+    Raises:
+        ValueError: the Makefile has no such variable or rule.
+    """
     blocks = re.split(r"\n{2,}", text.strip())
-    kept = [
-        block
-        for block in blocks
-        if re.search(r"^[A-Z_]+ [:?]?= |^(lab|progress|\$\(VENV\)/\.installed):", block, re.M)
-    ]
-    return "\n\n".join([kept[0], ".PHONY: lab progress", *kept[1:]]) + "\n"
+    kept = {}
+    for name, ends in [*((name, " ?= ") for name in VARIABLES), *((name, ":") for name in TARGETS)]:
+        place = next((i for i, block in enumerate(blocks) if f"\n{name}{ends}" in f"\n{block}"), None)
+        if place is None:
+            raise ValueError(f"the Makefile has no {name}")
+        kept[place] = blocks[place]
+    phony = " ".join(name for name in TARGETS if name.isalpha())
+    first, *rest = (kept[place] for place in sorted(kept))
+    return "\n\n".join([first, f".PHONY: {phony}", *rest]) + "\n"
 
 
 def students_page(text: str) -> str:
-    """The README without the sections and paragraphs that speak of what a student does not have."""
-    sections = re.split(r"^(?=## )", text, flags=re.M)
-    kept = [part for part in sections if not part.startswith(tuple(f"## {name}" for name in SECTIONS))]
-    paragraphs = re.split(r"\n{2,}", "".join(kept).strip())
-    return "\n\n".join(part for part in paragraphs if not NOT_HERE.search(part)) + "\n"
+    """Of the README: what stands above its sections, and the `SECTIONS`.
+
+    Raises:
+        ValueError: the README has no section of that name.
+    """
+    top, *sections = re.split(r"^(?=## )", text, flags=re.M)
+    by_name = {section.splitlines()[0].removeprefix("## "): section for section in sections}
+    missing = [name for name in SECTIONS if name not in by_name]
+    if missing:
+        raise ValueError(f"the README has no section {missing[0]!r}")
+    return "\n\n".join(part.strip() for part in [top, *(by_name[name] for name in SECTIONS)]) + "\n"
 
 
 def shown(path: Path, root: Path) -> list[str]:
@@ -155,13 +288,22 @@ def main() -> int:
         prog="python -m utils.authoring.release", description="Makes the class repository."
     )
     parser.add_argument("out", type=Path, help="a folder that does not exist yet, or is empty")
-    out = parser.parse_args().out
+    parser.add_argument(
+        "--repository",
+        required=True,
+        help="where the class will find it: https://github.com/<class>/<course>.git",
+    )
+    options = parser.parse_args()
     try:
-        files = release(out)
-    except (FileExistsError, Leak) as error:
+        with warnings.catch_warnings(record=True) as said:
+            files = release(options.out, options.repository)
+    except (OSError, ValueError, Leak) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{out}: {len(files)} files; searched for {len(bodies())} answers, found none.")
+    for warning in said:
+        print(warning.message, file=sys.stderr)
+    print(f"{options.out}: {len(files)} files; searched for {len(bodies())} answers, found none.")
+    print(f"Badges and set-up cells lead to {options.repository}: put this folder there.")
     return 0
 
 

@@ -16,7 +16,12 @@ from utils.authoring.book.pages import page
 from utils.authoring.book.texts import promoted, relinked, section
 from utils.paths import ROOT
 
-TEXTS = {"README.md": "index", "CONTRIBUTING.md": "contributing", "data/README.md": "data"}
+TEXTS = {
+    "README.md": "index",
+    "CONTRIBUTING.md": "contributing",
+    "data/README.md": "data",
+    "docs/measured.md": "measured",
+}
 
 
 def notebook_names() -> list[str]:
@@ -57,7 +62,8 @@ def stage(folder: Path) -> None:
     (folder / "instructors.md").write_text(promoted(section(readme, "nstructor")), encoding="utf-8")
     with open(folder / "index.md", "a", encoding="utf-8") as index:
         index.write(
-            _contents("Notebooks", names) + _contents("The course", ["instructors", "contributing", "data"])
+            _contents("Notebooks", names)
+            + _contents("The course", ["instructors", "measured", "contributing", "data"])
         )
 
 

@@ -14,7 +14,7 @@ progress: $(VENV)/.installed  ## how far you are: exercises passed, open, change
 
 # Two processes, each with one thread of torch: `make test PROCESSES=0` runs all in one.
 PROCESSES ?= 2
-PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist worksteal
+PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test check: export OMP_NUM_THREADS = 1
 

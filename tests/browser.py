@@ -21,7 +21,7 @@ LAPTOP, TABLET, PHONE = (
     {"width": 820, "height": 1180},
     {"width": 390, "height": 844},
 )
-PATIENCE = 120_000  # milliseconds: a busy machine is slow, not wrong
+PATIENCE = 600_000  # milliseconds: a busy machine is slow, not wrong
 SERIOUS = ("serious", "critical")
 
 

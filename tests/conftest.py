@@ -19,11 +19,32 @@ from tests.browser import launch
 CLASS = "https://github.com/a-class/vision.git"
 
 
+#: files whose tests need the sandbox, or look at what it needs of the kernel
+SANDBOX = ("agreement", "attacks", "cgroup", "isolation", "resume", "scale")
+#: what runs first, so that the processes end at about the same time
+FIRST = ("grading", "test_notebooks", "test_checks")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests that drive a browser, by the fixture that they ask for."""
+    """Gives tests their kind, and says which of them share a process.
+
+    A file's tests do, so that its fixtures are made once. All that grades does as well: some of those tests count processes and
+    control groups of the whole machine.
+    """
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+        if item.path.stem == "test_grading" or item.path.stem.removeprefix("test_grading_") in SANDBOX:
+            item.add_marker(pytest.mark.sandbox)
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: FIRST.index(group(item)) if group(item) in FIRST else len(FIRST))
+
+
+def group(item: pytest.Item) -> str:
+    """What tests have in common that run in one process."""
+    name = item.path.stem
+    return "grading" if name.startswith("test_grading") or name == "test_readme" else name
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def _theme(dark: bool) -> dict[str, dict]:
     return {"@jupyterlab/apputils-extension:themes": {"theme": name, "adaptive-theme": False}}
 
 
-def _address(server: subprocess.Popen, scratch: Path, seconds: float = 180.0) -> str:
+def _address(server: subprocess.Popen, scratch: Path, seconds: float = 600.0) -> str:
     """Waits until the server answers.
 
     Raises:
@@ -102,7 +102,7 @@ def _address(server: subprocess.Popen, scratch: Path, seconds: float = 180.0) ->
         for path in (scratch / "runtime").glob("jpserver-*.json"):
             found = re.search(r"http://127\.0\.0\.1:\d+", path.read_text())
             with contextlib.suppress(OSError):  # it writes the file before it listens
-                if found and direct.open(f"{found[0]}/api/status", timeout=10).status == 200:
+                if found and direct.open(f"{found[0]}/api/status", timeout=60).status == 200:
                     return found[0]
         time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{(scratch / 'server.log').read_text()[-2000:]}")
@@ -127,7 +127,7 @@ class Student:
         self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.notebook.locator(".jp-Cell.jp-mod-active").wait_for()
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(
-            timeout=90_000
+            timeout=600_000
         )  # the kernel is there
 
     @property
@@ -162,13 +162,13 @@ class Student:
             self.page.keyboard.press("ArrowDown" if step > 0 else "ArrowUp")
         raise AssertionError(f"the arrow keys do not reach {name}; they stop at {self.ids[self.here]}")
 
-    def run(self, name: str, seconds: float = 60.0) -> None:
+    def run(self, name: str, seconds: float = 600.0) -> None:
         """Goes to a code cell, runs it with Shift+Enter, and waits until it has run."""
         self.go_to(name)
         self.page.keyboard.press("Shift+Enter")
         self.wait_for(name, seconds)
 
-    def wait_for(self, name: str, seconds: float = 60.0) -> None:
+    def wait_for(self, name: str, seconds: float = 600.0) -> None:
         """Waits until a cell has a number instead of a star."""
         prompt = self.cell(name).locator(".jp-InputArea-prompt")
         until = time.monotonic() + seconds

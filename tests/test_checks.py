@@ -14,6 +14,7 @@ EXERCISES = list(all_exercises().values())
 by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 
 
+@pytest.mark.slow
 @by_name
 def test_kill_diagnosis_and_false_reject_rates(exercise):
     rates = report.measure(exercise)

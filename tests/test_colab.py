@@ -25,6 +25,8 @@ import pytest
 from utils import setup
 from utils.authoring import settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PACKAGE = "einops"  # pure Python and small; the cell has to install it
@@ -130,7 +132,7 @@ def _wheel_from(site: Path, folder: Path, *, requires: str = "") -> Path:
 
 def run(python: Path, folder: Path, environment: dict, code: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [str(python), "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [str(python), "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=1800
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from utils.experiments import comparison
 
+pytestmark = pytest.mark.slow
+
 MODELS = ["LSTM=utils.stand_ins.text:LSTMClassifier", "Transformer=utils.stand_ins.text:LSTMClassifier"]
 
 

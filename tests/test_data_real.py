@@ -8,9 +8,10 @@ import torch
 
 from utils.data import diagnostic_pairs, lexicon, load_images, load_text, readers
 
-pytestmark = pytest.mark.skipif(
+needs_mirror = pytest.mark.skipif(
     not os.environ.get("COURSE_DATA"), reason="no mirror of the real data: COURSE_DATA is not set"
 )
+pytestmark = [pytest.mark.slow, needs_mirror]
 
 
 @pytest.fixture(params=["datasets", "pyarrow"])

@@ -18,6 +18,8 @@ from utils.experiments.results import load
 from utils.experiments.runner import Runner
 from utils.experiments.speed import images_per_second
 
+pytestmark = pytest.mark.slow
+
 IMAGE_MODELS = ("CNN", "ViT", "hybrid ViT", "Swin", "Mixer", "PoolFormer")
 
 

@@ -20,6 +20,8 @@ from utils.authoring.bench_grading import course
 from utils.checks.registry import exercises_of
 from utils.grading import forking, plugin, warm
 
+pytestmark = pytest.mark.slow
+
 NAME = "04_attention_in_vision"
 PYTEST = [
     sys.executable,

@@ -218,7 +218,7 @@ def test_in_a_kernel_a_figure_is_shown_once_with_its_alt_text():
         plotting.show(plotting.tokens({HANGUL}, range(6)), alt="Six Korean words, the last ones darkest.")
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(code))])
-    nbclient.NotebookClient(notebook, timeout=120).execute()
+    nbclient.NotebookClient(notebook, timeout=1200).execute()
     outputs = notebook.cells[0].outputs
     assert [output.output_type for output in outputs] == ["display_data"] * 3
     assert [set(output.data) for output in outputs] == [{"text/html", "text/plain"}] * 3

@@ -363,13 +363,14 @@ def execute(command: str, folder: Path) -> str:
             folder = folder / part.removeprefix("cd ")
             continue
         done = subprocess.run(
-            words(part), cwd=folder, env=env | away, capture_output=True, text=True, check=False, timeout=300
+            words(part), cwd=folder, env=env | away, capture_output=True, text=True, check=False, timeout=1800
         )
         said += re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
         assert done.returncode == 0, f"{part}\n{said[-3000:]}"
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pattern", [pattern for pattern, what in ACCOUNTS.items() if isinstance(what, Run)])
 def test_commands_run(pattern, desk, request):
     what = ACCOUNTS[pattern]
@@ -385,6 +386,7 @@ def test_commands_run(pattern, desk, request):
     assert re.search(what.says, said, re.M), said[-2000:]
 
 
+@pytest.mark.slow
 def test_grading_writes_what_its_page_says(graded):
     """Also the pages' words on where things are: every row of "What comes out" names a file that is there."""
     table = read("utils/grading/README.md").partition("## What comes out")[2]
@@ -483,6 +485,7 @@ def known_names() -> frozenset[str]:
     return frozenset(path.name for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_links_and_paths_lead_somewhere(page, desk, request):
     text = read(page)

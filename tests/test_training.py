@@ -330,7 +330,7 @@ def test_live_plot_updates_one_output_in_jupyter(tmp_path):
         history.summary()
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell))])
-    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = notebook.cells[0].outputs
     pictures = [output for output in outputs if output.output_type == "display_data"]
     text = "".join(

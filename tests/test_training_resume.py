@@ -63,7 +63,7 @@ def test_run_killed_by_the_system_resumes_bit_for_bit(tmp_path):
         t.fit(t.network(), batches, validation=[t.toy(50, seed=2)], checkpoint={str(path)!r}, **t.RUN)
     """
     killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, timeout=1200, check=False
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     resumed = network(seed=5)

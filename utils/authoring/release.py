@@ -65,10 +65,11 @@ PACKAGES = (
     "experiments/grids",
     "layers",
     "plotting",
+    "progress",
     "stand_ins",
     "training",
 )
-MODULES = ("__init__", "budget", "paths", "progress", "setup")  # of `utils` itself
+MODULES = ("__init__", "budget", "paths", "setup")  # of `utils` itself
 VARIABLES = ("PYTHON", "UV")  # of the Makefile; the first with those that stand beside it
 TARGETS = ("lab", "progress", "$(VENV)/.installed")
 SECTIONS = ("Students", "What is inside", "Data", "Licence")  # of the README, beside what stands above them

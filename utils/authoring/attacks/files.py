@@ -21,7 +21,9 @@ def _large(room: Room) -> None:
 
 
 def _other_assignment(room: Room) -> None:
-    room.write({"cells": [code_cell("def gcd(a, b):\n    return a if not b else gcd(b, a % b)\n")], "metadata": {}})
+    room.write(
+        {"cells": [code_cell("def gcd(a, b):\n    return a if not b else gcd(b, a % b)\n")], "metadata": {}}
+    )
 
 
 def _cut_off(room: Room) -> None:

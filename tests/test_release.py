@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import CLASS
 from utils.authoring import build, release, settings, stubs
+from utils.checks import fixtures
 from utils.checks.registry import exercises_of
 
 NAME = "01_transformer_recap"
@@ -37,7 +38,7 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_instructors(classroom)
     assert {f"notebooks/{name}.ipynb" for name in released} <= files
     for name in released:
         for exercise in exercises_of(name):
-            assert f"data/expected/{name}/{exercise.name}.safetensors" in files
+            assert fixtures.path_of(exercise).relative_to(build.ROOT).as_posix() in files
     folders = {path.split("/")[0] for path in files} | {"/".join(path.split("/")[:2]) for path in files}
     assert not folders & {
         "solutions",
@@ -107,7 +108,7 @@ PLACES = (
     "utils/experiments/grids",
     "data",
     "data/expected",
-    "data/expected/05_vit",
+    fixtures.path_of(exercises_of(NAME)[0]).parent.relative_to(build.ROOT).as_posix(),
     "data/results",
 )
 PLACES += ("notebooks", "docs")

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from utils.authoring import build, settings
+from utils.authoring import build, settings, stubs
+from utils.checks.registry import all_exercises
 from utils.paths import ROOT
 
 #: files that go as they are, but for the repository's address
@@ -41,20 +42,8 @@ FILES = (
     "pyproject.toml",
     "requirements.lock",
 )
-#: recorded experiments: `data/results/<name>.jsonl`
-RESULTS = (
-    "data-scaling",
-    "distance",
-    "label-rule",
-    "nsmc",
-    "sentiment_full",
-    "sentiment_sizes",
-    "sst2",
-    "symmetry",
-    "text",
-    "token-mixers",
-    "transfer",
-)
+#: recorded rows in `data/results`, beside those of the declared experiments
+OLDER_RESULTS = ("nsmc", "sentiment_full", "sentiment_sizes", "sst2")
 #: folders of `utils` that notebooks need (room A); of each, its own modules, and no folder below it that is not named as well
 PACKAGES = (
     "checks",
@@ -122,12 +111,11 @@ def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
 
 def listed(root: Path = ROOT) -> list[str]:
     """Names of all files that are copied, relative to `root`. In a git checkout those that git does not know are left out, with a warning."""
-    names = [*FILES, *(f"data/results/{name}.jsonl" for name in RESULTS)]
+    names = [*FILES, *_results(root), *_check_data(root)]
     names += [f"notebooks/{name}.ipynb" for name in build.source_names()]
     names += [f"utils/{name}.py" for name in MODULES]
     for package in PACKAGES:
         names += _below(root, f"utils/{package}/*.py")
-    names += list(_check_data(root))
     known = _known_to_git(root)
     unknown = [name for name in names if known is not None and name not in known]
     if unknown:
@@ -137,12 +125,19 @@ def listed(root: Path = ROOT) -> list[str]:
     return sorted(set(names) - set(unknown))
 
 
-def _check_data(root: Path) -> Iterator[str]:
-    """Files of `data/expected` that belong to an exercise: named as it is, in its notebook's folder."""
-    from utils.checks.registry import all_exercises
+def _results(root: Path) -> Iterator[str]:
+    """The recorded rows of the declared experiments; one that was never run has none."""
+    declared = [path.stem.replace("_", "-") for path in root.glob("utils/experiments/grids/[a-z]*.py")]
+    for name in (*declared, *OLDER_RESULTS):
+        path = f"data/results/{name}.jsonl"
+        if (root / path).exists():
+            yield path
 
-    for exercise in all_exercises().values():
-        yield from _below(root, f"data/expected/{exercise.notebook}/{exercise.name}.*")
+
+def _check_data(root: Path) -> Iterator[str]:
+    """Files of `data/expected` that belong to an exercise: they are named as it is."""
+    for name in all_exercises():
+        yield from _below(root, f"data/expected/*/{name}.*")
 
 
 def _below(root: Path, pattern: str) -> list[str]:
@@ -257,9 +252,6 @@ def bodies() -> dict[str, tuple[str, ...]]:
     An exercise is shown where all its regions stand: one alone (`self.norm = nn.LayerNorm(dim)`) is everybody's. Answers of a few
     characters are left out, since they are found by accident.
     """
-    from utils.authoring import stubs
-    from utils.checks.registry import all_exercises
-
     found = {}
     for exercise in all_exercises().values():
         regions = tuple("\n".join(lines) for lines in _regions(stubs.answer(exercise).whole))
@@ -269,15 +261,13 @@ def bodies() -> dict[str, tuple[str, ...]]:
 
 
 def _regions(whole: str) -> list[list[str]]:
-    from utils.authoring.stubs import BEGIN, END
-
     regions: list[list[str]] = []
     inside = False
     for line in (line.strip() for line in whole.splitlines()):
-        if line == BEGIN:
+        if line == stubs.BEGIN:
             regions.append([])
             inside = True
-        elif line == END:
+        elif line == stubs.END:
             inside = False
         elif inside and line and not line.startswith("#"):
             regions[-1].append(line)

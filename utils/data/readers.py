@@ -1,7 +1,7 @@
 """Reading rows from a local mirror or from the Hub, and asserting that they are what the catalog says.
 
-A mirror is a folder in the Hub's layout: `<root>/<hub id>/data/<split>-*.parquet` (or any other sub-folder of the
-data set's). It is read with the `datasets` library where that is installed, else with pyarrow; both give the same
+A mirror is a folder in one of the Hub's layouts: `<root>/<hub id>/data/<split>-*.parquet` (or any other sub-folder), or
+that of the Hub's own conversion, `<root>/<hub id>/default/<split>/0000.parquet`. It is read with the `datasets` library where that is installed, else with pyarrow; both give the same
 rows. The Hub is asked at the pinned revision, and only when it answers a short probe: offline, `datasets` would
 retry for half a minute.
 """
@@ -23,6 +23,7 @@ from typing import Any
 
 from utils.data.catalog import Spec
 from utils.data.containers import DataError
+from utils.data.text import composed
 
 PROBE_SECONDS = 3.0
 PROBE_MEMORY_SECONDS = 60.0
@@ -80,10 +81,57 @@ def open_mirror(spec: Spec) -> Rows:
 
 
 def _files(folder: Path, hub_split: str) -> list[Path]:
-    paths = sorted(folder.rglob(f"{hub_split}-*.parquet"))
+    """A split's files, in whichever of the Hub's two layouts; if both are there, one of them.
+
+    Raises:
+        DataError: there are none, or one is no whole Parquet file.
+    """
+    named = sorted(folder.rglob(f"{hub_split}-*.parquet"))
+    converted = sorted(path for path in folder.rglob("*.parquet") if path.parent.name == hub_split)
+    paths = named or converted
     if not paths:
-        raise DataError(f"the mirror's {folder} holds no file {hub_split}-*.parquet")
+        raise DataError(
+            f"the mirror's {folder} holds no file {hub_split}-*.parquet, and none in a folder {hub_split}/"
+        )
+    for path in paths:
+        if wrong := _damage(path):
+            raise DataError(f"the mirror's {path} {wrong}")
     return paths
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with a Parquet file as far as its ends tell, as the end of a sentence; "" if nothing is."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(200)
+            file.seek(max(0, path.stat().st_size - 4))
+            tail = file.read(4)
+    except OSError as error:
+        if path.is_symlink() and not path.exists():
+            return f"is a link to {path.readlink()}, which is not there: copy the mirror with its contents (cp -rL)"
+        return f"can't be read ({error.strerror})"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS and not the data: run `git lfs pull` in the mirror's repository"
+    if b"/annex/objects/" in head:
+        return "is a pointer of git-annex and not the data: run `git annex get` in the mirror's repository"
+    if not head:
+        return "is empty: fetch it again"
+    if not head.startswith(b"PAR1"):
+        return f"is no Parquet file (it begins with {head[:16]!r}): fetch it again"
+    return "" if tail == b"PAR1" else "is cut off: fetch it again"
+
+
+@contextlib.contextmanager
+def _as_parquet(paths: list[Path]) -> Iterator[None]:
+    """Names the files where a library only says that something is invalid: both ends may be whole and the middle not."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        names = ", ".join(str(path) for path in paths)
+        raise DataError(f"the mirror's {names} can't be read as Parquet ({said}): fetch again") from error
 
 
 def _digest(*parts: object) -> str:
@@ -98,7 +146,8 @@ def _read_parquet_with_pyarrow(spec: Spec, paths: list[Path]) -> tuple[list, lis
     import pyarrow
     import pyarrow.parquet
 
-    tables = [pyarrow.parquet.read_table(path) for path in paths]
+    with _as_parquet(paths):
+        tables = [pyarrow.parquet.read_table(path) for path in paths]
     schema = tables[0].schema
     for column in (spec.content, spec.label):
         if column not in schema.names:
@@ -112,7 +161,8 @@ def _read_parquet_with_pyarrow(spec: Spec, paths: list[Path]) -> tuple[list, lis
 def _read_parquet_with_datasets(spec: Spec, paths: list[Path]) -> tuple[list, list[int], tuple[str, ...]]:
     import datasets
 
-    table = datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train")
+    with _as_parquet(paths):
+        table = datasets.load_dataset("parquet", data_files=[str(path) for path in paths], split="train")
     return _read_dataset(spec, table)
 
 
@@ -131,8 +181,8 @@ def _read_dataset(spec: Spec, table) -> tuple[list, list[int], tuple[str, ...]]:
 
 
 def _plain(contents: list) -> list:
-    """Encoded images come as {"bytes": ..., "path": ...}; a missing text becomes an empty one."""
-    return [item["bytes"] if isinstance(item, dict) else ("" if item is None else item) for item in contents]
+    """Encoded images come as {"bytes": ..., "path": ...}; a missing text becomes an empty one; texts are normalised (NFC)."""
+    return [item["bytes"] if isinstance(item, dict) else composed(item or "") for item in contents]
 
 
 def open_hub(spec: Spec) -> Rows:

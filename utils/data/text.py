@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -17,6 +18,11 @@ Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # tokens (B, N), length
 # "isn't" and "is n't" both become "is", "n't": the negation is a token of its own.
 _WORDS = re.compile(r"n't\b|\w+?(?=n't\b)|'\w+|\w+|[^\w\s]")
 UNITS = ("words", "eojeol", "syllables", "bigrams")
+
+
+def composed(text: str) -> str:
+    """The text in Unicode's composed form (NFC): macOS stores Hangul as single letters (jamo), which no vocabulary knows."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def tokenize(text: str, unit: str = "words") -> list[str]:
@@ -34,7 +40,7 @@ def tokenize(text: str, unit: str = "words") -> list[str]:
     Raises:
         ValueError: the unit is none of these.
     """
-    text = text.lower().replace("\u2019", "'")
+    text = composed(text).lower().replace("\u2019", "'")
     if unit == "words":
         return _WORDS.findall(text)
     if unit == "eojeol":

@@ -26,7 +26,8 @@ import pytest
 
 from tests.lab import class_copy
 from utils.authoring import stubs
-from utils.checks.registry import exercises_of
+from utils.checks import fixtures
+from utils.checks.registry import all_exercises, exercises_of
 from utils.data.catalog import IMAGES, TEXTS
 from utils.grading.isolation import probe
 
@@ -178,7 +179,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "tests/test_bench.py::test_vision_suites_build_and_every_way_runs",
     ),
     r"python -m utils\.authoring\.bench parity": Run(r"met by all \d+"),
-    r"make (test|check)": Slow(
+    r"make (test|check)( ARGS=.*)?": Slow(
         "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
     ),
     r"pytest tests/test_data_reviews\.py": Left(
@@ -189,6 +190,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "installs a whole environment",
         "tests/test_first_minutes.py::test_the_first_check_is_run_in_the_new_environment",
     ),
+    r"pip install (pre-commit|nbdime) && .*": Left("fetches a package, and changes how git works here"),
     r"apt-get install chromium": Left("changes the machine, and needs its administrator"),
     # experiments
     r"\S*python -m utils\.experiments list": Run(r"(?s)data-scaling.*token-mixers"),
@@ -458,6 +460,73 @@ def test_options_that_are_not_there_are_refused(monkeypatch, capsys):
     assert "--nonsense" in capsys.readouterr().err
     with pytest.raises(AssertionError, match="no module"):
         understood("python -m utils.nonsense", monkeypatch)
+
+
+# Tables that lead to files ---------------------------------------------------------------------------------------------
+
+
+def table(page: str, heading: str) -> dict[str, list[str]]:
+    """Rows of the first table below a heading: first column -> what the second sets as code."""
+    part = read(page).partition(f"## {heading}\n")[2]
+    block = re.search(r"^\|.*\n\| --- .*\n((?:\|.*\n)+)", part, re.M)
+    assert block, f"{page} has no table below {heading!r}"
+    rows = [[cell.strip() for cell in line.strip("| \n").split(" | ")] for line in block[1].splitlines()]
+    return {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in rows}
+
+
+def holders(pattern: str, text: str) -> list[str]:
+    """Files like a pattern of a page in which a regular expression matches."""
+    files = (path for path in ROOT.glob(placeholders(pattern)) if path.is_file())
+    return [path.name for path in files if re.search(text, path.read_text(encoding="utf-8"), re.M)]
+
+
+#: row of CONTRIBUTING's first table -> what a file must hold, for each exercise, to be the right one
+HOLD = {
+    "an answer": r"^(def|class) {}\b",
+    "its wrong and alternative right answers": r'Bank\("{}"\)',
+    "its check": r'name="{}"',
+    "its stand-in, where it has one": r"\b{}\b",
+}
+
+
+@pytest.mark.parametrize("row", HOLD)
+def test_the_table_leads_to_the_right_file_for_every_exercise(row):
+    pattern = table("CONTRIBUTING.md", "Where things are")[row][0]
+    for exercise in all_exercises().values():
+        if "stand-in" in row and not exercise.stand_in:
+            continue
+        name = exercise.reference.rpartition(":")[2] if row == "an answer" else exercise.name
+        assert holders(pattern, HOLD[row].format(name)), f"{pattern}: nothing there holds {name}"
+
+
+def test_the_other_rows_lead_to_what_they_say():
+    rows = table("CONTRIBUTING.md", "Where things are")
+    for exercise in all_exercises().values():
+        folders = ROOT.glob(placeholders(rows["its check data, built"][0]))
+        assert fixtures.path_of(exercise).parent in folders
+        source = placeholders(rows["a notebook's text and cells"][0])
+        assert fnmatch.fnmatch(f"solutions/source/{exercise.notebook}.py", source)
+    declared, recorded = rows["an experiment"]
+    names = {path.stem.replace("_", "-") for path in ROOT.glob(placeholders(declared))} - {"--init--"}
+    assert {"data-scaling", "token-mixers"} <= names
+    assert {path.stem for path in ROOT.glob(placeholders(recorded))} & names
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [("README.md", "The house"), ("CONTRIBUTING.md", "Where things are")],
+)
+def test_every_row_of_a_table_leads_somewhere(page, heading):
+    for what, paths in table(page, heading).items():
+        for path in [what.strip("`")] if page == "README.md" else [p for p in paths if "/" in p]:
+            assert list(ROOT.glob(placeholders(path))), f"{page}, {what}: there is no {path}"
+
+
+def test_the_readmes_house_has_every_room():
+    shown = {row.strip("`/") for row in table("README.md", "The house")}
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))}
+    known = {"build", "dist", "scratch", "figures"}
+    assert rooms - known <= shown
 
 
 # Code and paths --------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from utils.grading.isolation import probe
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md",
+    "README.ko.md",
     "CONTRIBUTING.md",
     "data/README.md",
     "data/results/README.md",
@@ -190,6 +191,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "installs a whole environment",
         "tests/test_first_minutes.py::test_the_first_check_is_run_in_the_new_environment",
     ),
+    r"python -m utils\.data mirror sst2 cifar10 --out DIR": Left(
+        "fetches data sets from the Hub", "tests/test_data_mirror.py::test_one_command_makes_a_mirror"
+    ),
     r"pip install (pre-commit|nbdime) && .*": Left("fetches a package, and changes how git works here"),
     r"apt-get install chromium": Left("changes the machine, and needs its administrator"),
     # experiments
@@ -272,6 +276,14 @@ def test_every_command_is_accounted_for(page):
 def test_the_readme_says_which_python_is_meant():
     """Commands in the text say `python`; without an activated environment that is another one, or none."""
     assert re.search(r"`python`[^.`]*`\.venv/bin/python`", " ".join(read("README.md").split()))
+
+
+def test_the_korean_page_gives_each_reader_the_same_commands():
+    def by_reader(page: str) -> list[list[str]]:
+        return [commands(part)[:3] for part in re.split(r"^## ", read(page), flags=re.M)[1:4]]
+
+    english, korean = by_reader("README.md"), by_reader("README.ko.md")
+    assert english == korean and english[0]
 
 
 @pytest.mark.parametrize("pattern", ACCOUNTS)

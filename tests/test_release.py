@@ -158,19 +158,20 @@ def test_whoever_adds_something_decides_whether_the_class_gets_it():
 
 
 def test_its_pages_have_no_empty_section_and_lead_nowhere_that_is_not_there(classroom):
-    page = (classroom / "README.md").read_text(encoding="utf-8")
-    assert "make lab" in page and "01_transformer_recap" in page
-    for section in re.split(r"^(?=## )", page, flags=re.M)[1:]:
+    page, korean = ((classroom / name).read_text(encoding="utf-8") for name in release.PAGES)
+    assert all("make lab" in text and "01_transformer_recap" in text for text in (page, korean))
+    for section in re.split(r"^(?=## )", page + korean, flags=re.M)[1:]:
         heading, _, body = section.partition("\n")
         assert len(body.split()) >= 10, f"{heading} is empty"
-    for name in ("README.md", "data/README.md", "data/results/README.md"):
+    for name in ("README.md", "README.ko.md", "data/README.md", "data/results/README.md"):
         text = (classroom / name).read_text(encoding="utf-8")
         for link in re.findall(r"\]\(([^)\s#]+)", text):
             if not re.match(r"\w+:", link):
                 assert (classroom / name).parent.joinpath(link).exists(), f"{name} links to {link}"
-    for command in re.findall(r"\bmake (\S+?)[`\s]", page):
+    for command in re.findall(r"\bmake (\S+?)[`\s]", page + korean):
         done = subprocess.run(["make", "--dry-run", command], cwd=classroom, capture_output=True, text=True)
         assert done.returncode == 0, f"the class's Makefile cannot `make {command}`: {done.stderr}"
+    page += korean
     assert "solutions/" not in page and "grade" not in page and "make release" not in page
 
 

@@ -61,7 +61,11 @@ PACKAGES = (
 MODULES = ("__init__", "budget", "paths", "setup")  # of `utils` itself
 VARIABLES = ("PYTHON", "UV")  # of the Makefile; the first with those that stand beside it
 TARGETS = ("lab", "progress", "$(VENV)/.installed")
-SECTIONS = ("Students", "What is inside", "Data", "Licence")  # of the README, beside what stands above them
+#: pages, and those of their sections that are for students, beside what stands above them
+PAGES = {
+    "README.md": ("Students", "What is inside", "Data", "Licence"),
+    "README.ko.md": ("학생", "라이선스"),
+}
 SHORTEST = 40  # characters of an answer that is searched for
 
 
@@ -97,8 +101,11 @@ def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, target)
-    for name, page in (("Makefile", students_makefile), ("README.md", students_page)):
-        (out / name).write_text(page((root / name).read_text(encoding="utf-8")), encoding="utf-8")
+    makefile = students_makefile((root / "Makefile").read_text(encoding="utf-8"))
+    (out / "Makefile").write_text(makefile, encoding="utf-8")
+    for name, sections in PAGES.items():
+        page = students_page((root / name).read_text(encoding="utf-8"), sections)
+        (out / name).write_text(page, encoding="utf-8")
     for path in out.rglob("*"):
         if path.is_file():
             address.write_into(path)
@@ -215,18 +222,19 @@ def students_makefile(text: str) -> str:
     return "\n\n".join([first, f".PHONY: {phony}", *rest]) + "\n"
 
 
-def students_page(text: str) -> str:
-    """Of the README: what stands above its sections, and the `SECTIONS`.
+def students_page(text: str, names: tuple[str, ...]) -> str:
+    """Of a README: what stands above its sections, but for the line that leads to them, and the sections of these names.
 
     Raises:
-        ValueError: the README has no section of that name.
+        ValueError: it has no section of such a name.
     """
     top, *sections = re.split(r"^(?=## )", text, flags=re.M)
+    top = "\n\n".join(part for part in top.strip().split("\n\n") if "](#" not in part)
     by_name = {section.splitlines()[0].removeprefix("## "): section for section in sections}
-    missing = [name for name in SECTIONS if name not in by_name]
+    missing = [name for name in names if name not in by_name]
     if missing:
         raise ValueError(f"the README has no section {missing[0]!r}")
-    return "\n\n".join(part.strip() for part in [top, *(by_name[name] for name in SECTIONS)]) + "\n"
+    return "\n\n".join(part.strip() for part in [top, *(by_name[name] for name in names)]) + "\n"
 
 
 def shown(path: Path, root: Path) -> list[str]:

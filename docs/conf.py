@@ -15,7 +15,8 @@ version = release = _settings["project"]["version"]
 html_show_copyright = False
 language = "en"
 
-extensions = ["myst_nb", "utils.authoring.book.mathml"]
+extensions = ["myst_nb", "utils.authoring.book.mathml", "utils.authoring.book.sections"]
+templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 myst_dmath_double_inline = True
@@ -29,6 +30,7 @@ nb_ipywidgets_js = {}  # no widgets: the static picture stands in the same place
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
 html_js_files = [("course.js", {"defer": "defer"})]

@@ -16,7 +16,8 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-LAPTOP, TABLET, PHONE = (
+DESK, LAPTOP, TABLET, PHONE = (
+    {"width": 1440, "height": 900},
     {"width": 1280, "height": 800},
     {"width": 820, "height": 1180},
     {"width": 390, "height": 844},

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import colorsys
 import functools
+import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,10 +16,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
-from tests.browser import LAPTOP, PATIENCE, PHONE, Console, overflow, violations
+from tests.browser import DESK, LAPTOP, PATIENCE, PHONE, TABLET, Console, overflow, violations
 
 pytest.importorskip(
     "myst_nb", reason="The site needs Sphinx and myst-nb: run `make test`, which installs them."
@@ -93,7 +99,7 @@ def stored_pictures(name: str) -> list[str]:
     cells = nbformat.read(ROOT / "solutions" / f"{name}.ipynb", as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     texts = [
-        o.data["text/html"] for o in outputs if "image/png" in o.get("data", {}) and "text/html" in o.data
+        o.data["text/html"] for o in outputs if "data:image/png" in o.get("data", {}).get("text/html", "")
     ]
     return [BeautifulSoup(text, "html.parser").img["alt"] for text in texts]
 
@@ -129,7 +135,9 @@ def test_pages_load_nothing_from_elsewhere(parsed):
 @pytest.mark.parametrize("name", NAMES)
 def test_pictures_are_the_stored_ones_with_their_alt_text(site, parsed, name):
     pictures = parsed[f"{name}.html"].select(".cell_output img")
-    assert [picture["alt"] for picture in pictures] == stored_pictures(name)
+    for theme in ("light", "dark"):  # the theme shows one of the two, and screen readers read one
+        shown = [picture["alt"] for picture in pictures if f"only-{theme}" in picture["class"]]
+        assert shown == stored_pictures(name), theme
     assert pictures or name != FIRST
     for picture in pictures:
         assert (site / picture["src"]).read_bytes().startswith(b"\x89PNG")
@@ -176,22 +184,131 @@ def test_formulas_are_mathml(parsed):
         assert "$$" not in "".join(p.get_text() for p in soup.select("article p")), name
 
 
+def test_code_and_outputs_wrap_in_the_page(parsed):
+    """The longest lines of code are 96 columns; what is printed can be longer, and wraps too."""
+    css = (ROOT / "docs" / "_static" / "course.css").read_text(encoding="utf-8")
+    assert ".bd-article pre { font-size: 0.8rem; white-space: pre-wrap;" in css
+
+
+def test_dark_pictures_are_dark_and_keep_their_colours():
+    from utils import plotting
+    from utils.authoring.book.pictures import BACKGROUND, dark, flipped
+    from utils.plotting import display, theme
+
+    fig, (left, right) = plotting.figure(1, 2)
+    plotting.lines(left, np.arange(5), {"a": np.arange(5)}, xlabel="x", ylabel="y")
+    plotting.heatmap(right, np.eye(8), title="eye", colorbar=False)
+    tag = display.mimebundle(fig, "A line, and a diagonal of ones.")[0]["text/html"]
+    content = base64.b64decode(re.search(r'base64,([^"]+)"', tag)[1])
+    boxes = re.search(r'data-keep="([^"]+)"', tag)[1]
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=float) / 255
+        for data in (content, dark(content, boxes))
+    )
+    assert before[2, 2].min() > 0.95 and after[2, 2].max() < 0.15, "the margin turns dark"
+    x0, y0, x1, y1 = (int(edge) / 1000 for edge in boxes.split()[0].split(","))
+    height, width = before.shape[:2]
+    inside = np.s_[int(y0 * height) + 4 : int(y1 * height) - 4, int(x0 * width) + 4 : int(x1 * width) - 4]
+    assert np.abs(before[inside] - after[inside]).max() < 0.05, "the colour map stays"
+    assert dark(content, None) == content
+    page = "#" + f"{round(BACKGROUND * 255):02x}" * 3
+    for color in plotting.COLORS:
+        pixel = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        turned = flipped(pixel)
+        assert abs(colorsys.rgb_to_hls(*pixel)[0] - colorsys.rgb_to_hls(*turned)[0]) < 0.02, color
+        assert theme.contrast("#" + "".join(f"{round(255 * c):02x}" for c in turned), page) >= 3, color
+
+
 # ---------------------------------------------------------------- in the browser
 
 
-def test_search_finds_a_word(address, page):
+def test_search_finds_a_section(address, page):
     console = Console(page)
     page.goto(f"{address}/index.html")
     page.keyboard.press("Control+k")
     page.keyboard.type("equivariance")
     page.keyboard.press("Enter")
-    found = page.locator("#search-results a", has_text="rebuilt from its parts")
+    found = page.locator("#section-results li")
     found.first.wait_for()
     shoot(page, "search")
-    found.first.click()
-    page.wait_for_url(f"**/{FIRST}.html*")
+    titles = found.locator("a").all_inner_texts()
+    assert any("rebuilt from its parts" in title and "›" in title for title in titles), titles
+    assert all("equivarian" in item.lower() for item in found.all_inner_texts()[:10])
+    assert page.locator("#section-results mark").count() > 3
+    first = found.locator("a", has_text="rebuilt from its parts").first
+    anchor = first.get_attribute("href").partition("#")[2]
+    first.click()
+    page.wait_for_url(f"**/{FIRST}.html#{anchor}")
+    top = page.locator(f'[id="{anchor}"]').bounding_box()["y"]
+    assert -LAPTOP["height"] < top < LAPTOP["height"], "the section is in view, not only its page"
+    page.goto(f"{address}/search.html?q=nosuchword")
+    assert page.locator("#section-count").inner_text() == "0 sections found."
     assert console.errors == []
     assert page.outside == []
+
+
+@pytest.mark.parametrize("size", [PHONE, TABLET, DESK], ids=lambda size: str(size["width"]))
+def test_menu_and_contents_open_at_a_tap(browser, address, size):
+    """What a stranger's finger does: the menu leads to another notebook, the contents to a section."""
+    context = browser.new_context(viewport=size, has_touch=True)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    console = Console(page)
+    page.goto(f"{address}/{FIRST}.html")
+    menu = page.locator(".bd-header-article .primary-toggle")
+    link = page.locator(
+        f'#pst-primary-sidebar-modal a[href="{NAMES[1]}.html"], #pst-primary-sidebar a[href="{NAMES[1]}.html"]'
+    )
+    if size["width"] < 992:
+        assert not link.first.is_visible()
+    else:  # the bar stands open: the button closes it, and opens it again
+        menu.tap()
+        link.first.wait_for(state="hidden")
+    menu.tap()
+    link.first.wait_for()
+    shoot(page, f"menu-{size['width']}")
+    link.first.tap()
+    page.wait_for_url(f"**/{NAMES[1]}.html")
+    if size["width"] < 1200:
+        page.locator(".bd-header-article .secondary-toggle").tap()
+    contents = page.locator('#pst-secondary-sidebar-modal a[href^="#"], #pst-secondary-sidebar a[href^="#"]')
+    contents.nth(3).wait_for()
+    shoot(page, f"contents-{size['width']}")
+    anchor = contents.nth(3).get_attribute("href")
+    contents.nth(3).tap()
+    page.wait_for_url(f"**/{NAMES[1]}.html{anchor}")
+    assert console.errors == []
+    context.close()
+
+
+def test_on_paper_nothing_is_folded_and_nothing_dark(address, page):
+    page.add_init_script("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    page.goto(f"{address}/{FIRST}.html")
+    folds = page.locator("details")
+    assert folds.count() > 10 and not page.locator("details[open]").count()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("details[open]").count() == folds.count()
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    for part in (".bd-sidebar-primary", ".bd-header-article", ".course-actions"):
+        assert not page.locator(part).first.is_visible(), part
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not page.locator("details[open]").count()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_an_index_stands_at_the_foot_and_rows_at_their_signs(address, page):
+    """Drawn: `aligned` puts the relation signs of all rows above each other; an index is beside its letter, not under it."""
+    page.goto(f"{address}/02_lstm_sentiment.html")
+    signs = page.locator("mtable.ams-align > mtr > mtd:nth-child(2) > mo:first-child")
+    edges = [sign.bounding_box()["x"] for sign in signs.all()]
+    assert len(edges) >= 6 and max(edges) - min(edges) < 2, edges
+    page.set_content(f"<p>{to_mathml(chr(92) + 'tilde{A}_l')}</p>")
+    letter, accent, index = (page.locator(tag).first.bounding_box() for tag in ("mi", "mo", "msub > mi"))
+    assert index["x"] >= letter["x"] + letter["width"] - 2 and index["y"] > letter["y"]
+    assert accent["y"] <= letter["y"] + 2
 
 
 def test_an_answer_unfolds_by_keyboard(address, page):
@@ -228,8 +345,13 @@ def test_axe_finds_no_serious_violation_in_the_content(address, page, theme):
     """On the start page, and where a notebook has one of each: text, formula, code, fold, panel, picture."""
     page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
     exercise = 'section:has(> section[id^="exercise-1-1"])'
-    for name, part in (("index", ".bd-article"), (FIRST, exercise)):
-        page.goto(f"{address}/{name}.html")
+    search = "search.html?q=attention"
+    for name, part in (
+        ("index.html", ".bd-article"),
+        (f"{FIRST}.html", exercise),
+        (search, ".bd-search-container"),
+    ):
+        page.goto(f"{address}/{name}")
         assert page.locator("html").get_attribute("data-theme") == theme
         for fold in page.locator(f"{part} details summary").all():
             fold.click()

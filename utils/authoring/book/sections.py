@@ -26,7 +26,8 @@ def entries(page: str, document: nodes.document) -> list[tuple[str, str, list[st
     """Every section of a page: page, anchor, titles from the page's own down to the section's, and the text without its subsections'."""
     found = []
     for section in document.findall(nodes.section):
-        titles, above = [], section
+        titles: list[str] = []
+        above = section
         while isinstance(above, nodes.section):
             titles.insert(0, above.next_node(nodes.title).astext())
             above = above.parent

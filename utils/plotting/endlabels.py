@@ -129,22 +129,15 @@ def spread(
 
     Where there is room for all of them, they stay between `low` and `high`.
     """
+    from scipy.optimize import isotonic_regression  # late: it takes a while to import
+
     order = np.argsort(centers, kind="stable")
-    blocks = []  # [members, wanted position of the block's lower edge, total height]
-    for i in order:
-        blocks.append([[i], centers[i] - heights[i] / 2, heights[i]])
-        while len(blocks) > 1 and blocks[-2][1] + blocks[-2][2] > blocks[-1][1]:
-            upper, lower = blocks.pop(), blocks[-1]
-            n, m = len(lower[0]), len(upper[0])
-            # Least squares: the merged block sits at the mean of what its members want.
-            lower[1] = (n * lower[1] + m * (upper[1] - lower[2])) / (n + m)
-            lower[0], lower[2] = lower[0] + upper[0], lower[2] + upper[2]
-    placed, below, total = np.array(centers, dtype=float), 0.0, float(np.sum(heights))
-    for members, edge, _ in blocks:
-        if total <= high - low:  # the lower edge, with all labels that come below and above it inside
-            edge = min(max(edge, low + below), high - (total - below))
-        for i in members:
-            placed[i] = edge + heights[i] / 2
-            edge += heights[i]
-            below += heights[i]
+    below = np.cumsum(heights[order]) - heights[order] / 2  # from the lower edge of all to each middle
+    total = np.sum(heights)
+    # Apart by their heights is the same as in order, once each is moved down by what must lie below it.
+    lowest = isotonic_regression(centers[order] - below).x
+    if total <= high - low:
+        lowest = np.clip(lowest, low, high - total)
+    placed = np.empty(len(centers))
+    placed[order] = lowest + below
     return placed

@@ -340,3 +340,77 @@ def test_live_plot_updates_one_output_in_jupyter(tmp_path):
     assert "Over 4 epochs" in pictures[0].data["text/html"]
     assert text.count("epoch ") == 4 and "Trained 4 epochs" in text
     assert len(json.dumps(notebook)) < 200_000
+
+
+# ------------------------------------------------------------------------------------- seen and stopped
+
+IN_A_KERNEL = """
+    import os, signal, sys, threading, time
+    sys.path[:0] = [{root!r}]
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+    os.environ.pop("COURSE_PROGRESS", None)
+    os.environ["COURSE_BUDGET"] = "cpu"
+    import torch
+    from torch import nn
+    from utils.training import fit
+
+    model = nn.Linear(3, 2)
+
+    def slow(epoch):
+        for step in range(1000):
+            if step == 8:
+                for _ in range({presses}):
+                    os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.02)
+            yield torch.ones(4, 3), torch.tensor([0, 1, 0, 1])
+
+    class Slow:
+        def __len__(self):
+            return 1000
+        def __call__(self, epoch):
+            return slow(epoch)
+
+    history = fit(model, Slow(), epochs=3, lr=0.1, device="cpu", max_seconds=600)
+    print(history.steps, history.stopped, model.training, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+def in_a_kernel(presses):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    code = textwrap.dedent(IN_A_KERNEL).format(root=str(ROOT), presses=presses)
+    cells = [nbformat.v4.new_code_cell(code), nbformat.v4.new_code_cell("print('went on', history.steps)")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbclient.NotebookClient(notebook, timeout=300, allow_errors=True).execute()
+    return notebook
+
+
+def test_a_training_that_is_stopped_keeps_its_model():
+    """One press of the stop button: the step ends, one line is printed, the cell and those below run on."""
+    notebook = in_a_kernel(presses=1)
+    outputs = notebook.cells[0].outputs
+    assert not [o for o in outputs if o.output_type == "error"]
+    said = "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
+    assert "Training was interrupted in epoch 1 of 3. The model is as far as it got" in said
+    assert "9 interrupted in epoch 1 of 3 False True" in said, "and the kernel's own handler is back"
+    assert "This takes about" in said and "The stop button ends it" in said
+    assert notebook.cells[1].outputs[0].text == "went on 9\n"
+
+
+def test_a_second_press_stops_at_once():
+    notebook = in_a_kernel(presses=2)
+    (error,) = [o for o in notebook.cells[0].outputs if o.output_type == "error"]
+    assert error.ename == "KeyboardInterrupt"
+
+
+@pytest.mark.parametrize(("limit", "left"), [(None, 90.0), (60.0, 50.0), (5.0, 0.0)])
+def test_the_time_left_knows_max_seconds(limit, left):
+    history = History(epochs=1)
+    watcher = Progress(history, 100, show=False, live=False, max_seconds=limit)
+    watcher.began, watcher.first, history.steps = 100.0, (0, 100.0), 10
+    assert watcher.left(110.0) == pytest.approx(left)  # ten steps took ten seconds, ninety are ahead
+
+
+def test_a_training_in_a_row_of_many_says_nothing_without_a_screen(capsys):
+    batches = [(torch.ones(4, 3), torch.tensor([0, 1, 0, 1]))]
+    fit(torch.nn.Linear(3, 2), batches, epochs=2, lr=0.1, progress="bar", device="cpu")
+    assert capsys.readouterr().out == ""

@@ -636,7 +636,7 @@ if ready(*ENCODER, "sinusoidal_positions"):
         tower = Tower(budget.pick(smoke=2, cpu=12), order)
         history = fit(
             tower, mirror_batches, epochs=parts, lr=3e-3, warmup=warmup, schedule="constant",
-            progress=False,
+            progress="bar",
         )
         losses[name] = history.train_loss
     print(
@@ -854,7 +854,7 @@ def train(task: str, seed: int = 0, **options) -> tuple[Seq2Seq, object]:
             yield draw_batch(128, task, generator)
 
     history = fit(
-        model, batches, epochs=PARTS, lr=2e-3, weight_decay=0.0, progress=False, seed=seed
+        model, batches, epochs=PARTS, lr=2e-3, weight_decay=0.0, progress="bar", seed=seed
     )
     return model.cpu(), history
 

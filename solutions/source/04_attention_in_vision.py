@@ -261,7 +261,7 @@ if ready("SelfAttention2d"):
             epochs=budget.pick(smoke=1, cpu=12, gpu=20),
             lr=6e-3,
             validation=test,
-            progress=False,
+            progress="bar",
         )
         gate = getattr(networks[kind].middle, "gamma", None)
         said = "" if gate is None else f", gamma {gate.item():+.2f}"
@@ -366,7 +366,7 @@ if ready("SelfAttention2d"):
             epochs=budget.pick(smoke=1, cpu=6, gpu=15),
             lr=6e-3,
             validation=test,
-            progress=False,
+            progress="bar",
         )
         gate = f", gamma {network.middle.gamma.item():+.2f}" if kind == "attention" else ""
         print(
@@ -714,7 +714,7 @@ if ready("PixelTransformer"):
         test = tensor_batches(images["test"], digits.test.labels, 360)
         seen = fit(
             model, train, epochs=budget.pick(smoke=1, cpu=20), lr=3e-3, validation=test,
-            progress=False,
+            progress="bar",
         )
         n, right = len(digits.test), seen.validation_accuracy[-1]
         half = 1.96 * (right * (1 - right) / n) ** 0.5  # 95% interval of a proportion

@@ -39,10 +39,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils import cost, current_budget, describe_machine, plotting
+from utils import cost, current_budget, describe_machine, experiments, plotting
 from utils.checks import check, ready
 from utils.data import Checkpoint, from_hub, load_images
-from utils.experiments import augment, load_model, training_log
 from utils.layers import StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
@@ -494,13 +493,22 @@ if ready("ViT"):
         "std": [0.247, 0.2435, 0.2616],
     }  # of CIFAR-10's training pixels
     train = tensor_batches(
-        data.train.images, data.train.labels, budget.pick(smoke=50, cpu=64, gpu=256),
-        shuffle=True, **scale, augment=lambda images, generator: augment(images, 2, generator),
+        data.train.images,
+        data.train.labels,
+        budget.pick(smoke=50, cpu=64, gpu=256),
+        shuffle=True,
+        **scale,
+        augment=lambda images, generator: experiments.augment(images, 2, generator),
     )
     test = tensor_batches(data.test.images[:5000], data.test.labels[:5000], 500, **scale)
     history = fit(
-        small, train, epochs=budget.pick(smoke=1, cpu=6, gpu=100), lr=1e-3, validation=test,
-        label_smoothing=0.1, max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
+        small,
+        train,
+        epochs=budget.pick(smoke=1, cpu=6, gpu=100),
+        lr=1e-3,
+        validation=test,
+        label_smoothing=0.1,
+        max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
     )
     history.summary()
     print(
@@ -519,7 +527,7 @@ if ready("ViT"):
 # brought how much was not measured. Its log says on what and for how long it was trained:
 
 # %%
-head, rows = training_log()
+head, rows = experiments.training_log()
 last = rows[-1]
 minutes = sum(row["seconds"] for row in rows) / 60
 print(head["command"])
@@ -564,7 +572,7 @@ plotting.show(
 
 # %%
 if ready("interpolate_positions", "ViT"):
-    model = load_model(ViT)
+    model = experiments.load_model(ViT)
     print(
         f"the checkpoint's grid is {model.grid}, its position table"
         f" {tuple(model.positions.shape)}"
@@ -635,7 +643,7 @@ if ready("ViT", "load_pretrained"):
         title = "ViT-B/16 (google/vit-base-patch16-224)"
     else:
         viewed, names, title = (
-            load_model(ViT),
+            experiments.load_model(ViT),
             list(classes),
             "the course's checkpoint (CIFAR-10)",
         )

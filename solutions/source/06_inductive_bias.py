@@ -41,9 +41,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils import current_budget, describe_machine, plotting
+from utils import cost, current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
-from utils.cost import profile
 from utils.data import ProceduralImages
 from utils.experiments import (
     LearningCurves, figures, image_set, judge, mean_interval, means, normalizer,
@@ -225,7 +224,7 @@ if ready("ResNet"):
         "ViT, width 64, 6 layers": ViT(32, 4, 64, 6, 4, 2.0, 10, pool="mean"),
     }
     for name, model in candidates.items():
-        size = profile(model, (1, 3, 32, 32))
+        size = cost.profile(model, (1, 3, 32, 32))
         print(
             f"{name:<26} {size.parameters:>9,} parameters, {size.macs / 1e6:6.1f} million"
             " multiply-adds per image of 32 x 32"

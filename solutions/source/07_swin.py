@@ -840,7 +840,7 @@ def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     train = tensor_batches(*two_marks(count, seed), batch_size=32, shuffle=True)
     test = tensor_batches(*two_marks(1000, 100 + seed), batch_size=250)
     settings = {"epochs": 4, "lr": 5e-3, "weight_decay": 0.01, "seed": seed, "device": "cpu"}
-    return fit(model, train, validation=test, progress=False, **settings).validation_accuracy[
+    return fit(model, train, validation=test, progress="bar", **settings).validation_accuracy[
         -1
     ]
 
@@ -934,7 +934,7 @@ if ready(*NETWORK):
     print(profile(small, (1, 3, 32, 32)))
     history = fit(
         small, train, epochs=budget.pick(smoke=1, cpu=8, gpu=60), lr=2e-3, validation=test,
-        progress=False,
+        progress="bar",
     )
     history.summary()
     plotting.show(history.plot("a small Swin on CIFAR-10"), alt=history.alt())

@@ -40,10 +40,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils import cost, current_budget, describe_machine, plotting
+from utils import cost, current_budget, describe_machine, experiments, plotting
 from utils.checks import check, ready, reuse
 from utils.data import load_images
-from utils.experiments import find, plots, results, run_live, statistics
 from utils.layers import ChannelMLP, StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, seed_everything, tensor_batches
 
@@ -243,7 +242,7 @@ if ready("MixerBlock", "MLPMixer"):
     mixer = MLPMixer(**sizes)
     before = mixer.blocks[0].mlp_tokens.fc1.weight.detach().clone()
     epochs = budget.pick(smoke=1, cpu=8, gpu=30)
-    history = fit(mixer, train, epochs=epochs, lr=3e-3, validation=test, progress=False)
+    history = fit(mixer, train, epochs=epochs, lr=3e-3, validation=test, progress="bar")
     history.summary()
     plotting.show(history.plot("a small Mixer on part of CIFAR-10"), alt=history.alt())
 
@@ -687,7 +686,7 @@ if ready(*ALL):
 # pooling 33.8 %, random 28.7 %. Identity is nowhere near hopeless: it equals pooling. Random mixing is worse than none.
 
 # %%
-experiment = find("token-mixers")
+experiment = experiments.find("token-mixers")
 print(experiment.question)
 print("What the authors of this course predicted before the first run:")
 for number, text in enumerate(experiment.predictions, start=1):
@@ -702,13 +701,13 @@ for number, text in enumerate(experiment.predictions, start=1):
 # %%
 if ready(*ALL):
     began = time.perf_counter()
-    live = run_live(
+    live = experiments.run_live(
         "token-mixers",
         budget.pick(smoke="smoke", cpu="cpu", gpu="cpu"),
         classes={"mixer_metaformer": mixer_metaformer},
         seeds=budget.pick(smoke=(0, 1), cpu=(0, 1, 2)),
         **budget.pick(smoke={}, cpu={"sizes": (4_000,), "steps": 60, "test_images": 1_000}),
-        progress=False,
+        progress="bar",
     )
     took = time.perf_counter() - began
     print(f"{len(live)} trainings in {took:.0f} s on {describe_machine()}; budget: {budget}.")
@@ -734,7 +733,7 @@ def describe_runs(rows):
 def show_runs(rows, title):
     """Accuracies with intervals as bars, a dot per run."""
     fig, ax = plotting.figure(width=7.2, height=3.0)
-    _, said = plots.bars(short(rows), order=list(TOKEN_MIXERS), ax=ax)
+    _, said = experiments.plots.bars(short(rows), order=list(TOKEN_MIXERS), ax=ax)
     for place, name in enumerate(TOKEN_MIXERS):
         dots = [100 * row["test_accuracy"] for row in rows if row["mixer"] == name]
         ax.plot(
@@ -758,18 +757,18 @@ if ready(*ALL):
 # %%
 def compare(rows, a, b):
     """A sentence on a minus b, in pairs of runs with the same seed."""
-    difference = statistics.paired_difference(short(rows), a, b)
+    difference = experiments.statistics.paired_difference(short(rows), a, b)
     if difference.n < 2:
         return f"{a} − {b}: {100 * difference.mean:+.1f} points in one pair; no interval."
     verdict = "the interval includes zero, so these runs do not tell"
     if difference.excludes_zero:
         verdict = f"{a} is {'ahead' if difference.mean > 0 else 'behind'}"
-    return f"{a} − {b}: {plots.describe(difference)}: {verdict}."
+    return f"{a} − {b}: {experiments.plots.describe(difference)}: {verdict}."
 
 
 def read_runs(rows, chance=0.1):
     """What the rows say, in sentences."""
-    mean = statistics.means(short(rows), by="model")
+    mean = experiments.statistics.means(short(rows), by="model")
     best = max(mean, key=lambda name: mean[name].mean)
     lead = (mean["identity"].mean - chance) / (mean[best].mean - chance)
     print(
@@ -783,7 +782,7 @@ def read_runs(rows, chance=0.1):
         ("random", "identity"),
     ):
         print("  " + compare(rows, a, b))
-    gaps = statistics.means(short(rows), by="model", value="gap")
+    gaps = experiments.statistics.means(short(rows), by="model", value="gap")
     print(
         "Training minus test accuracy (points): "
         + ", ".join(
@@ -805,7 +804,7 @@ if ready(*ALL):
 
 # %%
 recorded = {
-    preset: results.load("token-mixers", preset=preset, stage="main")
+    preset: experiments.results.load("token-mixers", preset=preset, stage="main")
     for preset in ("gpu", "cpu")
 }
 recorded = {
@@ -836,22 +835,28 @@ if recorded:
 if recorded:
     fig, axes = plotting.figure(1, 2, height=3.2, width=8.6)
     for ax, (key, unit) in zip(
-        axes, [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")],
+        axes,
+        [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")],
         strict=True,
     ):
         places = {}
         for name in TOKEN_MIXERS:
             some = [row for row in rows if row["mixer"] == name]
-            seen = statistics.mean_interval(100 * row["test_accuracy"] for row in some)
+            seen = experiments.statistics.mean_interval(
+                100 * row["test_accuracy"] for row in some
+            )
             places[name] = some[0][key] / 1e6, seen.mean
             ax.errorbar(
-                *places[name], yerr=seen.half, marker="o", capsize=3,
+                *places[name],
+                yerr=seen.half,
+                marker="o",
+                capsize=3,
                 color=plotting.COLORS["blue"],
             )
         plotting.name_points(ax, places)
         ax.set(xlabel=unit, ylabel="test accuracy (%)")
         ax.margins(x=0.3)
-    means = statistics.means(short(rows), by="model")
+    means = experiments.statistics.means(short(rows), by="model")
     said = ", ".join(f"{name} {100 * means[name].mean:.1f}%" for name in TOKEN_MIXERS)
     plotting.show(fig, "08/recorded-the-same-experiment", preset, said)
 

@@ -301,7 +301,7 @@ if ready("MoELayer"):
         epochs = budget.pick(smoke=1, cpu=4, gpu=10)
         return model, fit(
             model, train, epochs=epochs, lr=3e-3, loss_fn=loss_fn, validation=test,
-            progress=False,
+            progress="bar",
         )
 
 
@@ -599,7 +599,7 @@ if ready("PerceiverIO"):
         lr=3e-3,
         loss_fn=both_losses,
         device="cpu",
-        progress=False,
+        progress="bar",
     )
     print(
         f"{count_parameters(reader):,} parameters, {history.steps:,} steps in"

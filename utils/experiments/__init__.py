@@ -24,7 +24,12 @@ DOOR = {
 }
 
 
+MODULES = ("figures", "plots", "results", "statistics")
+
+
 def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     for module, names in DOOR.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)

@@ -29,9 +29,10 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, default_device, precision_for
-from utils.training.progress import Progress
+from utils.training.progress import Progress, interrupted, interruptible
 
 
+@interruptible
 def fit(
     model: nn.Module,
     train_batches,
@@ -49,7 +50,7 @@ def fit(
     device: str | torch.device | None = None,
     precision: str | Precision | None = None,
     seed: int | None = 0,
-    progress: bool = True,
+    progress: bool | str = True,
     live: bool = False,
     checkpoint: str | Path | None = None,
     max_seconds: float | None = None,
@@ -78,7 +79,8 @@ def fit(
         precision: "float32", "bfloat16" or "float16" in the forward pass (float16 with a scaled loss), or a `Precision`;
             default: what `precision_for` says of the device.
         seed: for dropout, shuffling and augmentation; None leaves the random states as they are.
-        progress: a progress bar, or a line per epoch where there is no screen to draw on.
+        progress: a progress bar, or a line per epoch where there is no screen to draw on; "bar": the bar or nothing, for
+            many runs in a row.
         live: in Jupyter, one plot that is redrawn after each epoch.
         checkpoint: a file written after each epoch. If it is there, training goes on from it; if it is
             complete, the trained weights are loaded and nothing runs.
@@ -122,7 +124,7 @@ def fit(
     settings |= {"precision": precision.name}
     if checkpoint is not None and Path(checkpoint).exists():
         restore(checkpoint, settings, model, optimizer, history, scaler)
-    watcher = Progress(history, total_steps, show=progress, live=live)
+    watcher = Progress(history, total_steps, show=progress, live=live, max_seconds=max_seconds)
 
     for epoch in range(len(history), epochs):
         model.train()
@@ -150,6 +152,9 @@ def fit(
             watcher.after_step(epoch, sums)
             if max_seconds is not None and time.perf_counter() - started > max_seconds:
                 history.stopped = f"stopped in epoch {epoch + 1} of {epochs} by max_seconds={max_seconds:g}"
+                break
+            if interrupted():  # the stop button of a notebook: what has been learned so far is kept
+                history.stopped = f"interrupted in epoch {epoch + 1} of {epochs}"
                 break
 
         loss_sum, right, counted = sums.tolist()  # waits for the GPU, so the seconds below are all of them

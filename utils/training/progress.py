@@ -1,24 +1,87 @@
-"""What is seen while a model trains: a bar, a line per epoch, a live plot."""
+"""What is seen while a model trains: a line before, a bar, a line per epoch, a live plot; and the notebook's stop button."""
 
+import functools
 import math
 import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from utils.budget import current_budget
 from utils.training.history import History
 
+P = ParamSpec("P")
+R = TypeVar("R")
+LONG = 10  # seconds: a longer training is announced
+FIRST = 3  # steps after which its time can be told; the first one is no measure
+_stop = threading.Event()
+
+
+def interruptible(train: Callable[P, R]) -> Callable[P, R]:
+    """Makes the stop button of a notebook end a training after the step that runs, in place of an exception in its middle.
+
+    A second press raises KeyboardInterrupt at once, and so does Ctrl-C in a script, where nobody would use half a model.
+    """
+
+    def note(signum, frame) -> None:
+        if _stop.is_set():
+            raise KeyboardInterrupt
+        _stop.set()
+
+    @functools.wraps(train)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        from utils.plotting.display import in_jupyter
+
+        if not in_jupyter() or threading.current_thread() is not threading.main_thread():
+            return train(*args, **kwargs)
+        _stop.clear()
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            return train(*args, **kwargs)
+        finally:
+            signal.signal(signal.SIGINT, before)
+            _stop.clear()
+
+    return guarded
+
+
+def interrupted() -> bool:
+    """Whether the stop button was pressed since the training began."""
+    return _stop.is_set()
+
+
+def in_words(seconds: float) -> str:
+    """ "45 s" or "3 min"; two digits are all that a guess is worth."""
+    if seconds < 100:
+        return f"{max(5 * round(seconds / 5), 5)} s"
+    return f"{round(seconds / 60)} min"
+
 
 class Progress:
-    """A bar where somebody looks on, else a line per epoch (twenty lines at most)."""
+    """A bar where somebody looks on, else a line per epoch (twenty lines at most).
 
-    def __init__(self, history: History, total: int, *, show: bool, live: bool):
+    Args:
+        history: filled by the loop.
+        total: steps of all epochs.
+        show: False shows nothing; "bar" the bar or nothing.
+        live: one plot that is redrawn after each epoch.
+        max_seconds: when the loop stops at the latest.
+    """
+
+    def __init__(
+        self, history: History, total: int, *, show: bool | str, live: bool, max_seconds: float | None = None
+    ):
         from utils.plotting.display import in_jupyter
 
         self.history, self.bar, self.handle, self.live = history, None, None, live and in_jupyter()
-        self.lines, self.last = show, 0.0
+        self.total, self.max_seconds = total, max_seconds
+        self.began, self.first = time.perf_counter(), (history.steps, 0.0)
+        self.lines, self.last = show and show != "bar", 0.0
         if show and len(history):
             print(f"Going on from the checkpoint: {len(history)} of {history.epochs} epochs are done.")
         screen = in_jupyter() or sys.stdout.isatty()
@@ -27,16 +90,31 @@ class Progress:
             from tqdm.auto import tqdm
 
             self.bar = tqdm(
-                total=total, initial=history.steps, unit="step", file=sys.stdout, dynamic_ncols=True
-            )
+                total=total, initial=history.steps, unit="step", file=sys.stdout, dynamic_ncols=True,
+                bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]",
+            )  # fmt: skip
             self.lines = False
+
+    def left(self, now: float) -> float:
+        """Seconds until the end, by the steps so far, and not beyond `max_seconds`."""
+        steps, since = self.first
+        rate = (now - since) / max(self.history.steps - steps, 1)
+        left = rate * (self.total - self.history.steps)
+        return left if self.max_seconds is None else min(left, max(self.began + self.max_seconds - now, 0))
 
     def after_step(self, epoch: int, sums: torch.Tensor) -> None:
         if self.bar is None:
             return
         self.bar.update(1)
-        if time.perf_counter() - self.last > 0.5:  # reading the sums waits for the GPU: seldom
-            self.last = time.perf_counter()
+        now = time.perf_counter()
+        if not self.first[1]:
+            self.first = (self.history.steps, now)
+        elif self.history.steps - self.first[0] == FIRST and self.left(now) > LONG:
+            self.bar.write(
+                f"This takes about {in_words(self.left(now))} here. The stop button ends it and keeps the model."
+            )
+        if now - self.last > 0.5:  # reading the sums waits for the GPU: seldom
+            self.last = now
             loss, right, counted = sums.tolist()
             self.bar.set_description(f"epoch {epoch + 1}/{self.history.epochs}", refresh=False)
             shown = {"loss": f"{loss / counted:.3f}"}
@@ -44,6 +122,8 @@ class Progress:
                 shown["accuracy"] = f"{right / counted:.3f}"
             if self.history.validation_accuracy:
                 shown["validation"] = f"{self.history.validation_accuracy[-1]:.3f}"
+            left = round(self.left(now))
+            shown["left"] = f"{left // 60}:{left % 60:02d}"
             self.bar.set_postfix(shown)
 
     def after_epoch(self) -> None:
@@ -74,3 +154,7 @@ class Progress:
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+        if self.history.stopped.startswith("interrupted"):
+            print(
+                f"Training was {self.history.stopped}. The model is as far as it got, and the cells below can use it."
+            )

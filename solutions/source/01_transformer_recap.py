@@ -37,9 +37,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from utils import plotting
+from utils import current_budget, describe_machine, plotting
 from utils.plotting import transformer as sketches
-from utils.budget import current_budget, describe_machine
 from utils.checks import check, ready
 from utils.training import count_parameters, fit, seed_everything
 

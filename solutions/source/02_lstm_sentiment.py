@@ -25,8 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready
 from utils.data import Batches, load_text, tokenize
 from utils.experiments import sentiment

@@ -39,8 +39,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import Batches, diagnostic_pairs, load_text, tokenize
 from utils.training import make_optimizer, seed_everything

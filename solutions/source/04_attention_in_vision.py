@@ -42,8 +42,7 @@ from einops import rearrange
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import load_images
 from utils.cost import peak_bytes, power_law, seconds

@@ -39,8 +39,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import nn
 
-from utils import plotting
-from utils.budget import current_budget, describe_machine
+from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready
 from utils.data import load_images
 from utils.cost import peak_bytes, power_law, profile, seconds

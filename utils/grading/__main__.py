@@ -33,9 +33,27 @@ def main() -> int:
         help="grade even where hostile code could not be contained",
     )
     marks = commands.add_parser(
-        "marks", help="merge the marks in OUT/written/*.csv and write the reports again"
+        "marks", help="merge OUT/written/*.csv and OUT/overrides.csv, and write the reports again"
     )
     marks.add_argument("out", type=Path)
+    for one in (command, marks):
+        one.add_argument(
+            "--policy",
+            type=Path,
+            help="what the class has agreed on (utils/grading/grading.toml is an example)",
+        )
+        one.add_argument(
+            "--roster",
+            type=Path,
+            help="Canvas' gradebook export, Moodle's participants, or a table of names and ids",
+        )
+        one.add_argument(
+            "--canvas-column",
+            action="append",
+            default=[],
+            metavar="TITLE",
+            help='the assignment\'s title in Canvas with its number, "Homework 1 (12345)"; of several notebooks "01=Homework 1 (12345)"',
+        )
     commands.add_parser("level", help="how well this host can isolate student code")
     options = parser.parse_args()
     if sys.platform == "win32":
@@ -56,10 +74,13 @@ def _grade(options: argparse.Namespace) -> int:
     sentence = probe().sentence()
     print(sentence, flush=True)
     # torch comes with these; the sandboxes import theirs meanwhile
-    from utils.grading import marks, reports, run
+    from utils.grading import report_run, run
     from utils.grading.records import write_safely
 
     try:
+        rules, columns = report_run.keep(
+            options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column
+        )
         entries = run.run(
             options.submissions,
             options.out,
@@ -67,31 +88,39 @@ def _grade(options: argparse.Namespace) -> int:
             workers=options.workers,
             scheduler=options.scheduler,
             allow_weak=options.allow_weak_isolation,
+            policy=rules,
         )
-    except (RuntimeError, FileNotFoundError) as error:
+    except (RuntimeError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     write_safely(options.out / "entries.json", json.dumps(entries, ensure_ascii=False))
     # marks that were entered before a second run stay
-    complaints = marks.merge(entries, options.out / "written")
-    for path in reports.write(entries, options.out, reports.isolation_of(entries, sentence)):
-        print(f"wrote {path}")
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
+    _tell(*report_run.finish(entries, options.out, rules, columns, sentence))
     return 0
 
 
 def _marks(options: argparse.Namespace) -> int:
-    from utils.grading import marks, reports
+    from utils.grading import marks, report_run
     from utils.grading.isolation import probe
 
-    entries = marks.latest(options.out)
-    complaints = marks.merge(entries, options.out / "written")
-    for path in reports.write(entries, options.out, reports.isolation_of(entries, probe().sentence())):
+    try:
+        rules, columns = report_run.keep(
+            options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column
+        )
+        entries = marks.latest(options.out)
+    except (FileNotFoundError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    written, said = report_run.finish(entries, options.out, rules, columns, probe().sentence())
+    _tell(written, said)
+    return 1 if any(".csv, line" in line for line in said) else 0
+
+
+def _tell(written: list[Path], said: list[str]) -> None:
+    for path in written:
         print(f"wrote {path}")
-    for complaint in complaints:
-        print(complaint, file=sys.stderr)
-    return 1 if complaints else 0
+    for line in said:
+        print(line, file=sys.stderr)
 
 
 def _level(options: argparse.Namespace) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,11 @@ from typing import Any
 from utils.grading.reading import RELEASE
 from utils.grading.reports.questions import written_points
 from utils.grading.reports.tables import mark_key
+from utils.grading.roster import rows_of
 
 
 def merge(entries: list[dict[str, Any]], folder: Path) -> list[str]:
-    """Adds `marks` (question -> points) to the entries, in place.
+    """Adds `marks` (question -> points) and `comments` (question -> text) to the entries, in place.
 
     Args:
         entries: gradebook entries.
@@ -32,10 +31,11 @@ def merge(entries: list[dict[str, Any]], folder: Path) -> list[str]:
             continue
         owners = {mark_key(entry, question): entry for entry in entries if entry["notebook"] == notebook}
         for number, row in enumerate(rows_of(path), start=1):
-            if number == 1 or len(row) < 3 or not row[2].strip():
+            points, comment = (*(text.strip() for text in row[2:4]), "", "")[:2]
+            if number == 1 or not (points or comment):
                 continue
             try:
-                mark = float(row[2].strip().replace(",", "."))
+                mark = float(points.replace(",", ".") or "0")
             except ValueError:
                 mark = -1.0
             entry = owners.get(row[0].strip())
@@ -46,19 +46,11 @@ def merge(entries: list[dict[str, Any]], folder: Path) -> list[str]:
             elif not 0 <= mark <= most:
                 complaints.append(f"{path.name}, line {number}: {row[2]!r} is not between 0 and {most}")
             else:
-                entry.setdefault("marks", {})[question] = mark
+                if points:
+                    entry.setdefault("marks", {})[question] = mark
+                if comment:
+                    entry.setdefault("comments", {})[question] = comment
     return complaints
-
-
-def rows_of(path: Path) -> list[list[str]]:
-    """Rows of a CSV file that a spreadsheet may have saved with semicolons."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    first = text.split("\n", 1)[0]
-    return list(
-        csv.reader(
-            io.StringIO(text, newline=""), delimiter=";" if first.count(";") > first.count(",") else ","
-        )
-    )
 
 
 def _notebooks() -> set[str]:

@@ -180,7 +180,15 @@ class Gradebook:
         verdicts = [
             verdict(exercise, points, cells) for exercise, points in (points_of(name) if name else {}).items()
         ]
-        head = {"key": str(path), "student": student, "user": user, "notebook": name, "origin": str(path)}
+        # written answers are not read on this path
+        head = {
+            "written_counts": False,
+            "key": str(path),
+            "student": student,
+            "user": user,
+            "notebook": name,
+            "origin": str(path),
+        }
         return head | {"verdicts": verdicts, "written": {}, "notes": [], "problem": problem}
 
 

@@ -33,9 +33,10 @@ from tqdm import tqdm
 from utils.grading import launch, records, submissions
 from utils.grading.isolation import ROOT, Limits, exposed, probe
 from utils.grading.normalise import normalise
+from utils.grading.policy import Policy
 from utils.grading.reading import RELEASE, BadNotebook
 from utils.grading.records import Records, alone, write_safely
-from utils.grading.submissions import Handed
+from utils.grading.submissions import Delivery, Handed
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade
 
@@ -104,7 +105,7 @@ def grade_one(
     Raises:
         RuntimeError: no sandbox can be had here, or only a weak one and `allow_weak` is not set.
     """
-    result: dict[str, Any] = {"verdicts": [], "written": {}, "notes": [], "problem": "", "isolation": ""}
+    result = _nothing("")
     judge = examiner(notebook, seed)
     try:
         submission = _normalised(content, notebook)
@@ -120,6 +121,8 @@ def grade_one(
         "verdicts": [v.record() for v in verdicts],
         "written": submission.written,
         "notes": submission.notes,
+        "skipped": submission.skipped,
+        "answers": submission.answers,
     }
     return result | {"isolation": level.sentence()}
 
@@ -143,6 +146,7 @@ def run(
     allow_weak: bool = False,
     progress: bool = True,
     limits: Limits | None = None,
+    policy: Policy | None = None,
 ) -> list[dict[str, Any]]:
     """Grades everything in `folder` and returns all entries, graded now or before.
 
@@ -155,9 +159,10 @@ def run(
         allow_weak: go on where the host cannot isolate fully.
         progress: show a progress bar with the time left.
         limits: for each submission.
+        policy: which attempts are graded; default the last on time of each student.
 
     Raises:
-        RuntimeError: isolation is weak and `allow_weak` is not set; answers lie where submissions can read; another grader
+        RuntimeError: nothing could be graded; isolation is weak and `allow_weak` is not set; answers lie where submissions can read; another grader
             writes to `out`.
     """
     level = probe()
@@ -176,7 +181,9 @@ def run(
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         try:
-            handed = submissions.find(folder, scratch, notebooks())
+            delivery = submissions.read(folder, scratch, notebooks())
+            handed = (policy or Policy()).pick(delivery.handed)
+            write_safely(out / "arrived.json", json.dumps(_arrived(delivery, handed), ensure_ascii=False))
             keys = {index: _key(one, secret) for index, one in enumerate(handed)}
             todo = [index for index in keys if keys[index] not in book]
             failed: dict[int, str] = {}
@@ -192,14 +199,44 @@ def run(
             lost = {
                 index: _nothing(f"not graded, run the command again: {why}") for index, why in failed.items()
             }
-            extra = {index: _entry(handed[index], result, keys[index]) for index, result in lost.items()}
+            extra = {
+                index: _entry(handed[index], result, keys[index]) | {"lost": True}
+                for index, result in lost.items()
+            }
+            readable = [index for index, one in enumerate(handed) if one.notebook and not one.problem]
+            if readable and all(index in extra for index in readable):
+                why = ", ".join(sorted(set(failed.values())))
+                raise RuntimeError(f"Nothing could be graded, so no gradebook is written. {why}")
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return [extra.get(index) or book.lines[key] for index, key in keys.items()]
+        return [(extra.get(index) or book.lines[key]) | _now(handed[index]) for index, key in keys.items()]
 
 
 def _nothing(problem: str) -> dict[str, Any]:
-    return {"verdicts": [], "written": {}, "notes": [], "problem": problem, "isolation": ""}
+    return {
+        "verdicts": [],
+        "written": {},
+        "notes": [],
+        "skipped": [],
+        "answers": {},
+        "problem": problem,
+        "isolation": "",
+    }
+
+
+def _arrived(delivery: Delivery, handed: list[Handed]) -> list[dict[str, str]]:
+    """What was made of everything that arrived, for the summary."""
+    graded = {one.origin for one in handed if one.notebook and not one.problem}
+    attempts = {one.origin for one in delivery.handed if one.notebook and not one.problem}
+    return [
+        {
+            "student": row.student,
+            "origin": row.origin,
+            "made": row.made
+            + (", and not graded: another attempt counts" if row.origin in attempts - graded else ""),
+        }
+        for row in delivery.rows
+    ]
 
 
 def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noqa: ANN001, ANN202
@@ -215,7 +252,7 @@ def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noq
             yield index, _nothing(one.problem)
         elif not one.notebook:
             names = ", ".join(notebooks())
-            said = f"the file's name ({Path(one.origin).name}) names no notebook of the course ({names})"
+            said = f"neither the content nor the name ({Path(one.origin).name}) tells a notebook of the course ({names})"
             yield index, _nothing(said)
         else:
             waiting.append(index)
@@ -317,5 +354,11 @@ def _entry(one: Handed, result: dict[str, Any], key: str) -> dict[str, Any]:
         "sha256": one.digest,
     }
     notes = [f"Graded is {one.origin}; also found, and not graded: {one.note}."] if one.note else []
+    notes += [f"{one.how[0].upper()}{one.how[1:]}."] if one.how else []
     when = {"when": datetime.datetime.now().isoformat(timespec="seconds")}
     return head | when | result | {"notes": notes + result["notes"]}
+
+
+def _now(one: Handed) -> dict[str, Any]:
+    """What of an entry is not recorded, because it is no part of what was graded: a copy may have other times."""
+    return {"late_mark": one.late, "handed": one.when.isoformat(timespec="seconds") if one.when else ""}

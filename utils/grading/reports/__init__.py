@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from utils.grading.reports import pages, tables
+from utils.grading.roster import Person
 
 
 def isolation_of(entries: list[dict[str, Any]], here: str) -> str:
@@ -13,24 +15,42 @@ def isolation_of(entries: list[dict[str, Any]], here: str) -> str:
     return " ".join(sorted({entry["isolation"] for entry in entries if entry["isolation"]})) or here
 
 
-def write(entries: list[dict[str, Any]], out: Path, isolation: str) -> list[Path]:
+def write(
+    entries: list[dict[str, Any]],
+    out: Path,
+    isolation: str,
+    *,
+    people: list[Person] | None = None,
+    missing: Iterable[Person] = (),
+    strangers: Iterable[str] = (),
+    rows: Iterable[dict[str, str]] = (),
+    columns: dict[str, str] | None = None,
+) -> list[Path]:
     """Writes every report of a run.
 
     Args:
         entries: gradebook entries, as `run.run` returns them.
         out: folder.
         isolation: the isolation level's sentence, which every report carries (see `isolation_of`).
+        people: the roster.
+        missing, strangers: of the roster and not of it, see `roster.join`.
+        rows: what was made of each file that arrived (student, origin, made).
+        columns: notebook -> title of Canvas' column.
 
     Returns:
         the files written (feedback pages: their folder).
     """
     out.mkdir(parents=True, exist_ok=True)
+    feedback = pages.feedback(entries, out / "feedback", isolation)
     return [
-        tables.grades_csv(entries, out / "grades.csv"),
+        tables.grades_csv(entries, out / "grades.csv", people, columns),
         tables.moodle_csv(entries, out / "moodle"),
+        *tables.feedback_zips(entries, feedback, out / "moodle"),
         tables.junit(entries, out / "junit.xml", isolation),
         tables.gradescope(entries, out / "gradescope", isolation),
-        pages.feedback(entries, out / "feedback", isolation),
+        feedback,
         pages.written(entries, out / "written"),
-        pages.summary(entries, out / "summary.html", isolation),
+        pages.summary(
+            entries, out / "summary.html", isolation, rows=rows, missing=missing, strangers=strangers
+        ),
     ]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import json
 import re
+import zipfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from utils.grading.roster import Person
 
 Entry = dict[str, Any]
 
@@ -22,17 +26,54 @@ def cell(text: str) -> str:
     return "'" + text if text.strip(" ")[:1] in tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20") else text
 
 
-def points(entry: Entry) -> float:
-    """Points of an entry: automatic ones, and rubric marks where they have been merged."""
+def raw(entry: Entry) -> float:
+    """Points of an entry before late work costs anything: automatic ones, and marks where they have been merged."""
     return round(sum(v["points"] for v in entry["verdicts"]) + sum(entry.get("marks", {}).values()), 2)
 
 
+def points(entry: Entry) -> float:
+    """Points of an entry, as far as they are known: what late work costs is off, a change by hand holds."""
+    if "override" in entry:
+        return float(entry["override"]["points"])
+    return round(raw(entry) - cost(entry), 2)
+
+
+def cost(entry: Entry) -> float:
+    """Points that late work costs."""
+    return round(raw(entry) * entry.get("late", {}).get("share", 0.0), 2)
+
+
 def possible(entry: Entry) -> float:
-    """Points that could be had in an entry's notebook."""
+    """Points that could be had in an entry's notebook, written questions included, whether they are marked yet or not."""
+    automatic = sum(v["possible"] for v in entry["verdicts"])
+    return automatic + (sum(_written_points(entry).values()) if entry["verdicts"] or entry["written"] else 0)
+
+
+def _written_points(entry: Entry) -> dict[str, int]:
     from utils.grading.reports.questions import written_points
 
-    automatic = sum(v["possible"] for v in entry["verdicts"])
-    return automatic + (sum(written_points(entry["notebook"]).values()) if entry.get("marks") else 0)
+    return (
+        written_points(entry["notebook"]) if entry["notebook"] and entry.get("written_counts", True) else {}
+    )
+
+
+def unmarked(entry: Entry) -> list[str]:
+    """Written questions that a person has yet to mark. An empty answer needs no mark: it is worth 0."""
+    return [
+        name
+        for name in _written_points(entry)
+        if name not in entry.get("marks", {})
+        and not (name in entry["written"] and not entry["written"][name].strip())
+    ]
+
+
+def grade(entry: Entry) -> float | None:
+    """The grade that a platform gets; None, which is a blank, where it is not known: nothing could be read or graded, or marks are missing."""
+    if "override" in entry:
+        return points(entry)
+    if entry["problem"] or entry.get("lost") or unmarked(entry):
+        return None
+    return points(entry)
 
 
 def by_student(entries: list[Entry]) -> dict[tuple[str, str], dict[str, Entry]]:
@@ -43,56 +84,148 @@ def by_student(entries: list[Entry]) -> dict[tuple[str, str], dict[str, Entry]]:
     return dict(sorted(table.items()))
 
 
-def grades_csv(entries: list[Entry], path: Path) -> Path:
-    """Canvas' import format: names, ids, a column per notebook, and Canvas' row of possible points."""
+def number(value: float | None) -> str:
+    """A number for a platform: a point, as many digits as it needs, blank for None."""
+    return "" if value is None else f"{value:g}"
+
+
+def most_of(entries: list[Entry]) -> dict[str, float]:
+    """Points possible by notebook."""
     names = sorted({entry["notebook"] for entry in entries if entry["notebook"]})
-    most = {name: max(possible(e) for e in entries if e["notebook"] == name) for name in names}
-    with open(path, "w", newline="", encoding="utf-8-sig") as file:
-        out = csv.writer(
-            file, quoting=csv.QUOTE_ALL
-        )  # so that a ; in a name begins no cell where ; separates
-        out.writerow(["Student", "ID", "SIS Login ID", "Section", *names])
-        out.writerow(["    Points Possible", "", "", "", *(f"{most[name]:g}" for name in names)])
-        for (student, user), row in by_student(entries).items():
-            out.writerow(
-                [
-                    cell(student),
-                    cell(user),
-                    "",
-                    "",
-                    *(f"{points(row[n]):g}" if n in row else "" for n in names),
-                ]
-            )
+    return {name: max(possible(e) for e in entries if e["notebook"] == name) for name in names}
+
+
+def grades_csv(
+    entries: list[Entry],
+    path: Path,
+    people: list[Person] | None = None,
+    columns: dict[str, str] | None = None,
+) -> Path:
+    """Canvas' import format: names, ids, a column per notebook, and Canvas' row of possible points.
+
+    UTF-8 without a byte order mark, before which Canvas' reader takes no quoted field. All fields are quoted, so that a ; in a name begins
+    no cell where ; separates.
+
+    Args:
+        entries: of all students; those of `people` have their `person`.
+        path: of the file.
+        people: the roster; each of its lines gets a row, blank where nothing is known.
+        columns: notebook -> title of Canvas' column ("Homework 1 (12345)").
+    """
+    most = most_of(entries)
+    titles = [(columns or {}).get(name, name) for name in most]
+    rows: dict[tuple[str, ...], dict[str, Entry]] = {
+        (person.name, person.id, person.sis, person.login, person.section): {} for person in people or []
+    }
+    for (student, user), row in by_student(entries).items():
+        person = next(iter(row.values())).get("person")
+        head = (
+            tuple(person[key] for key in ("name", "id", "sis", "login", "section"))
+            if person
+            else (student, user, "", "", "")
+        )
+        rows.setdefault(head, {}).update(row)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, quoting=csv.QUOTE_ALL)
+        out.writerow(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *titles])
+        out.writerow(["    Points Possible", "", "", "", "", *(number(most[name]) for name in most)])
+        for head, row in rows.items():
+            known = [number(grade(row[name])) if name in row else "" for name in most]
+            out.writerow([*(cell(text) for text in head), *known])
     return path
+
+
+def warnings_of(columns: dict[str, str], entries: list[Entry]) -> list[str]:
+    """What Canvas will not take, in words."""
+    found = [
+        f"Canvas ignores columns with the word final in their title, such as {title!r}: rename the assignment there, or its grades stay out"
+        for title in columns.values()
+        if "final" in title.casefold()
+    ]
+    unknown = {e["student"] for e in entries if not (e.get("person") or {}).get("id", e["user"])}
+    if columns and unknown:
+        found.append(
+            f"{len(unknown)} students have no id of Canvas ({', '.join(sorted(unknown)[:3])}...): give its gradebook export as --roster"
+        )
+    return found
+
+
+def moodle_id(entry: Entry) -> str:
+    """The number by which Moodle knows a participant (the one in the names of its bulk download), or ""."""
+    found = entry["user"] or (entry.get("person") or {}).get("id", "")
+    return found if found.isdigit() else ""
 
 
 def moodle_csv(entries: list[Entry], folder: Path) -> Path:
     """Moodle's offline grading worksheet, one per notebook: what an assignment takes under "Upload grading worksheet".
 
-    Moodle finds the participant by "Identifier"; the number is the one in the names of its bulk download. Students without one
-    (folders that no platform named) are left out.
+    Moodle finds the participant by "Identifier". It skips a grade that was changed there after the time in "Last modified (grade)"; this table
+    carries the time at which it is written. Students without a number of Moodle's (folders that no platform named) are left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = sorted({entry["notebook"] for entry in entries if entry["notebook"]})
     head = ["Identifier", "Full name", "Grade", "Maximum grade", "Last modified (grade)", "Feedback comments"]
-    for name in names:
-        group = [entry for entry in entries if entry["notebook"] == name]
-        most = max(possible(entry) for entry in group)
+    now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    for name, most in most_of(entries).items():
         with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
             out = csv.writer(file, quoting=csv.QUOTE_ALL)
             out.writerow(head)
-            for entry in group:
-                if entry["user"].isdigit():
-                    said = f"{sum(v['state'] == 'passed' for v in entry['verdicts'])} of {len(entry['verdicts'])} exercises passed."
+            for entry in entries:
+                if entry["notebook"] == name and (identity := moodle_id(entry)):
                     row = [
-                        f"Participant {entry['user']}",
+                        f"Participant {identity}",
                         cell(entry["student"]),
-                        f"{points(entry):g}",
+                        number(grade(entry)),
                         f"{most:g}",
-                        "-",
+                        now,
                     ]
-                    out.writerow([*row, entry["problem"] and "The file could not be graded." or said])
+                    out.writerow([*row, cell(short(entry))])
     return folder
+
+
+def short(entry: Entry) -> str:
+    """One entry in a few sentences, for a platform's comment."""
+    if entry["problem"] or entry.get("lost"):
+        return f"The file could not be graded: {entry['problem']}."
+    parts = [
+        f"{sum(v['state'] == 'passed' for v in entry['verdicts'])} of {len(entry['verdicts'])} exercises passed."
+    ]
+    if entry.get("late"):
+        parts.append(late_said(entry))
+    if "override" in entry:
+        parts.append(f"Changed to {entry['override']['points']:g} points: {entry['override']['reason']}.")
+    parts += [f"{name}: {text}" if name else text for name, text in entry.get("comments", {}).items()]
+    return " ".join(parts)
+
+
+def late_said(entry: Entry) -> str:
+    """How late an entry was and what that cost, in words; "" for one on time."""
+    if not entry.get("late"):
+        return ""
+    days = entry["late"]["days"]
+    when = (
+        "Handed in late"
+        if days is None
+        else f"Handed in {days:.1f} days late"
+        if days >= 1
+        else f"Handed in {24 * days:.1f} hours late"
+    )
+    return f"{when}; that costs {cost(entry):g} points." if cost(entry) else f"{when}."
+
+
+def feedback_zips(entries: list[Entry], pages: Path, folder: Path) -> list[Path]:
+    """Feedback pages under the names by which Moodle's "Upload multiple feedback files in a zip" finds each participant, a zip per notebook."""
+    found = []
+    for name in most_of(entries):
+        theirs = [entry for entry in entries if entry["notebook"] == name and moodle_id(entry)]
+        if not theirs:
+            continue
+        found.append(folder / f"{name}-feedback.zip")
+        with zipfile.ZipFile(found[-1], "w", zipfile.ZIP_DEFLATED) as zipped:
+            for entry in theirs:
+                student = re.sub(r"[_/\\\x00-\x1f:*?\"<>|]+", " ", entry["student"]).strip(" .~") or "student"
+                place = f"{student}_{moodle_id(entry)}_assignfeedback_file_/feedback.html"
+                zipped.write(pages / f"{file_name(entry)}.html", place)
+    return found
 
 
 def gradescope(entries: list[Entry], folder: Path, isolation: str) -> Path:
@@ -110,7 +243,7 @@ def gradescope(entries: list[Entry], folder: Path, isolation: str) -> Path:
         ]
         result = {
             "score": points(entry),
-            "output": entry["problem"] or isolation,
+            "output": entry["problem"] or f"{short(entry)} {isolation}",
             "visibility": "visible",
             "tests": tests,
         }

@@ -1,0 +1,65 @@
+"""Makes what students hand in: files of every kind, in the folders and archives of a platform."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+from utils.authoring.attacks.room import solved
+
+NAME = "01_transformer_recap"
+FILE = f"{NAME}.ipynb"
+WRONG = "def causal_mask(length):\n    return torch.ones(length, length, dtype=torch.bool)\n"
+
+
+def right() -> bytes:
+    """A notebook with every answer right."""
+    return json.dumps(solved()).encode()
+
+
+def wrong() -> bytes:
+    """The same with one mistake."""
+    return json.dumps(solved(causal_mask=WRONG)).encode()
+
+
+def script(content: bytes) -> bytes:
+    """A notebook as Colab's "Download .py" has it: cells are paragraphs, texts are strings."""
+    return jupytext.writes(nbformat.reads(content.decode(), as_version=4), "py:light").encode()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """A zip file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    """A .tar.gz file."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def lay(folder: Path, files: dict[str, bytes | None]) -> Path:
+    """Writes files (None: an empty folder) below a folder."""
+    for name, content in files.items():
+        path = folder / name
+        if content is None:
+            path.mkdir(parents=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab progress test check lint-only notebooks solve bench report clean lint grade bench-grading release book
+.PHONY: lab progress test check lint-only notebooks solve bench report clean lint grade gradescope nbgrader bench-grading release book
 
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks/
@@ -44,6 +44,13 @@ bench: $(VENV)/.test-installed  ## reference models against their peers
 # make grade SUBMISSIONS=folder-or-archive OUT=folder [WORKERS=2]
 grade: $(VENV)/.installed  ## grade a class in sandboxes; run it again to go on where it stopped
 	$(RUN) -m utils.grading grade "$(SUBMISSIONS)" "$(OUT)" --workers $(or $(WORKERS),1) $(ARGS)
+
+# make gradescope NOTEBOOK=01_transformer_recap [OUT=file.zip]
+gradescope: $(VENV)/.installed  ## an autograder for Gradescope: a zip file for one notebook
+	$(RUN) -m utils.grading gradescope "$(NOTEBOOK)" "$(or $(OUT),gradescope-$(NOTEBOOK).zip)"
+
+nbgrader: $(VENV)/.test-installed  ## make nbgrader OUT=folder: the course as nbgrader has it
+	$(RUN) -m utils.authoring nbgrader "$(OUT)"
 
 bench-grading: $(VENV)/.test-installed  ## the grader against pytest --nbval-lax
 	$(RUN) -m utils.authoring.bench_grading $(ARGS)

@@ -20,7 +20,7 @@ CLASS = "https://github.com/a-class/vision.git"
 
 
 #: files whose tests need the sandbox, or look at what it needs of the kernel
-SANDBOX = ("agreement", "attacks", "cgroup", "isolation", "resume", "scale")
+SANDBOX = ("agreement", "attacks", "cgroup", "class", "isolation", "law", "resume", "scale")
 #: what runs first, so that the processes end at about the same time
 FIRST = ("grading", "test_notebooks", "test_checks")
 

@@ -12,9 +12,9 @@ import zipfile
 from xml.etree import ElementTree
 
 import pytest
-from deliveries import FILE, NAME, right, script, tarred, wrong, zipped
-from test_grading_output import MOODLE_NAMES, canvas
 
+from tests.deliveries import FILE, NAME, right, script, tarred, wrong, zipped
+from tests.test_grading_output import MOODLE_NAMES, canvas
 from utils.checks.registry import exercises_of
 from utils.grading.isolation import probe
 from utils.paths import ROOT

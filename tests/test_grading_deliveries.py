@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from deliveries import FILE, NAME, lay, right, script, tarred, zipped
 
+from tests.deliveries import FILE, NAME, lay, right, script, tarred, zipped
 from utils.grading import submissions
 from utils.grading.reading import RELEASE, BadNotebook, named, read_cells
 

@@ -9,8 +9,8 @@ from copy import deepcopy
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from ways import NAMED, WAYS, Way
 
+from tests.ways import NAMED, WAYS, Way
 from utils.authoring.attacks.room import code_cell
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise

@@ -15,10 +15,11 @@ from collections import Counter
 import pytest
 
 from utils.authoring.bench_grading import course
-from utils.grading import isolation
+from utils.experiments import cluster as experiments_cluster
+from utils.grading import isolation, run, submissions
 
 pytestmark = pytest.mark.skipif(not isolation.probe().safe, reason=isolation.probe().sentence())
-COUNT = 30
+COUNT = 200
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +72,18 @@ def soon(condition, seconds=300.0):
 
 
 @pytest.fixture
-def cluster(trivial):
-    """A Dask scheduler and two workers, each a process of its own. Gives the address and the workers."""
+def cluster(tmp_path):
+    """A Dask scheduler and two workers, started as Dask's pages say, in a folder that is not the course's. Gives the address and the workers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    bare = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
     common = {
-        "cwd": trivial,
-        "env": course.environment(trivial),
+        "cwd": elsewhere,
+        "env": bare,
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
     }
@@ -141,6 +145,32 @@ def zygotes_of(pid):
     """Sandboxes that a grading process (named on their command line) has left."""
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if re.search(rf"utils\.grading\.zygote \d+ {pid}$", line)]
+
+
+def test_workers_that_lack_something_are_named_and_no_gradebook_is_written(trivial, cluster, tmp_path):
+    address, workers = cluster
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+    done = subprocess.run(**command(trivial, "few", tmp_path / "out", "--scheduler", address), check=False)
+    assert done.returncode == 2 and f"no worker has come to the scheduler at {address}" in done.stderr
+    assert not (tmp_path / "out" / "grades.csv").exists()
+    assert "lacks no_such_library (Python 3." in experiments_cluster._lacks(("torch", "no_such_library"), "")
+    assert "another version of the course" in experiments_cluster._lacks(("torch",), "another")
+    assert experiments_cluster._lacks(("torch",), experiments_cluster.content_of()) == ""
+
+
+def test_where_nothing_could_be_graded_there_is_no_gradebook(trivial, tmp_path, monkeypatch):
+    def lost(*given):
+        raise OSError("no memory")
+
+    monkeypatch.setattr(run, "notebooks", lambda: [course.NAME])
+    monkeypatch.setattr(submissions, "_read", lambda one, notebooks: (course.NAME, "", ""))
+    monkeypatch.setattr(run, "grade_one", lost)
+    with pytest.raises(
+        RuntimeError, match="Nothing could be graded, so no gradebook is written. OSError: no memory"
+    ):
+        run.run(trivial / "few", tmp_path / "out", seed=1, progress=False, allow_weak=True)
 
 
 def test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left(trivial, tmp_path):

@@ -35,6 +35,9 @@ def main() -> int:
     command.add_argument("--page", default="", help="write the table to this Markdown file, too")
     command = commands.add_parser("agreement", help="do both graders agree on every honest answer?")
     command.add_argument("--every", type=int, default=1, help="every N-th answer of the banks only")
+    command = commands.add_parser("nbgrader", help="a course folder for nbgrader: sources, configuration")
+    command.add_argument("out")
+    command.add_argument("--notebook", nargs="*", help="only these notebooks")
     options = parser.parse_args()
     run = {
         "build": _build,
@@ -44,8 +47,25 @@ def main() -> int:
         "sessions": _sessions,
         "attacks": _attacks,
         "agreement": _agreement,
+        "nbgrader": _nbgrader,
     }
     return run[options.command](options)
+
+
+def _nbgrader(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from utils.authoring import nbgrader
+
+    try:
+        sources = nbgrader.write(Path(options.out), options.notebook)
+    except FileExistsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"wrote {len(sources)} assignments to {options.out}; next, in it: nbgrader generate_assignment {sources[0].stem}"
+    )
+    return 0
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -51,10 +51,14 @@ def _run(options: argparse.Namespace) -> int:
         workers = SEEDS_AT_ONCE if torch.cuda.is_available() else cores
     client = executor = None
     if options.scheduler:
-        from distributed import Client
+        from utils.experiments import cluster
 
-        client = Client(**({} if options.scheduler == "local" else {"address": options.scheduler}))
-        executor = client.get_executor(pure=False)
+        try:
+            client = cluster.connect("" if options.scheduler == "local" else options.scheduler)
+        except cluster.WorkersLack as lacking:
+            print(lacking, flush=True)
+            return 2
+        executor = cluster.Workers(client, pure=False)
         workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
     said = ["run", options.name, "--preset", options.preset]
     said += ["--workers", str(workers)]

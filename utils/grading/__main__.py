@@ -54,6 +54,15 @@ def main() -> int:
             metavar="TITLE",
             help='the assignment\'s title in Canvas with its number, "Homework 1 (12345)"; of several notebooks "01=Homework 1 (12345)"',
         )
+    bundle = commands.add_parser(
+        "gradescope", help="write an autograder for Gradescope: a zip file for one notebook"
+    )
+    bundle.add_argument("notebook")
+    bundle.add_argument("out", type=Path)
+    one = commands.add_parser("gradescope-run", help="what that autograder runs")
+    one.add_argument("submission", type=Path)
+    one.add_argument("results", type=Path)
+    one.add_argument("notebook")
     commands.add_parser("level", help="how well this host can isolate student code")
     options = parser.parse_args()
     if sys.platform == "win32":
@@ -62,7 +71,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    return {"grade": _grade, "marks": _marks, "level": _level}[options.command](options)
+    run = {"grade": _grade, "marks": _marks, "level": _level, "gradescope": _bundle, "gradescope-run": _one}
+    return run[options.command](options)
 
 
 def _grade(options: argparse.Namespace) -> int:
@@ -114,6 +124,28 @@ def _marks(options: argparse.Namespace) -> int:
     written, said = report_run.finish(entries, options.out, rules, columns, probe().sentence())
     _tell(written, said)
     return 1 if any(".csv, line" in line for line in said) else 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    from utils.grading import gradescope
+
+    try:
+        print(f"wrote {gradescope.bundle(options.notebook, options.out)}")
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _one(options: argparse.Namespace) -> int:
+    from utils.grading import gradescope
+
+    try:
+        print(gradescope.grade(options.submission, options.results, options.notebook)["output"])
+    except (RuntimeError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def _tell(written: list[Path], said: list[str]) -> None:

@@ -42,6 +42,7 @@ from utils.grading.worker import Sandbox, grade
 
 # So many workers share one process: the work is in their sandboxes, and a thread needs no torch of its own.
 THREADS = launch.MOST_EARLY
+SHIPPED = ("utils", "solutions", "notebooks", "data/expected")  # of the course, to workers elsewhere
 IN_HAND = 64  # submissions given out at a time: to workers elsewhere their content goes along, and memory must not grow with the class
 
 
@@ -302,9 +303,10 @@ def _bytes(path: Path) -> bytes:
 
 def _executor(workers: int, scheduler: str) -> Executor:
     if scheduler:
-        from dask.distributed import Client
+        from utils.experiments import cluster
 
-        return Client(scheduler).get_executor(retries=3, pure=False)
+        # `connect` raises where workers lack something; `WorkersLack` is a RuntimeError, and no gradebook is written
+        return cluster.Workers(cluster.connect(scheduler, SHIPPED), retries=3, pure=False)
     if workers <= THREADS:
         return ThreadPoolExecutor(workers)
     context = multiprocessing.get_context("spawn")

@@ -228,28 +228,31 @@ def feedback_zips(entries: list[Entry], pages: Path, folder: Path) -> list[Path]
     return found
 
 
+def gradescope_result(entry: Entry, isolation: str) -> dict[str, Any]:
+    """An entry as Gradescope's `results.json`. Written answers are marked there."""
+    tests = [
+        {
+            "name": v["exercise"],
+            "score": v["points"],
+            "max_score": v["possible"],
+            "status": "passed" if v["state"] == "passed" else "failed",
+            "output": said(v),
+        }
+        for v in entry["verdicts"]
+    ]
+    output = "\n".join(
+        [f"{short(entry)} {isolation}", *entry["notes"], *(f"Not run: {x}" for x in entry.get("skipped", []))]
+    )
+    return {"score": points(entry), "output": output, "visibility": "visible", "tests": tests}
+
+
 def gradescope(entries: list[Entry], folder: Path, isolation: str) -> Path:
     """One `results.json` per submission, in a folder per notebook and student, as Gradescope's autograder reads it."""
     for entry in entries:
-        tests = [
-            {
-                "name": v["exercise"],
-                "score": v["points"],
-                "max_score": v["possible"],
-                "status": "passed" if v["state"] == "passed" else "failed",
-                "output": said(v),
-            }
-            for v in entry["verdicts"]
-        ]
-        result = {
-            "score": points(entry),
-            "output": entry["problem"] or f"{short(entry)} {isolation}",
-            "visibility": "visible",
-            "tests": tests,
-        }
         target = folder / (entry["notebook"] or "unread") / file_name(entry) / "results.json"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
+        text = json.dumps(gradescope_result(entry, isolation), ensure_ascii=False, indent=1)
+        target.write_text(text, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -48,7 +48,7 @@ def problem_of(source: str) -> str:
 
 _TIMED = ("time", "capture", "prun")  # cell magics behind which Python stands that leaves its names behind
 _SHELL = (
-    r"(?:cd|ls|pip|conda|mkdir|rm|cp|mv|cat)[ \t]+[^\s=(.,\[][^=(]*"  # IPython takes these without a sign
+    r"(?:cd|ls|pip|conda|mkdir|rm|cp|mv|cat)[ \t]+[^\s=(,\[][^=(]*"  # IPython takes these without a sign
 )
 
 

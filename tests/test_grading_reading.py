@@ -1,0 +1,190 @@
+"""Properties of what reads submissions: the normaliser, cells and needs, on text that hypothesis makes up."""
+
+from __future__ import annotations
+
+import ast
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from utils.authoring.attacks.room import answers, solved
+from utils.grading.cells import binds, plain, problem_of, read
+from utils.grading.needs import needed, statement
+from utils.grading.normalise import normalise
+from utils.grading.reading import BadNotebook, clean, notebook_of, read_cells
+
+NAME = "01_transformer_recap"
+MAGICS = [
+    "%matplotlib inline",
+    "!ls -l",
+    "x = !pwd",
+    "t = %timeit -o f(1)",
+    "f?",
+    "%time y = 3",
+    "?len",
+    "%%time",
+]
+STATEMENTS = [
+    "a = 1",
+    "b = a + c",
+    "def f(x):\n    return x + a",
+    "class K:\n    n = b",
+    "K.m = f",
+    "for i in range(3):\n    rows[i] = f(i)",
+    "rows = {}",
+    "c = [f(2) for _ in rows]",
+    "import math",
+    "math.x = a",
+    "if b:\n    d = K()\nelse:\n    d = None",
+    "d.y = c",
+    "with open('x') as e:\n    pass",
+    "@f\ndef g():\n    return d",
+]
+python = st.lists(st.sampled_from(STATEMENTS), max_size=12)
+texts = st.one_of(
+    st.text(max_size=200),
+    st.lists(st.sampled_from([*STATEMENTS, *MAGICS, "def broken(:"]), max_size=8).map("\n".join),
+)
+
+
+@given(texts)
+@example("%%bash\nls\n")
+@example("\\\n")
+@example("x = !a \\\n b")
+def test_reading_a_cell_never_fails_and_keeps_its_lines(source):
+    assert plain(source)[0].count("\n") == source.count("\n")
+    tree, text, left = read(source)
+    assert text.count("\n") == source.count("\n")
+    assert all(1 <= number <= source.count("\n") + 1 for number in left)
+    if tree is None:
+        assert problem_of(source) or "\0" in source
+    else:
+        assert ast.dump(ast.parse(text)) == ast.dump(tree)
+
+
+@given(python, st.lists(st.tuples(st.integers(0, 12), st.sampled_from(MAGICS[:-1])), max_size=5))
+def test_lines_for_ipython_cost_no_statement_its_place(statements, magics):
+    """Python's own statements stay, as they are, whatever lines for IPython stand between them."""
+    lines = list(statements)
+    for place, magic in magics:
+        lines.insert(min(place, len(lines)), magic)
+    tree, _, _ = read("\n".join(lines))
+    assert tree is not None
+    kept = [ast.dump(node) for node in tree.body]
+    for source in statements:
+        assert ast.dump(ast.parse(source).body[0]) in kept
+
+
+@given(python, st.sampled_from(["f", "K", "c", "d", "g", "rows"]))
+def test_what_is_needed_is_closed(statements, goal):
+    """Whoever makes a name that a needed statement uses is needed too; nothing is needed that no chain leads to."""
+    read_ones = [statement(ast.parse(source).body[0]) for source in statements]
+    chosen = needed(read_ones, [goal])
+    asked = {goal} | {name for index in chosen for name in read_ones[index].uses}
+    for index, one in enumerate(read_ones):
+        if one.makes & asked:
+            assert index in chosen
+    for index in chosen:
+        one = read_ones[index]
+        reached = {goal} | {
+            name
+            for other in chosen
+            if other != index
+            for name in read_ones[other].uses | read_ones[other].makes
+        }
+        assert (one.makes | one.changes) & (reached | one.uses)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["cells", "id", "source", "metadata", "nbgrader"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+cells = st.fixed_dictionaries(
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw", "?"]),
+        "source": texts | st.lists(texts, max_size=3),
+    },
+    optional={
+        "id": st.text(max_size=10) | st.sampled_from(["causal_mask", "causal_mask-check"]),
+        "metadata": values,
+    },
+)
+
+
+@settings(deadline=None)
+@given(st.one_of(values, st.fixed_dictionaries({"cells": st.lists(cells, max_size=6)})))
+def test_any_json_is_a_notebook_or_a_reason(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.ipynb"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        try:
+            found = read_cells(path)
+            notebook_of(found)
+            submission = normalise(path, NAME)
+        except BadNotebook as error:
+            assert str(error)
+            return
+    assert all(part.kind in ("release", "helper", "answer") for part in submission.parts)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.permutations(["causal_mask", "split_heads", "merge_heads"]),
+    st.lists(st.tuples(st.integers(4, 60), texts), max_size=4),
+)
+def test_whatever_stands_between_no_answer_is_lost(order, added):
+    """Cells of any text between, and the cells of three answers with their checks in any order: each answer is still run, whole."""
+    notebook = solved()
+    by_id = {cell["id"]: cell for cell in notebook["cells"]}
+    places = [n for n, cell in enumerate(notebook["cells"]) if cell["id"] in order]
+    for place, name in zip(places, order, strict=True):
+        notebook["cells"][place], notebook["cells"][place + 1] = by_id[name], by_id[f"{name}-check"]
+    names = set(answers())
+    for number, (place, source) in enumerate(added):
+        tree = read(source)[0]
+        if tree is None or not binds(tree) & names:
+            cell = {"cell_type": "code", "id": f"added-{number}", "source": source}
+            notebook["cells"].insert(place, cell)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        submission = normalise(path, NAME)
+    ran = {
+        part.name: part.source for part in submission.parts if part.kind == "answer" and part.source.strip()
+    }
+    for name in order:
+        assert f"{name}(" in ran[name]
+    assert set(submission.answers) == names
+
+
+@given(st.text())
+def test_clean_text_can_be_stored(text):
+    assert clean(text).encode("utf-8").decode("utf-8") == clean(text)
+    assert clean("\ud83d half") == "? half"
+
+
+@pytest.mark.parametrize(
+    ("source", "made"),
+    [
+        ("%time x = 3", "x = 3"),
+        ("x = %time 3", "x = 3"),
+        ("files = !ls *.py", "files = []"),
+        ("t = %timeit -o f(4)", "t = None"),
+        ("    !ls", "    pass"),
+        ("cd ..", "pass"),
+        ("pip install einops", "pass"),
+        ("x % 3", "x % 3"),
+    ],
+)
+def test_what_a_line_for_ipython_becomes(source, made):
+    assert plain(source)[0] == made

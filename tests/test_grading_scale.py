@@ -14,9 +14,10 @@ from collections import Counter
 
 import pytest
 
+from tests.deliveries import FILE, lay, right
 from utils.authoring.bench_grading import course
 from utils.experiments import cluster as experiments_cluster
-from utils.grading import isolation, run, submissions
+from utils.grading import isolation, run
 
 pytestmark = pytest.mark.skipif(not isolation.probe().safe, reason=isolation.probe().sentence())
 COUNT = 200
@@ -160,17 +161,14 @@ def test_workers_that_lack_something_are_named_and_no_gradebook_is_written(trivi
     assert experiments_cluster._lacks(("torch",), experiments_cluster.content_of()) == ""
 
 
-def test_where_nothing_could_be_graded_there_is_no_gradebook(trivial, tmp_path, monkeypatch):
+def test_where_nothing_could_be_graded_there_is_no_gradebook(tmp_path, monkeypatch):
     def lost(*given):
         raise OSError("no memory")
 
-    monkeypatch.setattr(run, "notebooks", lambda: [course.NAME])
-    monkeypatch.setattr(submissions, "_read", lambda one, notebooks: (course.NAME, "", ""))
+    folder = lay(tmp_path / "in", {f"Ann/{FILE}": right(), "Ben/hw.pdf": b"%PDF-1.7"})
     monkeypatch.setattr(run, "grade_one", lost)
-    with pytest.raises(
-        RuntimeError, match="Nothing could be graded, so no gradebook is written. OSError: no memory"
-    ):
-        run.run(trivial / "few", tmp_path / "out", seed=1, progress=False, allow_weak=True)
+    with pytest.raises(RuntimeError, match="no gradebook is written. OSError: no memory"):
+        run.run(folder, tmp_path / "out", seed=1, progress=False, allow_weak=True)
 
 
 def test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left(trivial, tmp_path):

@@ -39,6 +39,7 @@ PAGES = (
     "data/README.md",
     "data/results/README.md",
     "docs/measured.md",
+    "docs/instructors.md",
     "utils/grading/README.md",
 )
 NOTEBOOK = "01_transformer_recap"
@@ -144,6 +145,10 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         rf"{NOTEBOOK}: [1-9]\d* of \d+ points",
         "python -m pytest -p utils.grading.plugin --nbval-lax --warm --grades {desk}/plain {desk}/one",
     ),
+    r"make gradescope NOTEBOOK=\S+|make gradescope": Run(
+        r"wrote \S+\.zip", "make gradescope NOTEBOOK=01_transformer_recap OUT={desk}/g.zip"
+    ),
+    r"make nbgrader OUT=\S+|make nbgrader": Run(r"wrote 10 assignments", "make nbgrader OUT={desk}/nbgrader"),
     r"python -m utils\.grading level": Run(r"^Isolation: "),
     r"python -m utils\.authoring attacks( \[WORD \.\.\.\])?": Slow(
         "grades every hostile submission",

@@ -30,7 +30,7 @@ pytest.importorskip(
 from utils.authoring import settings
 from utils.authoring.book.__main__ import ROOT, notebook_names
 from utils.authoring.book.mathml import to_mathml
-from utils.authoring.book.texts import promoted, relinked, section
+from utils.authoring.book.texts import relinked
 
 pytestmark = pytest.mark.slow
 
@@ -374,12 +374,7 @@ def test_formulas_that_notebooks_write():
         to_mathml(r"\nosuchcommand x")
 
 
-def test_sections_and_links(tmp_path):
-    text = "# A\n\n## For instructors\n\n### Detail\n\n```\n## not a heading\n```\n\n## Rest\n"
-    part = section(text, "nstructor")
-    assert promoted(part) == "# For instructors\n\n## Detail\n\n```\n## not a heading\n```\n"
-    with pytest.raises(ValueError, match="no heading"):
-        section(text, "students")
+def test_links(tmp_path):
     pages = {"CONTRIBUTING.md": "contributing.md"}
     (tmp_path / "utils").mkdir()
     link = functools.partial(relinked, base=tmp_path, root=tmp_path, pages=pages, assets=tmp_path / "assets")

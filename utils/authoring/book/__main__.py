@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 
 from utils.authoring.book.pages import page
-from utils.authoring.book.texts import promoted, relinked, section
+from utils.authoring.book.texts import relinked
 from utils.paths import ROOT
 
 TEXTS = {
@@ -21,6 +21,7 @@ TEXTS = {
     "CONTRIBUTING.md": "contributing",
     "data/README.md": "data",
     "docs/measured.md": "measured",
+    "docs/instructors.md": "instructors",
 }
 
 
@@ -58,8 +59,6 @@ def stage(folder: Path) -> None:
         (folder / f"{stem}.md").write_text(
             relinked(text, source.parent, ROOT, pages, folder / "assets"), encoding="utf-8"
         )
-    readme = (folder / "index.md").read_text(encoding="utf-8")
-    (folder / "instructors.md").write_text(promoted(section(readme, "nstructor")), encoding="utf-8")
     with open(folder / "index.md", "a", encoding="utf-8") as index:
         index.write(
             _contents("Notebooks", names)

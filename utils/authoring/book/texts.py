@@ -11,31 +11,6 @@ from utils.authoring import settings
 LINK = re.compile(r"(!?)\[([^\]\n]*(?:\[[^\]]*\][^\]\n]*)?)\]\(([^)\s]+)\)")
 
 
-def section(text: str, word: str) -> str:
-    """The part of a Markdown text under the first second-level heading that holds a word, heading included.
-
-    Raises:
-        ValueError: no such heading.
-    """
-    parts = [""]
-    for piece in _pieces(text):
-        first, *rest = [piece] if piece.startswith("```") else re.split(r"^(?=## )", piece, flags=re.M)
-        parts[-1] += first
-        parts += rest
-    found = next((part for part in parts if part.startswith("## ") and word in part.splitlines()[0]), None)
-    if found is None:
-        raise ValueError(f"no heading of the second level says {word!r}")
-    return found.rstrip() + "\n"
-
-
-def promoted(text: str) -> str:
-    """The same text with every heading one level higher, so that a section becomes a page. Code blocks are left alone."""
-    return "".join(
-        piece if piece.startswith("```") else re.sub(r"^#(#+ )", r"\1", piece, flags=re.M)
-        for piece in _pieces(text)
-    )
-
-
 def _pieces(text: str) -> list[str]:
     """The text cut into prose and fenced code blocks."""
     return re.split(r"(^```.*?^```)", text, flags=re.M | re.S)

@@ -1,0 +1,194 @@
+"""What a class has agreed on, who is in it, and changes by hand: applied to recorded points, and said where it makes no sense."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from utils.grading import policy, roster
+from utils.grading.policy import BadPolicy, Policy
+from utils.grading.reports import tables
+from utils.grading.roster import Person
+from utils.grading.submissions import Handed
+from utils.paths import ROOT
+
+NAME, WRITTEN = "01_transformer_recap", "10_discussion"
+EXAMPLE = ROOT / "utils" / "grading" / "grading.toml"
+
+
+def day(number, hour=12):
+    return datetime.datetime(2026, 3, number, hour)
+
+
+def entry(student="Ann", user="", handed=None, **more):
+    verdict = {
+        "exercise": "split_heads",
+        "points": 2.0,
+        "possible": 2,
+        "state": "passed",
+        "diagnosis": "",
+        "sentence": "",
+    }
+    second = verdict | {"exercise": "merge_heads", "points": 1.0, "state": "failed"}
+    return {
+        "student": student,
+        "user": user,
+        "notebook": NAME,
+        "origin": f"{student}/x.ipynb",
+        "verdicts": [verdict, second],
+        "written": {},
+        "problem": "",
+        "notes": [],
+        "handed": handed.isoformat() if handed else "",
+    } | more
+
+
+def read(tmp_path, text):
+    path = tmp_path / "grading.toml"
+    path.write_text(text, encoding="utf-8")
+    return policy.read(path)
+
+
+def test_the_example_is_what_holds_without_a_file_and_its_lines_can_be_used(tmp_path):
+    assert policy.read(EXAMPLE) == Policy()
+    text = re.sub(r'^# ((?:"[^"]+"|\w+) +=)', r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.M)
+    found = read(tmp_path, text)
+    assert found.deadlines[NAME] == datetime.datetime(2026, 3, 8, 23, 59, 59)
+    assert found.extensions["Kim Minsu", NAME].day == 12 and found.left_out == {"greedy_decode"}
+    assert found.groups["team 1"][-1] == "48213"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("attempt = 'first'", "attempt = 'first'"),
+        ("[late]\ncost_per_day = 2", "from 0 to 1"),
+        ("[deadlines]\n77 = 2026-01-01", "no notebook begins so"),
+        ("[deadlines]\n01 = 'tomorrow'", "without quotes"),
+        ("[exercises]\nleft_out = ['nothing']", "'nothing'"),
+        ("dedlines = 1", "no such setting"),
+        ("attempt = ", "grading.toml"),
+    ],
+)
+def test_what_cannot_be_is_named(text, words, tmp_path):
+    with pytest.raises(BadPolicy, match=words):
+        read(tmp_path, text)
+
+
+def test_late_work_costs_by_days_begun_after_the_grace():
+    rules = Policy(
+        deadlines={NAME: day(8)},
+        grace=datetime.timedelta(minutes=30),
+        penalty=0.2,
+        most=0.5,
+        extensions={("Ann", NAME): day(10)},
+    )
+    found = policy.apply(
+        [
+            entry("Ben", handed=day(8) + datetime.timedelta(minutes=30)),
+            entry("Cem", handed=day(8) + datetime.timedelta(minutes=31)),
+            entry("Dan", handed=day(10)),
+            entry("Eve", handed=day(30)),
+            entry("Ann", handed=day(10)),
+            entry("Fay", late_mark=True),
+        ],
+        rules,
+    )
+    assert [tables.grade(one) for one in found] == [3.0, 2.4, 1.8, 1.5, 3.0, 2.4]
+    assert tables.late_said(found[2]) == "Handed in 2.0 days late; that costs 1.2 points."
+    assert tables.late_said(found[0]) == ""
+    free = policy.apply([entry(late_mark=True)], Policy())[0]
+    assert tables.grade(free) == 3.0 and tables.late_said(free) == "Handed in late.", "marked, at no cost"
+
+
+def test_which_attempt_counts():
+    first = Handed("Ann", "1", NAME, Path("a"), "Ann/a.ipynb", when=day(7))
+    second = Handed("Ann", "1", NAME, Path("b"), "Ann/b-1.ipynb", when=day(9))
+    rules = {"deadlines": {NAME: day(8)}}
+    assert [one.path.name for one in Policy(**rules).pick([first, second])] == ["a"]
+    assert [one.path.name for one in Policy(attempt="last", **rules).pick([first, second])] == ["b"]
+    assert len(Policy(attempt="best", **rules).pick([first, second])) == 2
+    assert math.isnan(Policy().late_by("Ann", "", NAME, None, True))
+    poor = entry(origin="Ann/a.ipynb")
+    poor["verdicts"][0]["points"] = 0.0
+    assert [tables.points(one) for one in policy.apply([entry(), poor], Policy(attempt="best"))] == [3.0]
+
+
+def test_points_left_out_and_changed():
+    found = policy.apply(
+        [entry()], Policy(left_out=frozenset({"split_heads"}), points={"merge_heads": 10.0})
+    )[0]
+    assert tables.grade(found) == 5.0 and tables.possible(found) == 10.0
+
+
+def test_a_mark_of_one_counts_for_the_group_and_written_work_can_be_left_out():
+    team = [
+        entry(name, user, notebook=WRITTEN, verdicts=[], written={"team": "x", "individual": ""})
+        for name, user in (("Ann", ""), ("Ben", "7"), ("Cem", ""))
+    ]
+    team[0] |= {"marks": {"team": 12.0}, "comments": {"team": "well argued"}}
+    found = policy.apply(team, Policy(groups={"one": ("Ann", "7")}))
+    assert [tables.grade(one) for one in found] == [12.0, 12.0, None]
+    assert found[1]["comments"] == {"team": "well argued"} and tables.possible(found[2]) == 30
+    alone = policy.apply(team, Policy(written="leave out"))
+    assert [tables.possible(one) for one in alone] == [0, 0, 0]
+
+
+ROSTERS = {
+    "Canvas": 'Student,ID,SIS User ID,SIS Login ID,Section,HW (1)\n    Points Possible,,,,,10\n"Lee, Ann",11,S1,ann,A,\n"M\u00fcller, J\u00fcrgen",12,S2,jm,A,\n',
+    "Moodle's participants": "First name,Last name,Email address,ID number\nAnn,Lee,a@x.org,11\nJ\u00fcrgen,M\u00fcller,j@x.org,12\n",
+    "Moodle's worksheet": "Identifier,Full name,Email address\nParticipant 11,Ann Lee,a@x.org\nParticipant 12,J\u00fcrgen M\u00fcller,j@x.org\n",
+    "semicolons": "name;id\nAnn Lee;11\nJ\u00fcrgen M\u00fcller;12\n",
+}
+
+
+@pytest.mark.parametrize("kind", ROSTERS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_rosters_are_read_and_joined_by_id_or_name(kind, encoding, tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text(ROSTERS[kind], encoding=encoding)
+    people = roster.read(path)
+    assert [person.id for person in people] == ["11", "12"]
+    entries = [entry("leeann"), entry("M\u00fcller J\u00fcrgen"), entry("nobody")]
+    missing, strangers = roster.join(entries, [*people, Person("Cem", "13")])
+    assert [one.get("person", {}).get("id") for one in entries] == ["11", "12", None]
+    assert [person.name for person in missing] == ["Cem"] and strangers == ["nobody"]
+    by_id = [entry("whoever", "12")]
+    assert len(roster.join(by_id, people)[0]) == 1 and by_id[0]["person"]["id"] == "12"
+
+
+def test_a_name_of_two_people_is_nobodys():
+    entries = [entry("Ann Lee")]
+    missing, strangers = roster.join(entries, [Person("Ann Lee", "1"), Person("Lee, Ann", "2")])
+    assert len(missing) == 2 and strangers == ["Ann Lee"]
+
+
+def test_a_roster_without_names_is_refused(tmp_path):
+    (tmp_path / "r.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no column for names"):
+        roster.read(tmp_path / "r.csv")
+
+
+def test_changes_need_a_reason_and_one_submission(tmp_path):
+    path = tmp_path / "overrides.csv"
+    assert roster.override([], path) == [] and path.read_text().strip() == ",".join(roster.OVERRIDES)
+    lines = [
+        f"Ann,,{NAME},split_heads,1.5,half right,",
+        "Ben,7,01,,3,appeal,sorry",
+        "Ann,,01,,2,,",
+        "Ann,,01,nothing,2,why,",
+        "Zoe,,01,,2,why,",
+        "Ann,,01,,many,why,",
+        "Ann,,01,,,,",
+    ]
+    path.write_text("\n".join([",".join(roster.OVERRIDES), *lines]), encoding="utf-8")
+    entries = [entry("Ann"), entry("Ben", "7")]
+    said = roster.override(entries, path)
+    assert tables.grade(entries[0]) == 2.5 and tables.grade(entries[1]) == 3.0
+    assert entries[1]["comments"] == {"": "sorry"} and "appeal" in tables.short(entries[1])
+    assert len(said) == 5 and all("line" in line for line in said)
+    assert "reason" in said[0] and "no exercise 'nothing'" in said[1] and "0 submissions" in said[2]

@@ -22,7 +22,9 @@ from torch import nn
 
 
 class LSTMCell(nn.Module):
-    """One step of an LSTM, the same function as `torch.nn.LSTMCell` (ref. 1, with the forget gate of ref. 2).
+    """One step of an LSTM, the same function as `torch.nn.LSTMCell`.
+
+    It is that of Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000).
 
     The four gates' rows lie under each other in PyTorch's order: input gate i, forget gate f, candidate g, output gate o.
 
@@ -92,7 +94,7 @@ class LSTM(nn.Module):
     Args:
         input_size: I, width of the input.
         hidden_size: H, width of the states.
-        bidirectional: run a second LSTM, with weights of its own, from the last word to the first (ref. 3).
+        bidirectional: run a second LSTM, with weights of its own, from the last word to the first.
     """
 
     def __init__(self, input_size: int, hidden_size: int, bidirectional: bool = False) -> None:

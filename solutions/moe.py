@@ -95,7 +95,7 @@ def load_balancing_loss(logits: Tensor, experts: Tensor) -> Tensor:
         experts: (T, k) int64, the experts that were chosen.
 
     Returns:
-        scalar, 1 if f or P is uniform, up to E if a single expert gets everything.
+        scalar, 1 if f or P is uniform, up to E / k if the same k experts get everything.
 
     Raises:
         ValueError: if there are no tokens.

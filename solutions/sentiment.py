@@ -139,7 +139,7 @@ class TransformerClassifier(nn.Module):
         self.head = nn.Linear(dim, num_classes)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Turns indices into vectors that know where they stand (sections 3.4 and 3.5 of ref. 1).
+        """Turns indices into vectors that know where they stand (Vaswani et al. 2017, sections 3.4 and 3.5).
 
         The embeddings are multiplied by sqrt(D), the class token (if there is one) goes in front of the first word as it
         is, and the sinusoidal positions are added to everything; so the first word stands at position 1 behind a class

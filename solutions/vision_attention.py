@@ -25,9 +25,9 @@ from solutions.transformer import EncoderLayer
 class SelfAttention2d(nn.Module):
     """Self-attention over all pixels of a feature map, added to it through a gate: x + gamma * output(attention(x)).
 
-    The layout (queries, keys, values and the output as 1x1 convolutions, a residual connection) is that of the non-local block
-    [1]; the gate gamma, one learned number that starts at zero, is SAGAN's [2]. Scores are divided by sqrt(d) as in the
-    Transformer; [1] and [2] leave them as they are.
+    The layout (queries, keys, values and the output as 1x1 convolutions, a residual connection) is that of the
+    non-local block (Wang et al. 2018); the gate gamma, one learned number that starts at zero, is SAGAN's (Zhang et al.
+    2019). Scores are divided by sqrt(d) as in the Transformer; these two leave them as they are.
 
     The parameters are four 1x1 convolutions with bias, `query`, `key`, `value` (C -> d each) and `output` (d -> C), and
     `gamma` of shape (1,).
@@ -148,7 +148,7 @@ def pixel_tokens(images: Tensor) -> Tensor:
 class PixelTransformer(nn.Module):
     """A Transformer encoder that classifies an image from its pixels, one token each.
 
-    The input is that of iGPT [4], a row of pixels; the training is not: iGPT predicts the next pixel (or a hidden one) without labels,
+    The input is that of iGPT (Chen et al. 2020), a row of pixels; the training is not: iGPT predicts the next pixel (or a hidden one) without labels,
     this model predicts the label.
 
     Args:

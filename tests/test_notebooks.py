@@ -149,6 +149,28 @@ def test_stored_alt_texts_are_the_ones_that_cells_ask_for(name):
     assert sorted(stored) == sorted(set(asked))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_prediction_is_about_stays_closed(name):
+    """Behind "Predict" and the code that answers it, the text that tells the result is in a closed block."""
+    cells = read(build.STUDENT, name).cells
+    closed = 0
+    for index, cell in enumerate(cells):
+        if not cell.id.startswith("prediction-") or cells[index + 1].cell_type != "code":
+            continue
+        after = next(c for c in cells[index + 1 :] if c.cell_type == "markdown")
+        if (
+            after.id.endswith("-task")
+            or after.source.startswith("#")
+            or after.id.startswith(("predict-", "question-"))
+        ):
+            continue
+        start, _, rest = after.source.partition("</details>")
+        assert start.startswith(f"<details><summary>{build.OUTCOME}</summary>\n\n"), after.id
+        assert not rest.strip() or rest.lstrip().startswith("#"), after.id
+        closed += 1
+    assert closed or not any(cell.id.startswith("prediction-") for cell in cells) or name[:2] == "10"
+
+
 def test_outputs_survive_new_line_breaks_and_not_a_new_number():
     old = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(1,  2)  # two", id="a")])
     old.cells[0].outputs = [nbformat.v4.new_output("stream", text="1 2\n")]

@@ -9,10 +9,10 @@
 # %% [markdown]
 # # 01 · The Transformer, rebuilt from its parts
 #
-# In 2017 eight people at Google published a network for translation with a title that was half a joke: *Attention Is All You
-# Need*. It threw out recurrence and convolution and kept one idea, attention. Today its descendants write, translate, fold
+# In 2017 eight people at Google published a network for translation with a title that became famous: *Attention Is All You
+# Need*. It removed recurrence and convolution and kept one idea, attention. Today its descendants write, translate, fold
 # proteins, and look at images, which is what this course is about. Before we let a Transformer see, we build one: every part by
-# hand, each checked, and at the end a complete encoder-decoder that you train in half a minute and whose thoughts you can read.
+# hand, each checked, and at the end a complete encoder-decoder that you train in half a minute and whose attention you can look at.
 #
 # **Goals.** After this notebook you can
 #
@@ -55,7 +55,7 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # ## 0 · The machine as a whole
 #
 # This is where we are going. On the left the *encoder* reads a source sequence of M tokens (a German sentence, say); on the right the
-# *decoder* writes the target, one token at a time, and keeps glancing at what the encoder has made of the source. Letters in brackets are
+# *decoder* writes the target, one token at a time, and at every step looks at what the encoder has made of the source. Letters in brackets are
 # shapes, and they keep their meaning through the whole course: batch $B$, tokens $N$ or $M$, width $D$, vocabulary $V$.
 
 # %% fold="Drawing"
@@ -66,7 +66,7 @@ plotting.show(
 
 # %% [markdown]
 # Only two kinds of boxes do any work. In **attention** (orange) tokens exchange information. In the **feed-forward** (blue) each token
-# digests what it got, by itself. All else is plumbing, although good plumbing, as we will measure. So we begin with attention.
+# processes what it got, by itself. Everything else connects these two; how it does so matters, as we will measure. So we begin with attention.
 #
 # ## 1 · Attention: a look-up that is never quite sure
 #
@@ -244,7 +244,7 @@ if ready("split_heads"):
     plotting.show(fig, "01/split-heads")
 
 # %% [markdown]
-# A reshape deals the numbers out in memory order: "head 0" knows nothing of token 2. No error is raised, the network even trains, only
+# A reshape takes the numbers in the order in which they lie in memory: "head 0" knows nothing of token 2. No error is raised, the network even trains, only
 # badly. Such mistakes are why this course checks values and not just shapes.
 
 # %% [markdown] exercise="merge_heads"
@@ -478,7 +478,7 @@ plotting.show(
 # $$\text{post-LN: } x \leftarrow \text{LN}\big(x + \text{dropout}(f(x))\big), \qquad
 # \text{pre-LN: } x \leftarrow x + \text{dropout}\big(f(\text{LN}(x))\big).$$
 #
-# The paper's layer is post-LN (`norm_first=False`); nearly everything since 2019, ViT included, is pre-LN. `attend` is given.
+# The paper's layer is post-LN (`norm_first=False`); GPT-2 and ViT, for example, are pre-LN, BERT is post-LN. `attend` is given.
 
 # %% [markdown]
 # Does it equal the library's layer? PyTorch keeps the two linear layers of the feed-forward directly in the layer, so one name has
@@ -655,15 +655,15 @@ if ready(*ENCODER, "sinusoidal_positions"):
     )
 
 # %% [markdown]
-# This is the finding of Xiong et al. in a nutshell. The pre-LN stack learns at once. The post-LN stack, same data, same learning rate, never gets beyond
-# guessing: the first large steps throw it somewhere from where it does not come back. With warm-up it learns, too, only later. So the warm-up of
+# This is the main finding of Xiong et al. The pre-LN stack learns at once. The post-LN stack, same data, same learning rate, never gets beyond
+# guessing: the first large steps move it to a place from which it does not come back. With warm-up it learns, too, only later. So the warm-up of
 # the original paper was no superstition, it was what post-LN needed; and pre-LN is why today's models can be so deep.
 
 # %% [markdown]
 # ## 5 · A decoder layer
 #
 # The decoder writes. While it is *trained*, it sees the whole target at once and predicts, at every position, the token that comes next. For
-# this not to be a joke, position $i$ must not see what comes after it. A **causal mask** sees to it: query $i$ may look at the keys $0..i$.
+# this to be a task at all, position $i$ must not see what comes after it. A **causal mask** ensures this: query $i$ may look at the keys $0..i$.
 
 # %% [markdown] exercise="causal_mask"
 # Make the mask, (N, N), `True` = may attend.
@@ -894,9 +894,9 @@ if ready(*WHOLE):
 # %% [markdown]
 # The network has never seen an English word. It has learned a *procedure*, not a list.
 #
-# ### Reading its thoughts
+# ### Looking at its attention
 #
-# The layers throw their weights away, so we listen in: PyTorch's *hooks* let us change the arguments of one call
+# The layers throw their weights away, so we read them on the way: PyTorch's *hooks* let us change the arguments of one call
 # (`need_weights=True`) and keep a copy of what comes out.
 
 # %%

@@ -526,7 +526,7 @@ if ready("Vocabulary", "LSTM", "LSTMClassifier"):
 # Loss and accuracy over a data set. No dropout, no gradient.
 
 # %% [markdown]
-# Before the real run, a rehearsal. A model that cannot learn 32 sentences by heart has a bug that no amount of data will cure.
+# Before the real run, a rehearsal. A model that cannot memorise 32 sentences has a bug, and more data will not remove it.
 
 # %%
 if ready(*READER):
@@ -549,7 +549,7 @@ if ready(*READER):
 
 # %% [markdown] answer="accuracy"
 # 84.3 % in this run (with seeds 1 and 2, recorded: 83.5 and 84.3 %). The training loss ends far below the held-out loss (0.15 against 0.49):
-# the model knows its training phrases by heart, while the accuracy on new sentences stops rising after the second epoch.
+# the model has memorised its training phrases, while the accuracy on new sentences stops rising after the second epoch.
 
 # %%
 if ready(*READER):
@@ -600,7 +600,7 @@ if ready(*READER):
     )
 
 # %% [markdown]
-# The training loss keeps falling long after the held-out loss has stopped: the model begins to know its examples by heart. And the accuracy comes with a standard
+# The training loss keeps falling long after the held-out loss has stopped: the model begins to memorise its examples. And the accuracy comes with a standard
 # error of more than a point, so a second seed may well differ by two. The runs below were made once by the course's script, the same
 # training with several seeds, and are stored with the command that repeats them.
 
@@ -727,18 +727,18 @@ if ready("LSTMCell", *READER):
 # %%
 if ready("LSTMCell", *READER):
     forget = gates_over(text)[1]  # (N, H)
-    liveliest = forget.std(dim=0).argsort(descending=True)[:16]
+    most_varied = forget.std(dim=0).argsort(descending=True)[:16]
 
 # %% fold="Drawing"
 if ready("LSTMCell", *READER):
     fig, ax = plotting.figure(width=6.4, height=3.6)
     plotting.heatmap(
-        ax, forget[:, liveliest].T, xlabels=cut(text),
-        ylabels=[f"unit {u}" for u in liveliest.tolist()], label="forget gate (1 = keep)",
+        ax, forget[:, most_varied].T, xlabels=cut(text),
+        ylabels=[f"unit {u}" for u in most_varied.tolist()], label="forget gate (1 = keep)",
         vmin=0, vmax=1,
     )
     plotting.show(fig, "02/gates-2", text)
-    least = forget[:, liveliest].mean(1)
+    least = forget[:, most_varied].mean(1)
     print(
         "words at which these units let go most:",
         ", ".join(cut(text)[n] for n in least.argsort()[:4].tolist()),

@@ -206,7 +206,7 @@ if ready("TransformerEncoder"):
 # $\sqrt{D}$, as in the paper, so that a word's numbers have size 1.
 #
 # **Positions**, because attention does not see order. Notebook 01's sinusoids lie between -1 and 1: the same size as
-# the scaled words, so neither drowns the other.
+# the scaled words, so neither of the two is hidden by the other.
 #
 # **A pooling**, because the encoder answers with a vector per token and we want one per sentence. Two ways are common:
 #
@@ -668,7 +668,7 @@ plotting.show(fig, alt=alt)
 # ### How much data does each need?
 #
 # The same again on nested parts of the training set, all trainings with the same number of steps. On a small part that means many
-# passes, and every model learns it by heart; the validation accuracy tells what it learned beyond that.
+# passes, and every model memorises it; the validation accuracy tells what it learned beyond that.
 
 # %%
 sweep = load_results("sentiment_sizes")

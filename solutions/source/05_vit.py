@@ -424,8 +424,8 @@ if ready("ViT"):
 #   577th token, whose share is 0.2%.
 # - **86M**: your B/16 has 86.86M parameters with a head for 1,000 classes and 86.09M without one. Which of them the table means it does not say.
 # - **307M** is no ViT-L/16. With a head for 1,000 classes L/16 has 304.7M at 384; it is L/32 that comes to 306.6M, because a
-#   32 x 32 patch has four times as many pixels to embed. The ViT paper's 307M for "ViT-Large" (its table 1) has travelled on
-#   into tables about L/16.
+#   32 x 32 patch has four times as many pixels to embed. The ViT paper's table 1 gives 307M for
+#   "ViT-Large". Whether the lecture's table has its number from there is not known.
 #
 # And the prediction: the linear layers grow with $N$, the attention with $N^2$, so the total grows faster than the number of tokens.
 
@@ -477,7 +477,7 @@ if ready("ViT"):
 
 # %% [markdown] answer="accuracy"
 # 52.2 % in this run, and 55.2 % on the (shifted and mirrored) training images: no gap to speak of. In six passes the network is still
-# learning; it does not know its images by heart. It is undertrained, not overfitted.
+# learning; it has not memorised its images. It is undertrained, not overfitted.
 
 # %%
 if ready("ViT"):

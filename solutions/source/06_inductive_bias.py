@@ -1133,7 +1133,7 @@ if scaling:
 # | Noisy Student (EfficientNet-L2) | JFT-300M, unlabelled | 88.4 | 12,300 |
 #
 # (Dosovitskiy et al. 2021, table 2.) Read with care, the second table says: *these two training runs* differ by a factor of four in cost, in favour of the ViT. Not more. The authors write themselves that schedule, optimiser and weight
-# decay also decide such costs; in their controlled comparison (their section 4.4) the factor is two to four. With a tenth of the data the order turned round: pre-trained on 9 million images of JFT, ViT-B/32 was much worse
+# decay also decide such costs; in their controlled comparison (their section 4.4) the factor is two to four. With 3 % of the images (9 of 300 million) the order was the other way round: pre-trained on 9 million images of JFT, ViT-B/32 was much worse
 # than a ResNet-50, and better from 90 million on.
 #
 # **Against** a law "ViT wins at scale":

@@ -110,7 +110,8 @@ if ready("window_partition", "window_reverse"):
 # ## 2 · Where is what? A bias per offset
 #
 # Attention does not know where its tokens are. ViT adds a learned vector per *place* to every token. Swin adds a
-# learned number per *offset* to every score instead (Shaw et al. 2018 had the idea for text):
+# learned number per *offset* to every score instead. (For text, Shaw et al. 2018 gave each offset a learned vector; one number per
+# offset and head is the form of T5, Raffel et al. 2020.)
 #
 # $$\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\Big(\frac{Q K^\top}{\sqrt d} + \mathbf{B}\Big) V, \qquad Q, K, V: (N, d), \quad
 # \mathbf{B}: (N, N), \quad N = M^2.$$
@@ -878,8 +879,8 @@ if ready(*NETWORK):
         print(f"{name:>22}: " + ", ".join(f"{value:.3f}" for value in values))
 
 # %% [markdown]
-# Without a path between the windows nothing can be learned here, whatever the training; the two plain blocks do not
-# even find the three of four that a sum could get. A shift is such a path, and every run with it ends at 100%.
+# Without a path between the windows nothing in the network depends on both marks. What is left is the mean over the windows, a sum of what
+# each says, and a sum can get three of four right. The two plain blocks did not find even that. A shift is such a path, and every run with it ends at 100%.
 #
 # Now look at the third row. A merging brings both marks into one window of the next stage, so there *is* a path, and
 # still all three runs stayed at chance in these four epochs. (Tried beside this notebook: three times the epochs, and
@@ -1068,7 +1069,7 @@ for pair in ((swin_224, vit_b), (swin_384, vit_b), (vit_l, vit_b), (swin_384, sw
 print(f"Pixels, 384 against 224: x{(384 / 224) ** 2:.2f}")
 for name, row in one_k.items():
     print(
-        f"{name[0]}@{name[1]}: {row['flops_G'] * row['throughput'] / 1000:.2f} million million"
+        f"{name[0]}@{name[1]}: {row['flops_G'] * row['throughput'] / 1000:.2f} T"
         " multiply-adds per second"
     )
 
@@ -1106,7 +1107,7 @@ for name, row in one_k.items():
 # twelfth of the FLOPs.
 #
 # **FLOPs are not time.** Swin-B and ViT-B at 384 have nearly the same throughput (84.7 and 85.9), although Swin
-# needs 15% fewer FLOPs. Per second ViT-L does about 5.2, ViT-B 4.8, Swin 4.0 to 4.3 million million
+# needs 15% fewer FLOPs. Per second ViT-L does about 5.2, ViT-B 4.8, Swin 4.0 to 4.3 tera (10^12)
 # multiply-adds: ViT's large matrix products use the GPU better than many small windows with rolls, copies and
 # masks between them.
 #
@@ -1139,7 +1140,8 @@ for name, row in one_k.items():
 #
 # 1. Z. Liu, Y. Lin, Y. Cao, H. Hu, Y. Wei, Z. Zhang, S. Lin, B. Guo (2021). *Swin Transformer: Hierarchical
 #    Vision Transformer using Shifted Windows.* ICCV. https://arxiv.org/abs/2103.14030
-# 2. P. Shaw, J. Uszkoreit, A. Vaswani (2018). *Self-Attention with Relative Position Representations.* NAACL.
+# 2. P. Shaw, J. Uszkoreit, A. Vaswani (2018). *Self-Attention with Relative Position Representations.* NAACL. One number per offset: C. Raffel et al. (2020).
+#    *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer.* JMLR 21.
 #    https://arxiv.org/abs/1803.02155
 # 3. A. Dosovitskiy, L. Beyer, A. Kolesnikov, D. Weissenborn, X. Zhai, T. Unterthiner, M. Dehghani, M. Minderer,
 #    G. Heigold, S. Gelly, J. Uszkoreit, N. Houlsby (2021). *An Image is Worth 16x16 Words: Transformers for Image

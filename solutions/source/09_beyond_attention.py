@@ -181,10 +181,10 @@ if ready("top_k_router", "keep_within_capacity"):
 # loss speaks against a layer in which three experts do everything and five are dead weight. So Switch adds a loss that does. With $f_i$ the fraction of choices that went to expert
 # $i$, and $P_i$ the mean of its probability over all tokens:
 #
-# $$L_{\text{balance}} = E \sum_{i=1}^{E} f_i \, P_i \qquad \text{(1 if everything is shared equally, up to } E \text{ if one expert gets all)}$$
+# $$L_{\text{balance}} = E \sum_{i=1}^{E} f_i \, P_i \qquad \text{(1 if everything is shared equally, up to } E / k \text{ if the same } k \text{ experts get all)}$$
 #
 # Why a product of the two? We would like to punish $\sum f_i^2$, but $f$ is counted and has no gradient. $P$ has one. So $f_i$ acts as the price of expert
-# $i$, and the gradient moves probability from dear experts to cheap ones.
+# $i$, and the gradient moves probability from expensive experts to cheap ones.
 
 # %% [markdown] exercise="load_balancing_loss"
 # For any k: $f$ is the fraction of all T · k choices, so it sums to 1. (In Mixtral's code it sums to k.)
@@ -508,7 +508,8 @@ if ready("PerceiverIO"):
 # - **"which digit?"**: one learned query, and a linear layer from its answer to ten classes;
 # - **"how bright is it at (y, x)?"**: a query made from a position, and a linear layer from its answer to one grey value. All 64 positions are asked, the hidden ones, too.
 #
-# For a ViT, half a picture would be a problem. Here the input is just a shorter list.
+# A ViT can read half a picture too, if each patch brings its position with it: masked autoencoders (He et al. 2022) are trained so. Here it needs
+# nothing special: the input is a shorter list.
 
 
 # %%
@@ -668,7 +669,7 @@ if ready("PerceiverIO"):
 # Both kinds of answers come from the *same* 16 vectors; only the question differs. The fourth row asks a question that no training picture contained, 1,600 positions in between the 64: a query is a position, and positions are continuous. What you see there is
 # the network's own idea of what lies between the pixels, a smooth interpolation, not hidden detail.
 #
-# And half a picture needed no special treatment. There is no grid that could have holes, just a set of inputs with a mask.
+# And half a picture needed no special treatment: the input is a set of values with their positions, and a mask.
 #
 # ### Where do the latents look?
 #
@@ -1053,7 +1054,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # %% [markdown]
 # Here the recurrent form is in its element: the step costs the same after 65,536 tokens as after 256, and so does what has to be kept, one d x e matrix per head. Attention's cost per token grows with all that it remembers.
 #
-# It is not a free lunch. A state of fixed size has to forget (that is what $\gamma$ is for), whereas attention can look up any token of the past exactly.
+# This has a price. A state of fixed size has to forget (that is what $\gamma$ is for), whereas attention can look up any token of the past exactly.
 #
 # ## Summary
 #

@@ -117,7 +117,7 @@ evidence.add(
     "T5",
     "Multiply-adds per second on the V100 (FLOPs times throughput): "
     + ", ".join(f"{model} px {value:.1f}" for model, value in rate.items())
-    + " million million.",
+    + " T (10^12).",
 )
 errors = {model: (100 - k1[model]) / (100 - k22[model]) for model in k1}
 evidence.add(

@@ -27,6 +27,7 @@ from utils.paths import ROOT
 SOURCES, STUDENT, SOLVED = ROOT / "solutions" / "source", ROOT / "notebooks", ROOT / "solutions"
 MARKERS = ("exercise", "predict", "question", "rubric", "answer")
 PREDICTION = "*Your prediction (before you run the next cell):*\n\n"
+OUTCOME = "What came out (open it after your prediction)"
 WRITTEN = "*Your answer:*\n\n"
 
 
@@ -73,6 +74,9 @@ class _Maker:
         self.solved: list[NotebookNode] = []
         self.counts: Counter[str] = Counter()
         self.heading = "start"
+        self.asked = (
+            ""  # "predict" behind a question for a prediction, "shown" behind the code that answers it
+        )
 
     def add(self, cell: NotebookNode, exercise: list[Exercise], order: list[str]) -> None:
         marker = next((m for m in MARKERS if m in cell.metadata), "")
@@ -86,6 +90,7 @@ class _Maker:
         if cell.cell_type == "markdown" and (found := re.search(r"^#+ +(.+)$", cell.source, re.M)):
             self.heading = re.sub(r"[^a-z0-9]+", "-", found[1].lower()).strip("-")[:40] or "section"
         slug = cell.metadata.get(marker, "")
+        cell.source = self._closed(cell, marker)
         if marker == "exercise":
             self._exercise(cell.source, exercise[0], order.index(slug) + 1)
         elif marker == "predict":
@@ -106,6 +111,23 @@ class _Maker:
             self.solved.append(new_markdown_cell(cell.source, id=f"rubric-{slug}"))
         elif marker != "answer":
             self._plain(cell)
+
+    def _closed(self, cell: NotebookNode, marker: str) -> str:
+        """The cell's text; what tells the result of a prediction is closed, up to the next heading, until somebody opens it."""
+        if marker == "answer":
+            return cell.source
+        before = self.asked
+        self.asked = {
+            "predict": "predict",
+            "": ("shown" if before else "") if cell.cell_type == "code" else "",
+        }.get(marker, "")
+        if marker or cell.cell_type == "code" or before != "shown":
+            return cell.source
+        told, *rest = re.split(r"^(?=#+ )", cell.source, maxsplit=1, flags=re.M)
+        if not told.strip():
+            return cell.source
+        closed = f"<details><summary>{OUTCOME}</summary>\n\n{told.strip()}\n\n</details>"
+        return "\n\n".join([closed, *rest])
 
     def setup(self) -> None:
         """The Colab badge and the cell that finds or fetches the course."""

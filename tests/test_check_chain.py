@@ -45,6 +45,7 @@ def test_only_the_wrong_answer_is_blamed_by_the_check(name, capsys):
     assert f"the library's {name}" in capsys.readouterr().out
 
 
+@pytest.mark.sandbox
 @pytest.mark.parametrize("name", WRONG)
 def test_only_the_wrong_answer_is_blamed_by_the_grader(name, tmp_path):
     from utils.grading.verdict import Examiner

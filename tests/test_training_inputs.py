@@ -52,8 +52,37 @@ def test_generator_for_several_epochs_is_refused():
         fit(
             network(), [toy()], epochs=1, lr=0.1, label_smoothing=0.1, loss_fn=F.cross_entropy, progress=False
         )
-    with pytest.raises(ValueError, match="epochs is 0"):
-        fit(network(), [toy()], epochs=0, lr=0.1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("epochs", 0), ("lr", 0.0), ("lr", -1.0), ("lr", math.nan), ("lr", math.inf), ("weight_decay", -1), ("warmup", -1), ("clip", 0),
+     ("clip", -1), ("clip", math.nan), ("label_smoothing", 1.0), ("label_smoothing", -0.1)],
+)  # fmt: skip
+def test_numbers_that_no_training_means_are_refused(name, value):
+    before = weights(model := network())
+    with pytest.raises(ValueError, match=f"{name} is {value}"):
+        fit(model, [toy()], **{"epochs": 1, "lr": 0.1, name: value}, progress=False)
+    assert same_bits(before, weights(model))
+
+
+def test_class_indices_have_the_shape_of_the_logits():
+    inputs, targets = toy()
+    with pytest.raises(ValueError, match=r"shape \(96,\) are needed; got \(96, 1\)"):
+        fit(network(), [(inputs, targets[:, None])], epochs=1, lr=0.1, progress=False)
+
+
+def test_the_gradient_s_norm_does_not_depend_on_how_an_optimizer_groups():
+    """Sums of floats depend on their order; a recorded row must not change with the grouping."""
+    inputs, targets = toy()
+    runs = []
+    for reverse in (False, True):
+        model = network(dropout=0.0)
+        parameters = list(model.parameters())[:: -1 if reverse else 1]
+        optimizer = torch.optim.SGD([{"params": [p]} for p in parameters], lr=0.5)
+        fit(model, [(inputs, targets)] * 9, epochs=2, lr=1.0, clip=0.01, optimizer=optimizer, progress=False)
+        runs.append(weights(model))
+    assert same_bits(*runs)
 
 
 def test_generator_function_is_counted_for_the_schedule():

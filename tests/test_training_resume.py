@@ -1,7 +1,6 @@
 """A training that was killed goes on from its checkpoint, bit for bit; what a checkpoint refuses."""
 
 import os
-import pickle
 import random
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 from tests.toys import RUN, network, noisy_batches, numbers, same_bits, toy, uninterrupted, weights
-from utils.training import fit
+from utils.training import Watch, fit
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -154,6 +153,61 @@ class Trap:
 def test_checkpoint_with_code_in_it_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"settings": Trap()}, tmp_path / "run.pt")
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match="no checkpoint of `fit`"):
         fit(network(), noisy_batches, checkpoint=tmp_path / "run.pt", **RUN)
     assert not (tmp_path / "trapped.txt").exists()
+
+
+def test_a_checkpoint_of_another_model_or_a_foreign_file_is_named(tmp_path):
+    """Torch's own errors advise to load unsafely."""
+    path = tmp_path / "run.pt"
+    fit(network(), noisy_batches, checkpoint=path, **RUN)
+    other = torch.nn.Sequential(torch.nn.Linear(6, 9), torch.nn.Linear(9, 2))
+    with pytest.raises(ValueError, match=r"run\.pt comes from another model .*Delete the file"):
+        fit(other, noisy_batches, checkpoint=path, **RUN)
+    for content in (b"", b"not a checkpoint", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"run\.pt is no checkpoint of `fit`") as caught:
+            fit(network(), noisy_batches, checkpoint=path, **RUN)
+        assert "weights_only" not in str(caught.value)
+    torch.save({"state": 1}, path)
+    with pytest.raises(ValueError, match="is no checkpoint of `fit`"):
+        fit(network(), noisy_batches, checkpoint=path, **RUN)
+
+
+def test_a_scheduler_of_torch_and_a_watch_go_on_where_they_were(tmp_path):
+    """One cycle of torch's, whose momentum moves too, killed and resumed, against the uninterrupted run."""
+
+    class Count(Watch):
+        def __init__(self):
+            self.steps = 0
+
+        def after_step(self, step, model, loss):
+            self.steps += 1
+
+        def state_dict(self):
+            return {"steps": self.steps}
+
+        def load_state_dict(self, state):
+            self.steps = state["steps"]
+
+    def run(model, batches, checkpoint=None):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=15)
+        watch = Count()
+        fit(
+            model, batches, optimizer=optimizer, schedule=scheduler, watch=watch, checkpoint=checkpoint, **RUN
+        )
+        return watch.steps, scheduler.get_last_lr()
+
+    def interrupted(epoch):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return noisy_batches(epoch)
+
+    whole, resumed = network(), network(seed=4)
+    expected = run(whole, noisy_batches)
+    with pytest.raises(KeyboardInterrupt):
+        run(network(), interrupted, tmp_path / "run.pt")
+    assert run(resumed, noisy_batches, tmp_path / "run.pt") == expected
+    assert expected[0] == 15 and same_bits(weights(whole), weights(resumed))

@@ -9,7 +9,8 @@
 batches from tensors in memory; `history` what a run leaves; `progress` and `checkpoints` what they say.
 """
 
-from utils.training.batches import TensorBatches, normalize, tensor_batches
+from utils.training.augmentation import flip_and_crop
+from utils.training.batches import Steps, TensorBatches, normalize, tensor_batches
 from utils.training.history import History
 from utils.training.loop import fit, learning_rate_factor, make_optimizer
 from utils.training.measures import (
@@ -22,8 +23,11 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, default_device, precision_for
+from utils.training.watch import Watch
 
 __all__ = [
+    "Steps",
+    "Watch",
     "History",
     "Precision",
     "TensorBatches",
@@ -32,6 +36,7 @@ __all__ = [
     "cross_entropy",
     "default_device",
     "evaluate",
+    "flip_and_crop",
     "fit",
     "learning_rate_factor",
     "make_optimizer",

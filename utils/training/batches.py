@@ -42,6 +42,24 @@ class TensorBatches:
         return normalize(taken, self.mean, self.std) if taken.dtype == torch.uint8 else taken
 
 
+class Steps:
+    """A training counted in steps: `count` batches as one epoch, each made when its step comes.
+
+    Args:
+        count: of batches.
+        batch_of: step (from 0) -> (inputs, targets).
+    """
+
+    def __init__(self, count: int, batch_of: Callable[[int], tuple]) -> None:
+        self.count, self.batch_of = count, batch_of
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator:
+        return map(self.batch_of, range(self.count))
+
+
 def tensor_batches(
     inputs,
     targets,

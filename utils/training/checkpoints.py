@@ -1,6 +1,6 @@
 """Checkpoints from which training goes on exactly: weights, optimizer, random states, history."""
 
-import os
+import pickle
 import random
 from dataclasses import asdict
 from pathlib import Path
@@ -8,16 +8,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from utils.storage import replacing
 
-def save(path, settings, model, optimizer, history, scaler) -> None:
-    """Writes beside the file, then renames: a kill at any moment leaves a whole checkpoint, old or new."""
+
+def save(path, settings, model, optimizers, history, others) -> None:
+    """Writes beside the file, then renames: a kill at any moment leaves a whole checkpoint, old or new.
+
+    Args:
+        others: further things with a state (gradient scaler, scheduler, watch), or None.
+    """
     kind, key, *rest = np.random.get_state()
     python = random.getstate()
     state = {
         "settings": settings,
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scaler": scaler.state_dict(),  # empty but in float16
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "others": [None if other is None else other.state_dict() for other in others],
         "history": asdict(history),
         "rng": {
             "torch": torch.get_rng_state(),
@@ -26,34 +32,44 @@ def save(path, settings, model, optimizer, history, scaler) -> None:
             "python": [python[0], list(python[1]), python[2]],
         },
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(Path(path)) as beside:
         torch.save(state, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
-def restore(path, settings, model, optimizer, history, scaler) -> None:
-    """Puts weights, optimizer, history and random states back as they were after the last whole epoch.
+def restore(path, settings, model, optimizers, history, others) -> None:
+    """Puts weights, optimizers, history and random states back as they were after the last whole epoch.
 
     The file is read without running any code that might be in it (`weights_only`).
 
     Raises:
-        ValueError: it comes from a run with other settings.
+        ValueError: it is no checkpoint of `fit`, or comes from a run with other settings or of another model.
     """
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    instead = "Delete the file to start anew, or give another path."
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        known = {"settings", "model", "optimizers", "others", "history", "rng"} <= set(saved)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, KeyError):
+        known = False
+    if not known:
+        raise ValueError(f"The file {path} is no checkpoint of `fit`, or it is damaged. {instead}") from None
     for name, value in settings.items():
         if saved["settings"].get(name) != value:
             raise ValueError(
                 f"The checkpoint {path} comes from a run with {name}={saved['settings'].get(name)}, "
-                f"and this run has {name}={value}. Delete the file to start anew, or give another path."
+                f"and this run has {name}={value}. {instead}"
             )
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    scaler.load_state_dict(saved["scaler"])
+    try:
+        model.load_state_dict(saved["model"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        first = next((line.strip() for line in str(error).splitlines()[1:] if line.strip()), str(error))
+        raise ValueError(
+            f"The checkpoint {path} comes from another model or optimizer ({first[:200]}). {instead}"
+        ) from None
+    for other, state in zip(others, saved["others"], strict=True):
+        if other is not None:
+            other.load_state_dict(state)
     for name, value in saved["history"].items():
         setattr(history, name, value)
     rng = saved["rng"]

@@ -10,12 +10,13 @@ and started again ends with the very bits of a run that was never killed.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from utils.training.batches import count_batches, per_epoch
 from utils.training.checkpoints import restore, save
@@ -30,6 +31,7 @@ from utils.training.measures import (
 )
 from utils.training.precision import Precision, default_device, precision_for
 from utils.training.progress import Progress, interrupted, interruptible
+from utils.training.watch import Watch
 
 
 @interruptible
@@ -45,8 +47,10 @@ def fit(
     validation=None,
     loss_fn: Callable | None = None,
     label_smoothing: float = 0.0,
-    schedule: str | Callable[[int, int], float] = "cosine",
-    optimizer: torch.optim.Optimizer | None = None,
+    schedule: str | Callable[[int, int], float] | LRScheduler = "cosine",
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None = None,
+    forward: Callable | None = None,
+    watch: Watch | None = None,
     device: str | torch.device | None = None,
     precision: str | Precision | None = None,
     seed: int | None = 0,
@@ -72,9 +76,11 @@ def fit(
         loss_fn: `(logits, targets) -> scalar`, a mean; default `cross_entropy`.
         label_smoothing: for the default loss, in training only.
         schedule: "cosine" (to zero), "linear" (to zero), "constant", or your own `(step, total_steps) ->
-            factor` of lr; your own replaces the warm-up too.
+            factor` of lr; your own replaces the warm-up too. Or a scheduler of torch's, which then steps after each step.
         optimizer: one of your own, e.g. with a learning rate per layer; `lr` and `weight_decay` are then not
             used, and the schedule multiplies each group's own learning rate.
+        forward: what gives the logits in training in the model's place, such as `torch.compile(model)`.
+        watch: looks on after every step and epoch, see `Watch`.
         device: default `default_device()`.
         precision: "float32", "bfloat16" or "float16" in the forward pass (float16 with a scaled loss), or a `Precision`;
             default: what `precision_for` says of the device.
@@ -94,8 +100,14 @@ def fit(
         ValueError: an argument makes no sense, or the checkpoint comes from a run with other settings.
         FloatingPointError: the loss became NaN or infinite.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}; at least one is needed.")
+    check_arguments(
+        epochs=epochs,
+        lr=lr,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        clip=clip,
+        label_smoothing=label_smoothing,
+    )
     if loss_fn is not None and label_smoothing:
         raise ValueError(
             "label_smoothing belongs to the default loss; build it into your own loss_fn instead."
@@ -110,9 +122,16 @@ def fit(
     scaler = precision.scaler()
     train_loss_fn = loss_fn or partial(cross_entropy, label_smoothing=label_smoothing)
     optimizer = optimizer or make_optimizer(model, lr, weight_decay)
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    top_lrs = [group["lr"] for group in optimizer.param_groups]
-    factor = schedule if callable(schedule) else partial(learning_rate_factor, name=schedule, warmup=warmup)
+    optimizers = list(optimizer) if isinstance(optimizer, Sequence) else [optimizer]
+    parameters = in_order(model, [p for group in groups_of(optimizers) for p in group["params"]])
+    top_lrs = [group["lr"] for group in groups_of(optimizers)]
+    scheduler = schedule if isinstance(schedule, LRScheduler) else None
+    factor: Callable[[int, int], float] | None = None
+    if isinstance(schedule, str):
+        factor = partial(learning_rate_factor, name=schedule, warmup=warmup)
+    elif not isinstance(schedule, LRScheduler):
+        factor = schedule
+    watch = watch or Watch()
     batches_of = per_epoch(train_batches, epochs)
     steps_per_epoch = count_batches(train_batches, batches_of)
     total_steps = epochs * steps_per_epoch
@@ -123,33 +142,43 @@ def fit(
     settings |= {"schedule": schedule if isinstance(schedule, str) else "custom"}
     settings |= {"precision": precision.name}
     if checkpoint is not None and Path(checkpoint).exists():
-        restore(checkpoint, settings, model, optimizer, history, scaler)
+        restore(checkpoint, settings, model, optimizers, history, (scaler, scheduler, watch))
     watcher = Progress(history, total_steps, show=progress, live=live, max_seconds=max_seconds)
 
+    watch.before(model)
     for epoch in range(len(history), epochs):
         model.train()
         epoch_started = time.perf_counter()
         sums = torch.zeros(3, device=device)  # of loss times targets, right answers, targets
         for inputs, targets in batches_of(epoch):
             inputs, targets = to_device(inputs, device), to_device(targets, device)
-            for group, top_lr in zip(optimizer.param_groups, top_lrs, strict=True):
-                group["lr"] = top_lr * factor(min(history.steps, total_steps - 1), total_steps)
+            if factor is not None:
+                for group, top_lr in zip(groups_of(optimizers), top_lrs, strict=True):
+                    group["lr"] = top_lr * factor(min(history.steps, total_steps - 1), total_steps)
 
             with precision.forward():
-                logits = predict(model, inputs)
+                logits = predict(
+                    model if forward is None else forward, inputs
+                )  # a compiled module has no truth value
             loss = train_loss_fn(logits.float(), targets)
-            optimizer.zero_grad()
+            for one in optimizers:
+                one.zero_grad()
             scaler.scale(loss).backward()
             if clip is not None:
-                scaler.unscale_(optimizer)
+                for one in optimizers:
+                    scaler.unscale_(one)
                 nn.utils.clip_grad_norm_(parameters, clip)
-            scaler.step(optimizer)  # left out where float16 gradients overflowed; the scale then halves
+            for one in optimizers:
+                scaler.step(one)  # left out where float16 gradients overflowed; the scale then halves
             scaler.update()
+            if scheduler is not None:
+                scheduler.step()
 
             history.steps += 1
             right, counted = right_answers(logits, targets)
             sums += torch.stack([loss.detach() * counted, right, counted])
             watcher.after_step(epoch, sums)
+            watch.after_step(history.steps, model, loss.detach())
             if max_seconds is not None and time.perf_counter() - started > max_seconds:
                 history.stopped = f"stopped in epoch {epoch + 1} of {epochs} by max_seconds={max_seconds:g}"
                 break
@@ -174,14 +203,47 @@ def fit(
             history.validation_accuracy.append(scores[1])
         history.total_seconds += time.perf_counter() - epoch_started
         watcher.after_epoch()
+        watch.after_epoch(model, history)
         if history.stopped:
             break
         if checkpoint is not None:
-            save(checkpoint, settings, model, optimizer, history, scaler)
+            save(checkpoint, settings, model, optimizers, history, (scaler, scheduler, watch))
 
     watcher.close()
     model.eval()
     return history
+
+
+def check_arguments(**given: float | None) -> None:
+    """Refuses numbers that no training means.
+
+    Raises:
+        ValueError: one is out of its range; the text names it, its value and the range.
+    """
+    ranges: dict[str, tuple[Callable[[float], bool], str]] = {
+        "epochs": (lambda v: v >= 1, "at least one is needed"),
+        "lr": (lambda v: 0 < v < math.inf, "a number above 0 is needed"),
+        "weight_decay": (lambda v: 0 <= v < math.inf, "0 or more is needed"),
+        "warmup": (lambda v: 0 <= v < math.inf, "a fraction from 0 to 1, or a number of steps, is needed"),
+        "clip": (lambda v: v > 0, "a norm above 0 is needed, or None for no clipping"),
+        "label_smoothing": (lambda v: 0 <= v < 1, "a number from 0 to below 1 is needed"),
+    }
+    for name, value in given.items():
+        fits, wanted = ranges[name]
+        if value is not None and not fits(value):
+            raise ValueError(f"{name} is {value}; {wanted}.")
+
+
+def groups_of(optimizers: Sequence[torch.optim.Optimizer]) -> list[dict]:
+    """Their parameter groups as they are now: loading a state makes new ones."""
+    return [group for optimizer in optimizers for group in optimizer.param_groups]
+
+
+def in_order(model: nn.Module, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Parameters in the model's own order, those of no model behind: the gradient's norm is then the same to the last bit however
+    an optimizer groups them."""
+    place = {id(p): n for n, p in enumerate(model.parameters())}
+    return sorted(parameters, key=lambda p: place.get(id(p), len(place)))
 
 
 def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:

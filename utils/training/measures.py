@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,6 +22,11 @@ def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, label_smoothing: 
         targets: (...) class indices, -100 = padding, not counted; or (..., classes) probabilities (mixup).
     """
     classes = logits.shape[-1]
+    if not targets.is_floating_point() and targets.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"For logits of shape {tuple(logits.shape)} class indices of shape {tuple(logits.shape[:-1])} are needed; "
+            f"got {tuple(targets.shape)}."
+        )
     flat = targets.reshape(-1, classes) if targets.is_floating_point() else targets.reshape(-1)
     return F.cross_entropy(logits.reshape(-1, classes), flat, label_smoothing=label_smoothing)
 
@@ -75,7 +81,7 @@ def accuracy(model: nn.Module, batches, device=None) -> float:
     return evaluate(model, batches, device=device)[1]
 
 
-def predict(model: nn.Module, inputs) -> torch.Tensor:
+def predict(model: Callable, inputs) -> torch.Tensor:
     """The model's logits for inputs that are a tensor, a tuple (arguments) or a dict (keyword arguments)."""
     if isinstance(inputs, dict):
         output = model(**inputs)

@@ -8,18 +8,17 @@ import math
 import pytest
 
 from utils.experiments import evidence as module
-from utils.experiments.declare import NAMES, find
+from utils.experiments.claims import Claim
+from utils.experiments.declare import find, names
 from utils.experiments.evidence import Evidence, provenance, recorded, written_answer
-from utils.experiments.rules import RULES
 from utils.experiments.statistics import Interval
-from utils.experiments.verdicts import Claim, Verdict, judge
+from utils.experiments.verdicts import Verdict, judge
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_prediction_has_a_rule_and_no_rows_mean_no_verdict(name: str) -> None:
-    assert len(RULES[name]) == len(find(name).predictions)
+@pytest.mark.parametrize("name", names())
+def test_no_rows_mean_no_verdict(name: str) -> None:
     verdicts = judge(name, [])
-    assert [v.prediction for v in verdicts] == list(find(name).predictions)
+    assert [v.prediction for v in verdicts] == [str(p) for p in find(name).predictions] != []
     assert {v.outcome for v in verdicts} == {"not recorded"}
 
 

@@ -12,13 +12,13 @@ from utils.experiments.image_training import (
     Diverged,
     Hardware,
     Plan,
-    accuracy,
     normalizer,
     prepare,
+    right,
     take,
     train,
 )
-from utils.training import seed_everything
+from utils.training import Precision, seed_everything
 
 
 def images(count=6, side=12, seed=0):
@@ -141,7 +141,7 @@ def trained(seed=0, lr=1e-2, steps=30, augment=False):
         watch={0: lambda m: seen.append(m.training) or "before", steps: lambda m: "after"},
         points=10,
     )
-    return model, run, accuracy(model, x, y, normalize, Hardware(), batch=7), seen
+    return model, run, right(model, x, y, normalize, Hardware(), batch=7).float().mean(), seen
 
 
 def test_training_fits_the_images_and_reports_its_curve():
@@ -158,9 +158,17 @@ def test_training_is_repeatable_to_the_bit():
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_the_stop_button_of_a_notebook_leaves_no_row_of_half_a_training(monkeypatch):
+    from utils.training import loop
+
+    monkeypatch.setattr(loop, "interrupted", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        trained()
+
+
 def test_a_loss_that_is_not_finite_is_an_error():
     with pytest.raises(Diverged, match="learning rate"):
-        trained(lr=float("inf"), steps=4)
+        trained(lr=1e30, steps=8)
 
 
 def test_a_model_is_compiled_once_and_then_gets_the_next_seeds_weights(monkeypatch):
@@ -174,7 +182,10 @@ def test_a_model_is_compiled_once_and_then_gets_the_next_seeds_weights(monkeypat
     real = partial(torch.compile, backend="eager")
     monkeypatch.setattr(image_training.torch, "compile", lambda model: compiled.append(1) or real(model))
     monkeypatch.setattr(image_training, "_compiled", {})
-    hardware, x = Hardware("cpu", bf16=True, compile=True), torch.randn(4, 3, 32, 32)
+    hardware, x = (
+        Hardware(Precision(torch.device("cpu"), "bfloat16"), compile=True),
+        torch.randn(4, 3, 32, 32),
+    )
     for seed in (0, 1):
         seed_everything(seed)
         fresh = build(MODELS["smoke"]["ViT"], 10)[0]
@@ -197,7 +208,7 @@ def test_a_model_is_compiled_once_and_then_gets_the_next_seeds_weights(monkeypat
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_no_step_waits_for_the_gpu():
-    hardware = Hardware("cuda", bf16=True)
+    hardware = Hardware(Precision(torch.device("cuda"), "bfloat16"))
     model, call = prepare(learner(), hardware, "learner")
     normalize = normalizer(torch.full((3,), 128.0), torch.full((3,), 64.0), "cuda")
     x, y = images(40).cuda(), (torch.arange(40) % 4).cuda()

@@ -12,59 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.experiment_toys import MANY, ME, cell, experiment, run, sizes
 from utils.experiments.__main__ import main
 from utils.experiments.declare import Experiment, cell_id
-from utils.experiments.image_data import MissingData
 from utils.experiments.results import load, path_of
-from utils.experiments.runner import Clock, Runner, duration
+from utils.experiments.workers import Clock, duration
 
 ROOT = Path(__file__).parents[1]
-ME = "tests.test_experiments_runner"
-
-
-def cell(number, **more):
-    fixed = {"experiment": "toy", "preset": "smoke", "stage": "main", "task": f"{ME}:work", "lr": 0.1}
-    return (
-        fixed
-        | {"model": "toy", "size": number, "seed": 0, "steps": 1, "batch": 1, "seconds_of_work": 0.0}
-        | more
-    )
-
-
-def work(cell, context):
-    """A cell that notes when it starts and ends, and fails as it is told."""
-    log = os.environ.get("TOY_LOG")
-    if log:
-        with open(log, "a") as file:
-            file.write(f"start {cell['size']}\n")
-    kind = cell.get("kind")
-    if kind == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if kind == "memory":
-        raise MemoryError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-    if kind == "missing":
-        raise MissingData("the data set 'x' is not here")
-    time.sleep(cell["seconds_of_work"])
-    if cell["stage"] == "tune":
-        return {"validation_accuracy": 1 - abs(cell["lr"] - 0.01)}
-    return {"test_accuracy": 0.5, "train_accuracy": 0.6}
-
-
-def experiment(cells, tuning=None, **more):
-    return Experiment("toy", "a question", ("a prediction",), lambda preset: cells, tuning, **more)
-
-
-MANY = experiment([cell(n, seconds_of_work=0.05) for n in range(12)])
+HERE = {"precision": "float32", "device": "cpu"}
 FAILING = experiment([cell(1), cell(2, kind="killed"), cell(3), cell(4, kind="memory"), cell(5), cell(6)])
-
-
-def run(what, folder, **how):
-    said = []
-    return Runner(what, "smoke", folder=folder, command="python -m x", say=said.append, **how).run(), said
-
-
-def sizes(folder):
-    return sorted(row["size"] for row in load("toy", folder))
 
 
 def test_every_cell_is_recorded_once_with_its_provenance(tmp_path):
@@ -73,8 +29,8 @@ def test_every_cell_is_recorded_once_with_its_provenance(tmp_path):
     row = load("toy", tmp_path)[0]
     for column in ("command", "machine", "versions", "seconds", "cell", "finished"):
         assert row[column], column
-    assert row["cell"] == cell_id(cell(0, seconds_of_work=0.05))
-    assert "[12/12]" in said[-1] and "left: nothing" in said[-1]
+    assert row["cell"] == cell_id(HERE | cell(0, seconds_of_work=0.05))
+    assert "[1/12]" in said[0] and "[12/12]" in said[-1] and "left: nothing" in said[-1]
     outcome, said = run(MANY, tmp_path)
     assert (outcome.recorded, outcome.already) == (0, 12) and not said
 
@@ -148,8 +104,8 @@ def _refuse(spec):
 def _untuned(name):
     from utils.experiments.declare import find
 
-    cells = [c | {"lr": 1e-3} for c in find(name).cells("cpu")]
-    return Experiment(name, "?", (), lambda preset: cells)
+    cells = [c | {"lr": 1e-3} for c in find(name).main_cells("cpu")]
+    return Experiment("?", lambda preset: cells, lambda rows: {}, name=name)
 
 
 def test_a_full_disk_is_reported_and_results_wait_in_memory(tmp_path, monkeypatch, capsys):
@@ -288,5 +244,5 @@ def test_commands_explain_themselves(capsys, tmp_path):
     assert main(["status", "--folder", str(tmp_path)]) == 0
     assert "label-rule     smoke 0/" in capsys.readouterr().out
     assert main(["run", "nonsense", "--preset", "smoke"]) == 2
-    assert "no experiment 'nonsense'; there are data-scaling" in capsys.readouterr().err
+    assert "no experiment 'nonsense'; there are" in capsys.readouterr().err
     assert path_of("x", tmp_path).parent == tmp_path

@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 
 from tests.pictures import extents
 from utils import plotting
-from utils.experiments import figures
+from utils.experiments.declare import find
 from utils.experiments.learning_curves import ALL, PAIR, LearningCurves
 from utils.experiments.results import load, select
 from utils.plotting import controls
@@ -83,9 +83,9 @@ def test_the_rolled_rule_has_a_picture_of_its_own() -> None:
         for model, value in (("CNN", 0.9), ("CNN, circular", 0.7 if rule == "position" else 0.24))
         for seed in range(3)
     ]
-    made = figures.label_rule(rows)
+    made = find("label-rule").figures(rows)
     fig, alt = made["edges"]
     extents(fig)
     assert [ax.get_title(loc="left") for ax in fig.axes] == ["images as drawn", "rolled over the edges"]
     assert "circular padding 71.0" in alt and "circular padding 25.0" in alt
-    assert "edges" not in figures.label_rule(select(rows, rule="position"))
+    assert "edges" not in find("label-rule").figures(select(rows, rule="position"))

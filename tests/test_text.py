@@ -1,16 +1,15 @@
-"""Tokens, batches of like length, the held-out split, and the runner of sentiment experiments."""
+"""Tokens, batches of like length, the held-out split, and the training of sentiment experiments."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 import torch
 
 from utils.data import TextData, TextSplit
 from utils.data.text import Batches, hold_out, tokenize
-from utils.experiments import sentiment
-from utils.stand_ins.text import collate
+from utils.experiments.text_training import part, train_text
+from utils.stand_ins.text import LSTMClassifier, collate
+from utils.training import Precision
 
 
 @pytest.mark.parametrize(
@@ -95,62 +94,31 @@ def _tiny() -> TextData:
     return TextData("tiny", "procedural", ("negative", "positive"), {"train": split, "validation": split})
 
 
-SETTINGS = sentiment.Settings(
-    model="utils.stand_ins.text:LSTMClassifier",
-    data="tiny",
-    model_args={"embed_dim": 8, "hidden_dim": 8, "dropout": 0.0},
-    min_frequency=1,
-    epochs=10,
-    batch_size=8,
-    lr=2e-2,
-)
+CELL = {"model": "LSTM", "spec": {"args": {"embed_dim": 8, "hidden_dim": 8, "dropout": 0.0}}, "size": 0, "seed": 3, "min_frequency": 1,
+        "epochs": 10, "batch": 8, "lr": 2e-2, "schedule": "one cycle", "warmup": 0.2}  # fmt: skip
+CPU = Precision(torch.device("cpu"))
 
 
 def test_a_run_learns_and_repeats_itself() -> None:
-    runs = [sentiment.run(SETTINGS, 3, _tiny(), say=lambda line: None, device="cpu") for _ in range(2)]
-    assert runs[0]["accuracy"] == 1.0 and runs[0]["split"] == "validation"
-    losses = [[epoch["train_loss"] for epoch in run["history"]] for run in runs]
-    assert losses[0] == losses[1] and losses[0][-1] < losses[0][0]
+    runs = [train_text(LSTMClassifier, _tiny(), CELL, CPU) for _ in range(2)]
+    assert runs[0]["test_accuracy"] == runs[0]["train_accuracy"] == 1.0 and runs[0]["split"] == "validation"
+    losses = [found["curve"]["train_loss"] for found in runs]
+    assert losses[0] == losses[1] and len(losses[0]) == 10 and losses[0][-1] < losses[0][0]
+    assert runs[0]["steps_taken"] == 60 and runs[0]["vocabulary"] > 5 and runs[0]["data_fingerprint"]
 
 
-def test_runs_are_recorded_once_and_resumed(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sentiment, "load_text", lambda name, limit=None: _tiny())
-    out = tmp_path / "runs.jsonl"
-    command = [
-        "--model",
-        SETTINGS.model,
-        "--data",
-        "tiny",
-        "--epochs",
-        "1",
-        "--batch-size",
-        "8",
-        "--device",
-        "cpu",
-    ]
-    command += ["--model-args", json.dumps(SETTINGS.model_args), "--out", str(out)]
-    assert sentiment.main([*command, "--seeds", "0"]) == 0
-    with out.open("a") as file:
-        file.write('{"seed": 1, "accur')  # a run that was killed while it wrote
-    assert sentiment.main([*command, "--seeds", "0", "1"]) == 0
-    runs = sentiment.read(out)
-    assert [run["seed"] for run in runs] == [0, 1]
-    assert "seed 0: in runs.jsonl already" in capsys.readouterr().out
-    for key in (
-        "accuracy",
-        "seconds",
-        "machine",
-        "command",
-        "parameters",
-        "data_sha256",
-        "epochs",
-        "history",
-    ):
-        assert key in runs[1]
-    assert sentiment.main([*command, "--seeds", "1", "--lr", "0.5"]) == 0  # other settings are another run
-    assert len(sentiment.read(out)) == 3
+def test_equal_steps_are_counted_over_the_ends_of_epochs() -> None:
+    steps = {k: v for k, v in CELL.items() if k not in ("epochs", "schedule", "warmup")} | {
+        "steps": 17,
+        "size": 16,
+    }
+    found = train_text(LSTMClassifier, _tiny(), steps, CPU)
+    assert found["steps_taken"] == 17 and found["curve"]["step"] == [17]
 
 
-def test_an_unknown_model_is_refused_in_a_sentence() -> None:
-    with pytest.raises(SystemExit, match="module:attribute"):
-        sentiment.resolve("utils.stand_ins.text:NoSuchModel")
+def test_smaller_parts_lie_inside_larger_ones_and_seeds_differ() -> None:
+    examples = [([i], 0) for i in range(100)]
+    small, large = part(examples, 10, seed=1), part(examples, 30, seed=1)
+    assert (
+        large[:10] == small and part(examples, 10, seed=2) != small and part(examples, 0, seed=1) == examples
+    )

@@ -28,7 +28,7 @@ from torch import nn
 from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready
 from utils.data import Batches, load_text, tokenize
-from utils.experiments import sentiment
+from utils.experiments import load
 from utils.training import count_parameters, seed_everything
 
 # Everything that a trained classifier stands on: the cells that train or look at one wait for
@@ -606,21 +606,15 @@ if ready(*READER):
 
 # %%
 for name in ("sst2", "nsmc"):
-    runs = [
-        run
-        for run in sentiment.read(sentiment.RESULTS / f"{name}.jsonl")
-        if run["model"] == "solutions.lstm:LSTMClassifier"
-    ]
+    runs = load("sentiment", arm="notebook 02", data=name)
     for run in runs:
         print(
-            f"{name}, seed {run['seed']}: {run['split']} accuracy {run['accuracy']:.1%} in"
-            f" {run['seconds']:.0f} s of training ({run['machine']})"
+            f"{name}, seed {run['seed']}: {run['split']} accuracy {run['test_accuracy']:.1%} in"
+            f" {run['train_seconds']:.0f} s of training ({run['machine']})"
         )
     if runs:
-        print(
-            f"  mean {sum(run['accuracy'] for run in runs) / len(runs):.1%}; repeat with:"
-            f" {runs[0]['command']}"
-        )
+        print(f"  mean {sum(run['test_accuracy'] for run in runs) / len(runs):.1%}")
+print("Repeat with: python -m utils.experiments run sentiment --preset cpu")
 
 # %% [markdown]
 # ## 8 · What has it learned?

@@ -28,7 +28,6 @@
 
 # %%
 import itertools
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +41,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import Batches, diagnostic_pairs, load_text, tokenize
+from utils.experiments import load
 from utils.training import make_optimizer, seed_everything
 
 budget = current_budget()
@@ -525,21 +525,10 @@ if ready("compare_models", "TransformerClassifier", "warmup_cosine"):
 # %% [markdown]
 # A hundred steps on a few hundred phrases teach little. The same experiment at full size takes longer than a class has patience for, so it
 # was run once and recorded: a line of the files below holds one training with its settings, command, machine and results. The models
-# there are the course's reference answers, trained with the settings above by `utils/experiments/comparison.py` (its loop and
-# schedule are the library's; the schedule's warm-up differs from yours by one step).
+# there are the course's reference answers, trained with the settings above by the course's own loop, `utils/training/loop.py` (its
+# schedule's warm-up differs from yours by one step).
 
 # %%
-RESULTS = root / "data" / "results"
-
-
-def load_results(name: str) -> list[dict]:
-    """The recorded trainings of one experiment."""
-    return [
-        json.loads(line)
-        for line in (RESULTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-
-
 def by_model(rows: list[dict], quantity: str, **where) -> dict[str, list[float]]:
     """Model name -> one value per seed, in the order of the seeds."""
     chosen = sorted(
@@ -571,7 +560,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 # differences at 500 to 8,000 texts are 1.3 to 2.0 points, and zero lies inside each interval.
 
 # %%
-full = load_results("sentiment_full")
+full = load("sentiment", arm="3 epochs")
 n_seeds = len({row["seed"] for row in full})
 print(
     f"{full[0]['data']}, {full[0]['size']:,} training texts, {full[0]['epochs']} epochs,"
@@ -579,7 +568,7 @@ print(
 )
 for name in ("LSTM", "Transformer"):
     accuracy, training = (
-        interval(by_model(full, column)[name]) for column in ("accuracy", "train_accuracy")
+        interval(by_model(full, column)[name]) for column in ("test_accuracy", "train_accuracy")
     )
     print(
         f"{name:>11}: validation {100 * accuracy[0]:.1f} ± {100 * accuracy[1]:.1f} %, training"
@@ -626,7 +615,7 @@ if "Transformer" in FACTORIES:
 def verdict(rows: list[dict], **where) -> str:
     """In words: who is ahead, by how much, and whether the interval of the paired differences
     excludes zero."""
-    both = by_model(rows, "accuracy", **where)
+    both = by_model(rows, "test_accuracy", **where)
     mean, half = interval(
         [a - b for a, b in zip(both["Transformer"], both["LSTM"], strict=True)]
     )
@@ -644,7 +633,7 @@ print(f"Whole training set, {n_seeds} seeds: {verdict(full)}.")
 fig, ax = plotting.figure(width=5.6, height=1.7)
 summary = {
     name: interval([100 * a for a in values])
-    for name, values in by_model(full, "accuracy").items()
+    for name, values in by_model(full, "test_accuracy").items()
 }
 plotting.bars(ax, summary, xlabel="validation accuracy (%), mean of seeds and 95% t-interval")
 alt = plotting.described(
@@ -671,14 +660,14 @@ plotting.show(fig, alt=alt)
 # passes, and every model memorises it; the validation accuracy tells what it learned beyond that.
 
 # %%
-sweep = load_results("sentiment_sizes")
+sweep = load("text", preset="cpu", arm="steps")
 sizes = sorted({row["size"] for row in sweep})
 seeds = sorted({row["seed"] for row in sweep})
 
 # %% fold="Drawing"
 fig, axes = plotting.figure(1, 2, height=3.0)
 for ax, quantity, label in (
-    (axes[0], "accuracy", "validation accuracy"),
+    (axes[0], "test_accuracy", "validation accuracy"),
     (axes[1], "train_accuracy", "training accuracy"),
 ):
     series = {
@@ -689,7 +678,7 @@ for ax, quantity, label in (
     }
     plotting.lines(ax, sizes, series, xlabel="training texts", ylabel=label, logx=True)
 means = {
-    name: [sum(by_model(sweep, "accuracy", size=n)[name]) / len(seeds) for n in sizes]
+    name: [sum(by_model(sweep, "test_accuracy", size=n)[name]) / len(seeds) for n in sizes]
     for name in ("LSTM", "Transformer")
 }
 alt = plotting.described(

@@ -45,7 +45,7 @@ from utils import cost, current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import ProceduralImages
 from utils.experiments import (
-    LearningCurves, figures, image_set, judge, mean_interval, means, normalizer,
+    LearningCurves, find, image_set, judge, mean_interval, means, normalizer,
     paired_difference, plots, recorded, run_live, select, whole,
 )
 from utils.training import seed_everything, tensor_batches
@@ -514,7 +514,7 @@ rules = recorded("label-rule")
 if rules:
     order = ("local", "relational", "position")
     pair = select(rules, model=("CNN", "ViT"), rule=order)
-    plotting.show(*figures.label_rule_curves(pair))
+    plotting.show(*find("label-rule").figures(pair)["accuracy"])
 
 # %%
 if rules:
@@ -635,7 +635,7 @@ print(said)
 
 # %% fold="Drawing"
 if rules:
-    plotting.show(*figures.label_rule_edges(rules))
+    plotting.show(*find("label-rule").figures(rules)["edges"])
     for name in ("CNN", "CNN, circular"):
         found = mean_interval(
             row["test_accuracy"] for row in select(rules, rule="position, rolled", model=name)
@@ -844,8 +844,9 @@ if ready("BasicBlock", "ResNet", "mean_attention_distance"):
 # %%
 distance = recorded("distance")
 if distance:
-    plotting.show(*figures.distance_over_training(distance))
-    plotting.show(*figures.distance_of_heads(distance))
+    drawn = find("distance").figures(distance)
+    plotting.show(*drawn["layers"])
+    plotting.show(*drawn["heads"])
 
 # %%
 if distance:
@@ -1162,7 +1163,7 @@ recordings = {
     "transfer": transfer,
     "text": text,
 }
-verdicts = [v for name, rows in recordings.items() for v in judge(name, rows, recordings)]
+verdicts = [v for name, rows in recordings.items() for v in judge(name, rows)]
 for verdict in verdicts:
     print(f"{verdict.experiment:<13}{verdict.outcome:<14}{verdict.prediction}")
 

@@ -42,8 +42,6 @@ FILES = (
     "pyproject.toml",
     "requirements.lock",
 )
-#: recorded rows in `data/results`, beside those of the declared experiments
-OLDER_RESULTS = ("nsmc", "sentiment_full", "sentiment_sizes", "sst2")
 #: folders of `utils` that notebooks need (room A); of each, its own modules, and no folder below it that is not named as well
 PACKAGES = (
     "checks",
@@ -58,7 +56,7 @@ PACKAGES = (
     "stand_ins",
     "training",
 )
-MODULES = ("__init__", "budget", "paths", "setup")  # of `utils` itself
+MODULES = ("__init__", "budget", "paths", "setup", "storage")  # of `utils` itself
 VARIABLES = ("PYTHON", "UV")  # of the Makefile; the first with those that stand beside it
 TARGETS = ("lab", "progress", "$(VENV)/.installed")
 #: pages, and those of their sections that are for students, beside what stands above them
@@ -135,7 +133,7 @@ def listed(root: Path = ROOT) -> list[str]:
 def _results(root: Path) -> Iterator[str]:
     """The recorded rows of the declared experiments; one that was never run has none."""
     declared = [path.stem.replace("_", "-") for path in root.glob("utils/experiments/grids/[a-z]*.py")]
-    for name in (*declared, *OLDER_RESULTS):
+    for name in declared:
         path = f"data/results/{name}.jsonl"
         if (root / path).exists():
             yield path

@@ -7,6 +7,7 @@ the catalog (rows, class balance, label names, order) raise `DataError`; they ne
 
 import functools
 from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -45,6 +46,7 @@ def load_text(name: str, *, limit: Limit = None, seed: int = 0) -> TextData:
     Raises:
         ValueError: an unknown name or split. Its subclass `DataError`: data that are not what they should be.
     """
+    check_numbers(limit, seed)
     if name == "reviews":
         return bundled_reviews().limited(limit, seed)
     if name not in TEXTS:
@@ -108,6 +110,7 @@ def load_images(
     Raises:
         ValueError: an unknown name, rule or split. Its subclass `DataError`: data that are not what they should be.
     """
+    check_numbers(limit, seed)
     if name == "digits":
         return bundled_digits(size).limited(limit, seed)
     if name == "procedural":
@@ -238,3 +241,18 @@ def procedural_images(
     return ImageData(
         f"procedural ({rule})", "procedural", stream.label_names, splits, stands_in_for=stands_in_for
     )
+
+
+def check_numbers(limit: Limit, seed: int) -> None:
+    """Refuses limits and seeds that mean nothing, before anything is loaded.
+
+    Raises:
+        ValueError: the text names the argument and its value.
+    """
+    for what, value in limit.items() if isinstance(limit, Mapping) else [("", limit)]:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < 0):
+            raise ValueError(
+                f"limit{what and f' of {what!r}'} is {value!r}; a whole number of 0 or more is needed"
+            )
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; a whole number of 0 or more is needed")

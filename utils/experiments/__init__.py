@@ -10,7 +10,7 @@ import importlib
 from typing import Any
 
 DOOR = {
-    "checkpoint": ("augment", "load_model", "training_log"),
+    "checkpoint": ("load_model", "training_log"),
     "declare": ("find", "image_set"),
     "evidence": ("Evidence", "recorded"),
     "image_data": ("whole",),
@@ -18,7 +18,7 @@ DOOR = {
     "learning_curves": ("LearningCurves",),
     "live": ("run_live",),
     "models": ("MODELS", "build"),
-    "results": ("select",),
+    "results": ("load", "select"),
     "statistics": ("mean_interval", "means", "paired_difference"),
     "verdicts": ("judge",),
 }

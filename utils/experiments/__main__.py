@@ -1,11 +1,15 @@
-"""Declared experiments: list them, run them, see how far they are, plot them.
+"""Declared experiments: list them, run them, see how far they are, plot, judge and audit them.
 
-python -m utils.experiments list
+python -m utils.experiments list --predictions
 python -m utils.experiments run data-scaling --preset cpu --workers 2
 python -m utils.experiments run data-scaling --preset gpu                 # the same grid, larger; resumes where it stopped
 python -m utils.experiments status
 python -m utils.experiments plot data-scaling --preset cpu --out figures
-python -m utils.experiments models | throughput
+python -m utils.experiments judge data-scaling --preset cpu               # which predictions held
+python -m utils.experiments audit                                         # whether the recorded rows are what they say
+python -m utils.experiments checkpoint --help                             # trains the small ViT that ships with the course
+python -m utils.experiments models
+python -m utils.experiments throughput
 """
 
 from __future__ import annotations
@@ -13,20 +17,56 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from utils.experiments import results
-from utils.experiments.declare import NAMES, PRESETS, cell_id, find, rates, with_rates
+from utils.experiments.declare import PRESETS, find, names
+from utils.training.precision import NAMES as PRECISIONS
 
 SEEDS_AT_ONCE = 3  # processes that share one GPU: one small model alone does not fill it
 
 
+def whole(least: int) -> Callable[[str], int]:
+    """An argument's type: a whole number of at least `least`."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        return value
+
+    return read
+
+
+def minutes(text: str) -> float:
+    """An argument's type: a number of minutes."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes (0 or more)")
+    return value
+
+
+def condition(text: str) -> tuple[str, list[str]]:
+    """An argument's type: COLUMN=A|B."""
+    column, equals, values = text.partition("=")
+    if not (column and equals and values):
+        raise argparse.ArgumentTypeError(f"{text!r} should be COLUMN=VALUE or COLUMN=VALUE|VALUE")
+    return column, values.split("|")
+
+
 def _list(options: argparse.Namespace) -> int:
-    for name in NAMES:
+    for name in names():
         experiment = find(name)
-        counts = ", ".join(f"{preset} {len(experiment.cells(preset))}" for preset in PRESETS)
+        counts = ", ".join(f"{preset} {len(experiment.main_cells(preset))}" for preset in experiment.presets)
         print(f"{name}\n  {experiment.question}\n  cells: {counts}")
         if options.predictions:
             print(
@@ -35,15 +75,25 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(options: argparse.Namespace) -> int:
-    from utils.experiments.runner import Runner
-
+def _preset(options: argparse.Namespace):
+    """The experiment of a command, which has the preset that the command asks for."""
     experiment = find(options.name)
-    only: dict[str, list[str]] = {}
-    for word in options.only:
-        key, _, values = word.partition("=")
-        only[key] = values.split("|")
-    workers, threads = options.workers, options.threads
+    if options.preset not in experiment.presets:
+        raise ValueError(
+            f"{options.name} has no preset {options.preset!r}; it has {', '.join(experiment.presets)}"
+        )
+    return experiment
+
+
+def _stop(number, frame) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from utils.experiments.runner import Outcome, Runner
+
+    experiment = _preset(options)
+    workers = options.workers
     if workers is None:
         import torch
 
@@ -60,31 +110,44 @@ def _run(options: argparse.Namespace) -> int:
             return 2
         executor = cluster.Workers(client, pure=False)
         workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    said = ["run", options.name, "--preset", options.preset]
-    said += ["--workers", str(workers)]
-    said += [word for pair in options.only for word in ("--only", pair)]
+    said = ["run", options.name, "--preset", options.preset, "--workers", str(workers)]
+    for option in ("device", "precision"):
+        said += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
+    said += [word for column, values in options.only for word in ("--only", f"{column}={'|'.join(values)}")]
+    before = {which: signal.signal(which, _stop) for which in (signal.SIGTERM, getattr(signal, "SIGHUP", 15))}
+    outcome = Outcome()
     try:
-        outcome = Runner(
+        runner = Runner(
             experiment,
             options.preset,
             workers=workers,
-            threads=threads,
+            threads=options.threads,
             folder=options.folder,
             command=f"python -m utils.experiments {shlex.join(said)}",
-            only=only,
+            only=dict(options.only),
             limit=options.limit,
             minutes=options.minutes,
+            device=options.device,
+            precision=options.precision,
             executor=executor,
-        ).run()
-    except KeyboardInterrupt:
-        print("\nstopped; finished cells are recorded, and the same command goes on", flush=True)
+        )
+        outcome = runner.outcome
+        runner.run()
+    except KeyboardInterrupt as error:
+        why = f" by {error}" if str(error) else ""
+        print(f"\nstopped{why}: {outcome.recorded} recorded by this command; the same command goes on")
+        for sentence in outcome.failures:
+            print(f"  - {sentence}")
         return 130
     finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
         if client is not None:
             client.close()
     parts = [f"{outcome.recorded} recorded now", f"{outcome.already} already there"]
     parts += [f"{outcome.elsewhere} at work in another command"] if outcome.elsewhere else []
     parts += [f"{outcome.postponed} left for the next call (--minutes)"] if outcome.postponed else []
+    parts += [f"{outcome.waiting} waiting for a learning rate"] if outcome.waiting else []
     parts += [f"{len(outcome.failures)} FAILED"] if outcome.failures else []
     print(f"{options.name} ({options.preset}): {', '.join(parts)}")
     for sentence in outcome.failures:
@@ -93,23 +156,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    for name in NAMES:
+    from utils.experiments.audit import Grid
+
+    for name in names():
         experiment = find(name)
         rows = results.read(results.path_of(name, options.folder))
-        there = {row.get("cell") for row in rows}
-        parts = []
-        for preset in PRESETS:
-            cells = experiment.cells(preset)
-            owner = find(experiment.rates_from) if experiment.rates_from else experiment
-            mine = results.read(results.path_of(owner.name, options.folder))
-            found = rates(results.select(mine, preset=preset), owner.tuned_by) if owner.tuning else {}
-            ready, _ = with_rates(cells, found, owner.tuned_by)
-            done = sum(cell_id(cell) in there for cell in ready)
-            parts.append(f"{preset} {done}/{len(cells)}")
+        grid = Grid(experiment, [])
+        places = {preset: grid.places(preset, rows) for preset in experiment.presets}
+        parts = [f"{preset} {done}/{of}" for preset, (done, of) in places.items()]
         hours = sum(row.get("seconds") or 0 for row in rows) / 3600
-        older = len(results.load(name, options.folder)) - len(rows)
-        note = f", {older} rows of an older command" if older else ""
-        print(f"{name:14} {', '.join(parts)}; {len(rows)} rows, {hours:.2f} process hours{note}")
+        print(f"{name:14} {', '.join(parts)}; {len(rows)} rows, {hours:.2f} process hours")
     return 0
 
 
@@ -121,19 +177,27 @@ def _record(options: argparse.Namespace) -> int:
     for path in sorted(options.folder.glob("*.jsonl")):
         parts: dict[tuple[str, str], list[dict]] = {}
         for row in results.read(path):
-            parts.setdefault((row["command"], row["machine"]), []).append(row)
+            parts.setdefault((str(row.get("command")), str(row.get("machine"))), []).append(row)
         for (made, machine), rows in parts.items():
-            minutes = sum(row["seconds"] for row in rows) / 60
-            days = sorted({(row.get("finished") or row.get("date") or "")[:10] for row in rows})
-            print(
-                f"| `{path.name}` | {len(rows)} | `{made}` | {machine} | {minutes:.1f} | {', '.join(days)} |"
-            )
+            spent = sum(row.get("seconds") or 0 for row in rows) / 60
+            days = sorted({str(row.get("finished"))[:10] for row in rows})
+            print(f"| `{path.name}` | {len(rows)} | `{made}` | {machine} | {spent:.1f} | {', '.join(days)} |")
     return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from utils.experiments.audit import audit
+
+    reports = audit(options.folder, options.names)
+    for report in reports:
+        print(report)
+    return 1 if any(report.findings for report in reports) else 0
 
 
 def _plot(options: argparse.Namespace) -> int:
     from utils.experiments.figures import figures_of
 
+    _preset(options)
     options.out.mkdir(parents=True, exist_ok=True)
     made = figures_of(options.name, options.preset, options.folder)
     if not made:
@@ -143,6 +207,19 @@ def _plot(options: argparse.Namespace) -> int:
         path = options.out / f"{options.name}-{name}.png"
         figure.savefig(path, dpi=120)
         print(f"{path}: {alt}")
+    return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from utils.experiments.verdicts import judge
+
+    experiment = _preset(options)
+    rows = results.load(experiment.name, options.folder, stage="main", preset=options.preset)
+    verdicts = judge(experiment, rows)
+    for verdict in verdicts:
+        print(verdict)
+    states = [verdict.outcome for verdict in verdicts]
+    print(", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)))
     return 0
 
 
@@ -163,59 +240,87 @@ def _throughput(options: argparse.Namespace) -> int:
     return main(options.preset, options.models, options.batch, options.steps)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0, or 1 if a cell failed."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
         prog="python -m utils.experiments",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("list", help="what is declared")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable, text: str, *, folder: bool = True) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        if folder:
+            command.add_argument("--folder", type=Path, default=results.RESULTS, help="of the results")
+        return command
+
+    command = add("list", _list, "what is declared", folder=False)
     command.add_argument("--predictions", action="store_true", help="with what was expected")
-    command.set_defaults(run=_list)
-    command = commands.add_parser("run", help="compute and record the cells that are not recorded yet")
-    command.add_argument("name", help=f"{', '.join(NAMES)}, or module:attribute")
-    command.add_argument("--preset", choices=PRESETS, required=True)
+    command = add("run", _run, "compute and record the cells that are not recorded yet")
+    command.add_argument("name", help=f"{', '.join(names())}, or module:attribute")
+    command.add_argument(
+        "--preset", required=True, help=f"{', '.join(PRESETS)}, or another of the experiment"
+    )
     command.add_argument(
         "--workers",
-        type=int,
+        type=whole(0),
         help="processes; 0 = in this one; default: one per core, or three that share a GPU",
     )
-    command.add_argument("--threads", type=int, default=1, help="torch threads of each process")
+    command.add_argument("--threads", type=whole(1), default=1, help="torch threads of each process")
     command.add_argument(
-        "--only", action="append", default=[], metavar="COLUMN=A|B", help="part of the grid; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        type=condition,
+        metavar="COLUMN=A|B",
+        help="part of the grid, with the tuning that it needs; repeatable",
     )
-    command.add_argument("--limit", type=int, help="at most so many cells")
-    command.add_argument("--minutes", type=float, help="start no cell that would end later than this")
+    command.add_argument("--limit", type=whole(0), help="at most so many cells")
+    command.add_argument("--minutes", type=minutes, help="start no cell that would end later than this")
+    command.add_argument(
+        "--device", choices=("cpu", "cuda", "mps"), help="part of a row's identity; default: the best here"
+    )
+    command.add_argument(
+        "--precision",
+        choices=tuple(PRECISIONS),
+        help="part of a row's identity; default: float32 on a CPU, on a GPU what it has in hardware",
+    )
     command.add_argument("--scheduler", help="a Dask scheduler's address, or 'local'")
-    command.add_argument("--folder", type=Path, default=results.RESULTS, help="of the results")
-    command.set_defaults(run=_run)
-    command = commands.add_parser("status", help="how many cells are recorded")
-    command.add_argument("--folder", type=Path, default=results.RESULTS)
-    command.set_defaults(run=_status)
-    command = commands.add_parser("record", help="a Markdown table of what is recorded and how it was made")
-    command.add_argument("--folder", type=Path, default=results.RESULTS)
-    command.set_defaults(run=_record)
-    command = commands.add_parser("plot", help="figures of what is recorded, as PNG")
-    command.add_argument("name", choices=NAMES)
-    command.add_argument("--preset", choices=PRESETS, default="cpu")
-    command.add_argument("--folder", type=Path, default=results.RESULTS)
+    add("status", _status, "how many places of each grid are recorded")
+    add("record", _record, "a Markdown table of what is recorded and how it was made")
+    command = add("audit", _audit, "whether recorded rows are whole, unique, declared, and rightly tuned")
+    command.add_argument("names", nargs="*", help="experiments; default: every file of the folder")
+    command = add("plot", _plot, "figures of what is recorded, as PNG")
+    command.add_argument("name", help=", ".join(names()))
+    command.add_argument("--preset", default="cpu")
     command.add_argument("--out", type=Path, default=Path("figures"))
-    command.set_defaults(run=_plot)
-    command = commands.add_parser("models", help="parameters and multiply-adds of every model")
-    command.set_defaults(run=_models)
-    command = commands.add_parser("throughput", help="training speed in images per second")
+    command = add("judge", _judge, "predicted against seen: which predictions held")
+    command.add_argument("name", help=", ".join(names()))
+    command.add_argument("--preset", default="cpu")
+    commands.add_parser("checkpoint", help="train the small ViT that ships with the course", add_help=False)
+    add("models", _models, "parameters and multiply-adds of every model", folder=False)
+    command = add("throughput", _throughput, "training speed in images per second", folder=False)
     command.add_argument("--preset", choices=PRESETS, default="gpu")
     command.add_argument("--models", nargs="+", default=["CNN", "ViT"])
-    command.add_argument("--batch", type=int, default=256)
-    command.add_argument("--steps", type=int, default=50)
-    command.set_defaults(run=_throughput)
-    options = parser.parse_args(arguments)
+    command.add_argument("--batch", type=whole(1), default=256)
+    command.add_argument("--steps", type=whole(1), default=50)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0, 1 if a cell failed or an audit found something, 2 if a command makes no sense."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if arguments[:1] == ["checkpoint"]:
+            from utils.experiments import checkpoint
+
+            return checkpoint.main(arguments[1:])
+        options = parser().parse_args(arguments)
         return options.run(options)
-    except (ValueError, LookupError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+    except (ValueError, LookupError, OSError) as error:
+        print(f"error: {error.args[0] if len(error.args) == 1 else error}", file=sys.stderr)
         return 2
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.training import learning_rate_factor, make_optimizer
+from utils.training import Precision, Steps, Watch, fit, precision_for
+from utils.training.augmentation import flipped_and_moved
 
 PAD = 4  # pixels of a random crop
 
@@ -31,24 +30,22 @@ class Hardware:
     """How to compute: nothing here changes what is computed, but for rounding.
 
     Attributes:
-        device: "cpu" or "cuda".
-        bf16: bfloat16 autocast.
+        precision: where and in which numbers, see `utils.training.precision`.
         compile: torch.compile, once per model and process.
     """
 
-    device: str = "cpu"
-    bf16: bool = False
+    precision: Precision = Precision(torch.device("cpu"))
     compile: bool = False
 
-    def autocast(self):
-        return torch.autocast(self.device, dtype=torch.bfloat16) if self.bf16 else nullcontext()
+    @property
+    def device(self) -> str:
+        return self.precision.device.type
 
 
-def hardware_for(preset: str) -> Hardware:
-    """On a GPU bfloat16 and compiled models for the gpu preset; on a CPU plain float32."""
-    if torch.cuda.is_available():
-        return Hardware("cuda", bf16=torch.cuda.is_bf16_supported(), compile=preset == "gpu")
-    return Hardware()
+def hardware_for(preset: str, device: str | None = None, precision: str | None = None) -> Hardware:
+    """The asked device and precision, else this machine's; models are compiled on a GPU for the gpu preset."""
+    chosen = precision_for(device, precision)
+    return Hardware(chosen, compile=preset == "gpu" and chosen.device.type == "cuda")
 
 
 @dataclass
@@ -94,15 +91,7 @@ def take(images: Tensor, plan: Plan, step: int) -> Tensor:
     index = plan.index[step]
     if plan.flip is None or plan.down is None or plan.right is None:  # drawn together or not at all
         return images[index]
-    channels, height, width = images.shape[1:]
-    rows = torch.arange(height, device=images.device) + plan.down[step][:, None]  # (B, H)
-    columns = torch.arange(width, device=images.device) + plan.right[step][:, None]  # (B, W)
-    columns = torch.where(plan.flip[step][:, None], width - 1 - columns, columns)
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    channel = torch.arange(channels, device=images.device)
-    return images[
-        index[:, None, None, None], channel[:, None, None], rows[:, None, :, None], columns[:, None, None, :]
-    ]
+    return flipped_and_moved(images, plan.flip[step], plan.down[step], plan.right[step], index=index)
 
 
 def normalizer(mean: Tensor, std: Tensor, device: str) -> Callable[[Tensor], Tensor]:
@@ -154,7 +143,7 @@ def train(
     watch: Mapping[int, Callable[[nn.Module], Any]] | None = None,
     points: int = 25,
 ) -> Run:
-    """Trains a model in place: AdamW, linear warm-up, cosine to zero, gradients clipped at norm 1.
+    """Trains a model in place by `utils.training.fit`, counted in steps.
 
     Args:
         model: on the device already (see `prepare`).
@@ -169,57 +158,65 @@ def train(
     Raises:
         Diverged: a loss was not finite (found at the end: looking sooner would wait for the device).
     """
-    call = model if call is None else call  # a compiled module has no truth value
-    watch = watch or {}
-    optimizer = make_optimizer(model, lr, weight_decay)
-    parameters = list(model.parameters())
-    losses, watched, paused = [], [], 0.0
+    curve = Curve(watch or {})
+    try:
+        history = fit(
+            model,
+            Steps(steps, batches),
+            epochs=1,
+            lr=lr,
+            weight_decay=weight_decay,
+            warmup=warmup,
+            precision=hardware.precision,
+            device=hardware.device,
+            seed=None,
+            progress=False,
+            forward=call,
+            watch=curve,
+        )
+    except FloatingPointError as error:
+        raise Diverged(f"the loss was not finite with learning rate {lr:g}") from error
+    if history.stopped:  # the stop button of a notebook: half a training is no row
+        raise KeyboardInterrupt
+    seconds = history.seconds[0] - curve.paused
+    return Run(seconds, steps * batch / seconds if batch else 0.0, curve.points(points), curve.watched)
 
-    def look(step: int) -> float:
-        if step not in watch:
-            return 0.0
+
+class Curve(Watch):
+    """Keeps the loss of every step on the device, and asks the functions of `looks` at their steps (in eval mode)."""
+
+    def __init__(self, looks: Mapping[int, Callable[[nn.Module], Any]]) -> None:
+        self.looks, self.paused = looks, 0.0
+        self.losses: list[Tensor] = []
+        self.watched: list[Any] = []
+
+    def before(self, model: nn.Module) -> None:
+        self._look(0, model)
+        self.paused = 0.0  # it began before the clock
+
+    def after_step(self, step: int, model: nn.Module, loss: Tensor) -> None:
+        self.losses.append(loss)
+        self._look(step, model)
+
+    def _look(self, step: int, model: nn.Module) -> None:
+        if step not in self.looks:
+            return
         began = time.perf_counter()
         model.eval()
         with torch.no_grad():
-            watched.append(watch[step](model))
+            self.watched.append(self.looks[step](model))
         model.train()
-        return time.perf_counter() - began
+        self.paused += time.perf_counter() - began
 
-    model.train()
-    paused += look(0)
-    began = time.perf_counter()
-    paused = 0.0
-    for step in range(steps):
-        images, labels = batches(step)
-        factor = learning_rate_factor(step, steps, name="cosine", warmup=warmup) if steps > 1 else 1.0
-        for group in optimizer.param_groups:
-            group["lr"] = lr * factor
-        with hardware.autocast():
-            logits = call(images)
-        loss = F.cross_entropy(logits.float(), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        losses.append(loss.detach())
-        paused += look(step + 1)
-    values = torch.stack(losses).float().cpu()  # waits for the device, so the time below is all of it
-    seconds = time.perf_counter() - began - paused
-    if not torch.isfinite(values).all():
-        raise Diverged(
-            f"the loss became {values[~torch.isfinite(values)][0].item()} with learning rate {lr:g}"
-        )
-    model.eval()
-    ends = sorted({round(steps * (k + 1) / points) for k in range(points)} - {0})
-    starts = [0, *ends[:-1]]
-    curve: dict[str, list] = {
-        "step": ends,
-        "train_loss": [round(values[a:b].mean().item(), 4) for a, b in zip(starts, ends, strict=True)],
-    }
-    return Run(seconds, steps * batch / seconds if batch else 0.0, curve, watched)
+    def points(self, count: int) -> dict[str, list]:
+        """Means of the loss since the last point, at about `count` steps."""
+        values = torch.stack(self.losses).float().cpu()
+        ends = sorted({round(len(values) * (k + 1) / count) for k in range(count)} - {0})
+        starts = [0, *ends[:-1]]
+        means = [round(values[a:b].mean().item(), 4) for a, b in zip(starts, ends, strict=True)]
+        return {"step": ends, "train_loss": means}
 
 
-@torch.inference_mode()
 def accuracy(
     model: nn.Module,
     images: Tensor,
@@ -229,9 +226,19 @@ def accuracy(
     batch: int = 500,
 ) -> float:
     """Share of right answers over uint8 images, in eval mode."""
-    return float(
-        (predictions(model, images, normalize, hardware, batch) == labels.to(hardware.device)).float().mean()
-    )
+    return right(model, images, labels, normalize, hardware, batch).float().mean().item()
+
+
+def right(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    normalize: Callable,
+    hardware: Hardware,
+    batch: int = 500,
+) -> Tensor:
+    """Which uint8 images are answered right, (n,) bool on the device; in eval mode."""
+    return predictions(model, images, normalize, hardware, batch) == labels.to(hardware.device)
 
 
 @torch.inference_mode()
@@ -243,7 +250,7 @@ def predictions(
     model.eval()
     found = []
     for some in images.split(batch):
-        with hardware.autocast():
+        with hardware.precision.forward():
             found.append(model(normalize(some.to(hardware.device))).argmax(-1))
     model.train(was)
     return torch.cat(found)

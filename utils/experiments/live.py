@@ -7,17 +7,19 @@ Nothing is written to the disk. The rows have the columns of recorded ones, so `
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
-from utils.budget import describe_machine
-from utils.experiments.declare import cell_id, describe, find
+from utils.experiments.declare import cell_id, describe, find, untuned
 from utils.experiments.models import MODELS
-from utils.experiments.runner import Clock, duration, explain, make_row, summary, versions
+from utils.experiments.results import path_of, read
+from utils.experiments.runner import make_row, summary
 from utils.experiments.tasks import Context, compute
+from utils.experiments.tuning import tuning_of
+from utils.experiments.workers import Clock, duration, explain, made_on
+from utils.training.precision import precision_for
 
 
 def run_live(
@@ -56,13 +58,15 @@ def run_live(
     Raises:
         ValueError: the grid has nothing of that kind.
     """
-    cells = _choose(name, preset, models, sizes, seeds, only or {})
+    here = precision_for()
+    made = {"precision": here.name, "device": here.device.type}
+    cells = [made | cell for cell in _choose(name, preset, models, sizes, seeds, only or {})]
     rates = _rates(name, preset)
     context, clock, rows = Context(classes or {}, stand_ins=True), Clock(1), []
     for number, cell in enumerate(cells):
         if steps is not None and cell["task"] != "stream":
             cell = {k: v for k, v in cell.items() if k != "epochs"} | {"steps": steps}
-        if cell["lr"] is None or lr is not None:
+        if untuned(cell) or lr is not None:
             given = lr.get(cell["model"]) if isinstance(lr, Mapping) else lr
             cell = cell | {"lr": given or rates(cell) or 2e-3}
         cells[number] = cell | changes
@@ -74,12 +78,7 @@ def run_live(
                 raise
             print(f"{describe(cell)}: {explain(error)}", flush=True)
             continue
-        about = {
-            "machine": describe_machine(),
-            "versions": versions(),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        row = make_row(cell, cell_id(cell), found | about, f"run_live({name!r}, {preset!r})")
+        row = make_row(cell, cell_id(cell), found | made_on(), f"run_live({name!r}, {preset!r})")
         rows.append(row)
         clock.add(cell, row["seconds"])
         if progress:
@@ -94,7 +93,7 @@ def run_live(
 
 def _choose(name, preset, models, sizes, seeds, only) -> list[dict[str, Any]]:
     """Cells of the grid with the wanted columns; sizes and seeds that the grid lacks are made from its cells."""
-    grid = find(name).cells(preset)
+    grid = find(name).main_cells(preset)
     allowed = {key: v if isinstance(v, (tuple, list, set)) else (v,) for key, v in only.items()}
     kinds, found = [], []
     for cell in grid:
@@ -121,10 +120,18 @@ def _choose(name, preset, models, sizes, seeds, only) -> list[dict[str, Any]]:
 
 
 def _rates(name: str, preset: str) -> Callable[[Mapping[str, Any]], float | None]:
-    from utils.experiments.declare import rates
-    from utils.experiments.results import load
-
+    """The learning rates of the recorded tuning, under whatever conditions it was recorded."""
     experiment = find(name)
-    owner = find(experiment.rates_from) if experiment.rates_from else experiment
-    found = rates(load(owner.name, preset=preset), owner.tuned_by)
-    return lambda cell: found.get(tuple(cell.get(column) for column in owner.tuned_by))
+    rows = read(path_of(experiment.owner.name))
+    ways = {(row["precision"], row["device"]) for row in rows if row.get("preset") == preset}
+    tunings = [
+        tuning_of(experiment, preset, rows, {"precision": precision, "device": device})
+        for precision, device in sorted(ways)
+    ]
+
+    def rate(cell: Mapping[str, Any]) -> float | None:
+        keys = [(tuning, tuning.key(dict(cell))) for tuning in tunings]
+        found = [tuning.rates[key].lr for tuning, key in keys if key in tuning.rates]
+        return found[0] if found else None
+
+    return rate

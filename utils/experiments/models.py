@@ -10,7 +10,7 @@ Parameters and multiply-adds of one 32 x 32 image, 10 classes (`python -m utils.
 
 from __future__ import annotations
 
-import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -98,9 +98,9 @@ def resolve(where: str) -> Any:
     Raises:
         MissingModel: there is no such module or attribute.
     """
-    module, _, attribute = where.partition(":")
+    module = where.partition(":")[0]
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return pkgutil.resolve_name(where)
     except ModuleNotFoundError as error:
         if error.name is None or not module.startswith(error.name):
             raise  # the module is there, and something that it imports is not
@@ -108,7 +108,7 @@ def resolve(where: str) -> Any:
             f"{where} was not found: this copy of the course has no {error.name.split('.')[0]!r} folder or file. "
             "In a notebook, hand over your own class instead: run_live(..., classes={'ViT': ViT})"
         ) from error
-    except AttributeError as error:
+    except (AttributeError, ValueError) as error:
         raise MissingModel(f"{where} was not found: {error}") from error
 
 

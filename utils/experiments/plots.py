@@ -28,6 +28,7 @@ ORDER = (
     "LSTM",
     "Transformer",
 )
+SHARES = ("test_accuracy", "train_accuracy")  # lie between 0 and 100%
 LABELS = {
     "test_accuracy": "test accuracy (%)",
     "train_accuracy": "training accuracy (%)",
@@ -83,21 +84,39 @@ def curves(
     for name in in_order(row[by] for row in rows):
         xs, matrix = table((row for row in rows if row[by] == name), x, value)
         matrix = matrix * _scale(value)
-        plotting.lines(
-            ax,
+        found = [mean_interval(c) for c in matrix.T]
+        how: dict[str, Any] = {
+            "xlabel": xlabel,
+            "ylabel": LABELS.get(value, str(value)),
+            "logx": True,
+            "colors": {name: color_of(name)},
+        }
+        plotting.lines(ax, xs, {name: [one.mean for one in found]}, **how)
+        low, high = _reach(found, value)  # at the sizes that were run: between them nothing was measured
+        ax.errorbar(
             xs,
-            {name: matrix},
-            xlabel=xlabel,
-            ylabel=LABELS.get(value, str(value)),
-            logx=True,
-            colors={name: color_of(name)},
+            [one.mean for one in found],
+            yerr=[low, high],
+            color=color_of(name),
+            fmt="none",
+            capsize=3,
+            linewidth=1.2,
         )
-        means = [mean_interval(c).mean for c in matrix.T]
+        means = [one.mean for one in found]
         said.append(f"{name} from {means[0]:.1f} at {xs[0]:,} to {means[-1]:.1f} at {xs[-1]:,}")
     _size_ticks(ax, {row[x] for row in rows})
     if title:
         ax.set_title(title, loc="left")
     return fig, f"{LABELS.get(value, value)} against {xlabel}: {'; '.join(said)}."
+
+
+def _reach(found: Sequence[Interval], value: str | Callable) -> tuple[list[float], list[float]]:
+    """How far whiskers reach down and up: the half-width of the interval, and for a share no farther than 0 and 100."""
+    halves = [0.0 if math.isnan(one.half) else one.half for one in found]
+    if value not in SHARES:
+        return halves, halves
+    low = [min(half, max(0.0, one.mean)) for half, one in zip(halves, found, strict=True)]
+    return low, [min(half, max(0.0, 100 - one.mean)) for half, one in zip(halves, found, strict=True)]
 
 
 def _size_ticks(ax, sizes: Iterable[float]) -> None:
@@ -190,7 +209,8 @@ def bars(rows: Rows, *, by: str = "model", value: str = "test_accuracy", order=N
     names = order or sorted(found, key=lambda name: -found[name].mean)
     fig, ax = plotting.figure(height=0.5 + 0.42 * len(names)) if ax is None else (ax.figure, ax)
     values = {str(name): (found[name].mean, found[name].half) for name in names if name in found}
-    plotting.bars(ax, values, xlabel=LABELS.get(value, str(value)))
+    within = (0, 100) if value in SHARES else (-math.inf, math.inf)
+    plotting.bars(ax, values, xlabel=LABELS.get(value, str(value)), within=within, decimals=1)
     said = ", ".join(f"{name} {mean:.1f} ± {half:.1f}" for name, (mean, half) in values.items())
     return fig, f"{LABELS.get(value, value)}, mean and 95% interval: {said}."
 

@@ -6,9 +6,8 @@ processes that want the same ones wait for each other by a lock on the file.
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import nn
 
 from utils.data.image_cache import cache_folder
 from utils.experiments.declare import Cell, cell_id
-from utils.experiments.results import _lock
+from utils.storage import lock, replacing
 
 
 def folder() -> Path:
@@ -28,12 +27,20 @@ def folder() -> Path:
 
 def source_cell(cell: Mapping[str, Any]) -> Cell:
     """The pretraining as a cell of its own: same model and seed, the source's data, size and steps."""
-    kept = {key: cell[key] for key in ("experiment", "preset", "model", "spec", "seed", "batch", "lr")}
+    columns = ("experiment", "preset", "model", "spec", "seed", "batch", "lr", "precision", "device")
+    kept = {key: cell[key] for key in columns}
     return kept | {"stage": "pretrain", "augment": cell["pretraining_augment"]} | cell["pretraining_source"]
 
 
-def pretrain_and_load(model: nn.Module, cell: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def pretrain_and_load(
+    model: nn.Module, cell: Mapping[str, Any], train: Callable[[Cell, list], dict[str, Any]]
+) -> dict[str, Any]:
     """Puts pretrained weights into everything but the head; trains them first if nobody has.
+
+    Args:
+        model: of the cell.
+        cell: says what to pretrain on.
+        train: a cell and an empty list -> its row; puts the trained model into the list.
 
     Returns:
         what belongs into the row: the pretraining's accuracy on its own test images, and how many seconds it took, whenever that was.
@@ -43,9 +50,9 @@ def pretrain_and_load(model: nn.Module, cell: Mapping[str, Any], context: Any) -
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _lock(handle, wait=True)
+        lock(handle, wait=True)
         if not path.exists():
-            _pretrain(source, context, path)
+            _pretrain(source, train, path)
         state = load_file(path)
     finally:
         os.close(handle)
@@ -70,18 +77,11 @@ def load_all_but_head(model: nn.Module, state: Mapping[str, torch.Tensor]) -> No
         raise ValueError(f"the pretrained weights do not fit this model: {(lost + list(unexpected))[:3]}")
 
 
-def _pretrain(source: Cell, context: Any, path: Path) -> None:
-    from utils.experiments import tasks
-
+def _pretrain(source: Cell, train: Callable[[Cell, list], dict[str, Any]], path: Path) -> None:
     models: list[nn.Module] = []
-    result = tasks.compute(source, context, models)
+    result = train(source, models)
     state = {name: value.detach().cpu().contiguous() for name, value in models[0].state_dict().items()}
     state["about.accuracy"] = torch.tensor(result["test_accuracy"])
     state["about.seconds"] = torch.tensor(result["seconds"])
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as beside:
         save_file(state, beside)
-        beside.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()

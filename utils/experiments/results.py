@@ -3,34 +3,27 @@
     rows = load("data-scaling")              # [] where nothing is recorded
     rows = load("data-scaling", preset="cpu", stage="main", augment=False)
 
-A line is written with one `write` on a file opened for appending, under a lock, and forced to the disk, so that a kill leaves
-whole lines only; should a line be cut off all the same (power, a foreign editor), readers skip it and the next writer closes
-it. A cell that is being computed is *claimed* by a lock that the operating system gives back when the process dies.
+How lines are written, and why they are whole, is in `utils.storage`. A cell that is being computed is *claimed* by a lock that
+the operating system gives back when the process dies.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from utils import storage
 from utils.paths import DATA
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows: no locks, so one command at a time there
-    fcntl = None
 
 RESULTS = DATA / "results"
 
-#: experiments whose rows were recorded by an older command, which has its own names for some columns; read as long as there
-#: are no rows of this one
-OLDER = {"text": ("sentiment_sizes", {"accuracy": "test_accuracy"}, {"experiment": "text", "stage": "main"})}
+
+class Mixed(ValueError):
+    """Rows that were made under different conditions, where one comparison was asked for."""
 
 
 def path_of(name: str, folder: Path | str | None = None) -> Path:
@@ -39,38 +32,80 @@ def path_of(name: str, folder: Path | str | None = None) -> Path:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file in the order they were written; a line that is cut off is left out, a missing file is empty."""
-    rows = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-    return rows
+    """The rows of a file in the order they were written; a missing file is empty.
+
+    A line that can't be read is left out with a warning; a last line that was cut off by a kill is left out.
+    """
+    found = list(storage.lines(path))
+    for line in found:
+        if line.row is None and line is not found[-1]:
+            warnings.warn(f"{path.name}, line {line.number}: {line.problem}; it is left out", stacklevel=2)
+    return [line.row for line in found if line.row is not None]
 
 
-def load(name: str, folder: Path | str | None = None, **only: Any) -> list[dict[str, Any]]:
+def load(
+    name: str, folder: Path | str | None = None, *, mixed: bool = False, **only: Any
+) -> list[dict[str, Any]]:
     """The recorded rows of an experiment.
 
     Args:
         name: of the experiment, such as "data-scaling".
         folder: default: the repository's `data/results`.
+        mixed: allow rows of one preset that were made under different conditions (see `conditions`).
         only: columns and the value that they should have, e.g. `preset="cpu", stage="main"`; a tuple allows several.
 
     Returns:
         a flat dictionary per finished cell: experiment, preset, stage ("tune" for cells that chose a learning rate,
         "main" for the others), model, data, size, augment, arm, seed, test_accuracy, train_accuracy (0 to 1), seconds,
-        parameters, macs, curve, command, machine, versions, data_fingerprint, and whatever the experiment adds.
+        parameters, macs, curve, precision, device, command, machine, versions, data_fingerprint, and whatever the experiment
+        adds. A main row names in `tuned_on` the tuning rows that its learning rate rests on.
+
+    Raises:
+        Mixed: rows of one preset differ in precision, device, torch version or data.
     """
-    rows = read(path_of(name, folder))
-    if name in OLDER and not rows:
-        older, names, constants = OLDER[name]
-        for row in read(path_of(older, folder)):
-            rows.append({**constants, "arm": "steps", **{names.get(key, key): row[key] for key in row}})
-    return select(rows, **only)
+    rows = select(read(path_of(name, folder)), **only)
+    if not mixed:
+        for sentence in differing(rows):
+            raise Mixed(f"{name}: {sentence}. Choose one (`precision=`, `device=`), or say mixed=True")
+    return rows
+
+
+def conditions(row: dict[str, Any]) -> tuple[Any, Any, str]:
+    """What two rows of one comparison share: precision, kind of device, torch's version ("2.13")."""
+    torch_version = str((row.get("versions") or {}).get("torch", ""))
+    return row.get("precision"), row.get("device"), ".".join(torch_version.split("+")[0].split(".")[:2])
+
+
+def _data(row: dict[str, Any]) -> tuple:
+    """What decides which data a row has seen, beside its size; a seed draws other procedural images, and only another order of others."""
+    drawn = row.get("seed") if row.get("task") == "stream" else None
+    return *(str(row.get(k)) for k in ("data", "rule", "share", "limit", "stage", "test_images")), drawn
+
+
+def differing(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Sentences about rows of one preset that should not be compared: made under different conditions, or on other data."""
+    found: list[str] = []
+    presets: dict[Any, dict[tuple, int]] = {}
+    prints: dict[tuple, set] = {}
+    for row in rows:
+        ways = presets.setdefault(row.get("preset"), {})
+        ways[conditions(row)] = ways.get(conditions(row), 0) + 1
+        if row.get("data_fingerprint"):
+            prints.setdefault((row.get("preset"), *_data(row)), set()).add(row["data_fingerprint"])
+    for preset, ways in presets.items():
+        if len(ways) > 1:
+            said = "; ".join(
+                f"{n} in {precision} on {device} with torch {version}"
+                for (precision, device, version), n in ways.items()
+            )
+            found.append(f"the rows of preset {preset} were made under different conditions: {said}")
+    for (preset, data, *_), seen in prints.items():
+        if len(seen) > 1:
+            found.append(
+                f"the rows of preset {preset} saw different data under the name {data} "
+                f"(fingerprints {', '.join(sorted(seen))})"
+            )
+    return found
 
 
 def select(rows: Iterable[dict[str, Any]], **only: Any) -> list[dict[str, Any]]:
@@ -80,32 +115,8 @@ def select(rows: Iterable[dict[str, Any]], **only: Any) -> list[dict[str, Any]]:
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    """Adds one line: all of it, or (on a full disk) nothing.
-
-    Raises:
-        OSError: it could not be written; the file is as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        _lock(handle, wait=True)
-        size = os.fstat(handle).st_size
-        if size:
-            os.lseek(handle, size - 1, os.SEEK_SET)
-            if os.read(handle, 1) != b"\n":
-                line = b"\n" + line  # close a line that was cut off
-        try:
-            written = os.write(handle, line)
-            if written != len(line):
-                raise OSError(f"only {written} of {len(line)} bytes could be written to {path.name}")
-            os.fsync(handle)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(handle, size)
-            raise
-    finally:
-        os.close(handle)  # gives the lock back
+    """Adds a row, unless one of its identity is there (`storage.Taken`); see `storage.append` for the rest."""
+    storage.append(path, row, key="cell")
 
 
 @contextlib.contextmanager
@@ -118,12 +129,11 @@ def claim(name: str, cell: str, folder: Path | str | None = None) -> Iterator[bo
     handle, ours = None, True
     path = Path(folder or RESULTS) / ".claims" / f"{name}.{cell}"
     try:
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            if handle is not None:
-                ours = _lock(handle, wait=False)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if handle is not None:
+            ours = storage.lock(handle, wait=False)
         yield ours
     finally:
         if handle is not None:
@@ -138,17 +148,7 @@ def sweep_claims(name: str, folder: Path | str | None = None) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDWR)
             try:
-                if _lock(handle, wait=False):
+                if storage.lock(handle, wait=False):
                     path.unlink(missing_ok=True)
             finally:
                 os.close(handle)
-
-
-def _lock(handle: int, *, wait: bool) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True

@@ -43,7 +43,7 @@ def images_per_second(preset: str, name: str, batch: int, steps: int, augment: b
 def main(preset: str, names: list[str], batch: int, steps: int) -> int:
     """Prints a line per model."""
     hardware = hardware_for(preset)
-    how = f"{'bfloat16' if hardware.bf16 else 'float32'}{', compiled' if hardware.compile else ''}, batch {batch}"
+    how = f"{hardware.precision.name}{', compiled' if hardware.compile else ''}, batch {batch}"
     print(f"{describe_machine()}; {preset} sizes, {how}, augmentation on the device")
     for name in names:
         if name not in MODELS[preset]:

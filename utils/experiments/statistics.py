@@ -7,9 +7,12 @@ seeds. Two models are compared on *pairs*: same seed, same images, same order; w
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Interval(NamedTuple):
@@ -38,17 +41,13 @@ class Interval(NamedTuple):
 
 def mean_interval(values: Iterable[float | None], confidence: float = 0.95) -> Interval:
     """Mean and half-width of its t-interval; values that are None or NaN are left out."""
-    from scipy.stats import t
+    from utils.plotting.numbers import t_interval
 
-    kept = [float(v) for v in values if v is not None and not math.isnan(v)]
-    n = len(kept)
-    if not n:
+    kept = np.array([v for v in values if v is not None and not math.isnan(v)], dtype=float)
+    if not len(kept):
         return Interval(math.nan, math.nan, 0)
-    mean = math.fsum(kept) / n
-    if n == 1:
-        return Interval(mean, math.nan, 1)
-    deviation = math.sqrt(math.fsum((v - mean) ** 2 for v in kept) / (n - 1))
-    return Interval(mean, float(t.ppf(0.5 + confidence / 2, n - 1)) * deviation / math.sqrt(n), n)
+    mean, half = t_interval(kept, confidence)
+    return Interval(float(mean), float(half), len(kept))
 
 
 def log_error(row: dict[str, Any], column: str = "test_accuracy") -> float:
@@ -58,6 +57,16 @@ def log_error(row: dict[str, Any], column: str = "test_accuracy") -> float:
     """
     error = 1 - row[column]
     return math.log(max(error, 0.5 / row.get("test_images", 1000)))
+
+
+def right_answers(row: dict[str, Any]) -> np.ndarray:
+    """Which of the test images (or sentences) a row's model answered right, (test_images,) bool.
+
+    Raises:
+        KeyError: the row was recorded before rows kept that.
+    """
+    bits = np.frombuffer(base64.b64decode(row["right"]), dtype=np.uint8)
+    return np.unpackbits(bits, count=row["test_images"]).astype(bool)
 
 
 def column(name: str | Callable[[dict[str, Any]], float]) -> Callable[[dict[str, Any]], float]:

@@ -3,32 +3,35 @@
 * `classify`: a subset of a data set, maybe permuted, maybe from pretrained weights; then accuracies and, if the cell asks for
   them, probes (shift robustness, patch shuffling, attention distance).
 * `stream`: procedural images under one label rule, one pass, every image fresh.
-* `text`: LSTM against Transformer encoder on sentences, through `utils.experiments.comparison`.
+* `text`: LSTM against Transformer encoder on sentences, through `utils.experiments.text_training`.
 """
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from utils.cost.macs import profile
 from utils.experiments import image_data, probes
+from utils.experiments.image_data import fingerprint
 from utils.experiments.image_training import (
     Hardware,
     Plan,
-    accuracy,
     hardware_for,
     normalizer,
     prepare,
+    right,
     take,
     train,
 )
-from utils.experiments.models import build
+from utils.experiments.models import build, resolve
+from utils.experiments.pretraining import pretrain_and_load
 from utils.training import count_parameters, seed_everything
 
 Cell = Mapping[str, Any]
@@ -46,22 +49,34 @@ class Context:
     stand_ins: bool = False
 
     def on(self, cell: Cell) -> Hardware:
-        return self.hardware or hardware_for(cell["preset"])
+        return self.hardware or hardware_for(cell["preset"], cell.get("device"), cell.get("precision"))
 
 
-def new_model(cell: Cell, context: Context, num_classes: int) -> tuple[nn.Module, dict[str, Any]]:
+def new_model(
+    cell: Cell, context: Context, num_classes: int, side: int = 32
+) -> tuple[nn.Module, dict[str, Any]]:
     """The cell's model, initialised from its seed, with its size for the record."""
     seed_everything(cell["seed"])
     model, source = build(cell["spec"], num_classes, context.classes, cell["model"])
     key = f"{source} {_key(cell, num_classes)}"
     if key not in _macs:
-        _macs[key] = profile(model, (1, 3, 32, 32)).macs
+        _macs[key] = profile(model, (1, 3, side, side)).macs
     macs = _macs[key]
     return model, {"model_source": source, "parameters": count_parameters(model), "macs": macs}
 
 
 def _key(cell: Cell, num_classes: int) -> str:
     return f"{cell['spec']} {num_classes}"
+
+
+def share(answers: Tensor) -> float:
+    """The share of right answers, (n,) bool."""
+    return round(float(answers.float().mean()), 5)
+
+
+def bitmap(answers: Tensor) -> str:
+    """Which answers were right, (n,) bool, as base64 of packed bits; `statistics.right_answers` reads it."""
+    return base64.b64encode(np.packbits(answers.cpu().numpy()).tobytes()).decode()
 
 
 def steps_of(cell: Cell, n: int) -> int:
@@ -87,9 +102,7 @@ def classify(cell: Cell, context: Context, keep: list | None = None) -> dict[str
     )
     model, result = new_model(cell, context, data.num_classes)
     if cell.get("pretraining"):
-        from utils.experiments.pretraining import pretrain_and_load
-
-        result |= pretrain_and_load(model, cell, context)
+        result |= pretrain_and_load(model, cell, lambda source, trained: compute(source, context, trained))
     model, call = prepare(model, hardware, _key(cell, data.num_classes))
     normalize = normalizer(data.mean, data.std, hardware.device)
     images, labels = (v.to(hardware.device) for v in data.train)
@@ -111,11 +124,12 @@ def classify(cell: Cell, context: Context, keep: list | None = None) -> dict[str
     )
     if keep is not None:
         keep.append(model)
-    held = accuracy(model, *data.test, normalize, hardware)
+    held = right(model, *data.test, normalize, hardware)
     some = slice(0, min(TRAIN_IMAGES, 8 * len(data.test[1])))
     result |= {
-        "validation_accuracy" if tuning else "test_accuracy": round(held, 5),
-        "train_accuracy": round(accuracy(model, images[some], labels[some], normalize, hardware), 5),
+        "validation_accuracy" if tuning else "test_accuracy": share(held),
+        "right": bitmap(held),
+        "train_accuracy": share(right(model, images[some], labels[some], normalize, hardware)),
         "test_images": len(data.test[1]),
         "steps_taken": steps,
         "epochs_taken": round(steps * cell["batch"] / len(labels), 2),
@@ -126,7 +140,6 @@ def classify(cell: Cell, context: Context, keep: list | None = None) -> dict[str
         "data_source": data.source,
         "data_note": data.note,
         "data_fingerprint": data.fingerprint,
-        "precision": "bfloat16" if hardware.bf16 else "float32",
     }
     if run.watched:
         result["watched"] = run.watched
@@ -179,11 +192,11 @@ def stream(cell: Cell, context: Context, keep: list | None = None) -> dict[str, 
     if keep is not None:
         keep.append(model)
     seen = source.batch(max(0, cell["size"] - TRAIN_IMAGES), min(TRAIN_IMAGES, cell["size"]))
+    answers = right(model, *held_out, normalize, hardware)
     return result | {
-        "validation_accuracy" if tuning else "test_accuracy": round(
-            accuracy(model, *held_out, normalize, hardware), 5
-        ),
-        "train_accuracy": round(accuracy(model, *seen, normalize, hardware), 5),
+        "validation_accuracy" if tuning else "test_accuracy": share(answers),
+        "right": bitmap(answers),
+        "train_accuracy": share(right(model, *seen, normalize, hardware)),
         "test_images": cell["test_images"],
         "steps_taken": steps,
         "epochs_taken": 1,
@@ -193,55 +206,22 @@ def stream(cell: Cell, context: Context, keep: list | None = None) -> dict[str, 
         "data_used": f"procedural ({cell['rule']})",
         "data_source": "procedural",
         "data_note": "",
-        "data_fingerprint": image_data.fingerprint(*held_out),
-        "precision": "bfloat16" if hardware.bf16 else "float32",
+        "data_fingerprint": fingerprint(*held_out),
     }
 
 
 def text(cell: Cell, context: Context, keep: list | None = None) -> dict[str, Any]:
     """A sentiment classifier on the first `size` sentences of a seed's order."""
     from utils.data import load_text
-    from utils.experiments import comparison
-    from utils.experiments.sentiment import Settings, _fingerprint, prepare
+    from utils.experiments.text_training import train_text
 
     data = load_text(cell["data"], limit=cell.get("limit"))
     if data.stands_in_for and not context.stand_ins:
         raise image_data.MissingData(
             f"the data set {cell['data']!r} is not here (no mirror in COURSE_DATA, no Hub)"
         )
-    examples, test, vocabulary, split = prepare(data, Settings(model="", data=cell["data"]))
-    from utils.experiments.models import resolve
-
-    own = context.classes.get(cell["model"])
-    make = own or resolve(cell["spec"]["where"])
-    build_text = partial(
-        make, vocab_size=vocabulary, num_classes=len(data.label_names), **cell["spec"].get("args", {})
-    )
-    found = comparison.train_one(
-        cell["model"],
-        build_text,
-        comparison.part(examples, cell["size"], cell["seed"]),
-        test,
-        cell["seed"],
-        steps=cell.get("steps") or 0,
-        epochs=cell.get("epochs") or 0,
-    )
-    return {
-        "test_accuracy": found["accuracy"],
-        "train_accuracy": found["train_accuracy"],
-        "parameters": found["parameters"],
-        "train_seconds": found["seconds"],
-        "steps_taken": found["steps"],
-        "curve": {"step": [found["steps"]], "train_loss": [found["train_loss"]]},
-        "size": cell["size"] or len(examples),
-        "split": split,
-        "test_images": len(test),
-        "data_used": data.name,
-        "data_source": data.source,
-        "data_note": data.note,
-        "data_fingerprint": _fingerprint(data),
-        "precision": "float32",
-    }
+    make = context.classes.get(cell["model"]) or resolve(cell["spec"]["where"])
+    return train_text(make, data, cell, context.on(cell).precision)
 
 
 TASKS: dict[str, Callable[..., dict[str, Any]]] = {"classify": classify, "stream": stream, "text": text}
@@ -253,8 +233,6 @@ def compute(cell: Cell, context: Context | None = None, keep: list | None = None
     Raises:
         whatever the task raises; `runner.explain` says it in a sentence.
     """
-    from utils.experiments.models import resolve
-
     began = time.perf_counter()
     task = TASKS.get(cell["task"]) or resolve(cell["task"])
     result = task(cell, context or Context(), *([] if keep is None else [keep]))

@@ -118,13 +118,17 @@ def _colors(names, colors) -> dict:
     return {name: colors[i % len(colors)] for i, name in enumerate(names)}
 
 
-def bars(ax, values: dict, *, xlabel: str | None = None, colors=None) -> None:
+def bars(
+    ax, values: dict, *, xlabel: str | None = None, colors=None, within=(-math.inf, math.inf), decimals=None
+) -> None:
     """Horizontal bars, first on top, each with its value written beside it.
 
     Args:
         values: name -> value, or name -> (value, error), the half-width of an interval.
         xlabel: with unit.
         colors: name -> colour, a list, or one colour for all; default: one colour for all.
+        within: what the values can be (a share: 0 to 100); an interval is drawn no farther.
+        decimals: of all numbers alike; default: by each error's size.
     """
     names = readable(values)
     given = [value if isinstance(value, (tuple, list)) else (value, math.nan) for value in values.values()]
@@ -135,8 +139,10 @@ def bars(ax, values: dict, *, xlabel: str | None = None, colors=None) -> None:
     for row, (value, error) in zip(rows, pairs, strict=True):
         text, reach, side = number(value), value, math.copysign(1, value)
         if math.isfinite(error):
-            ax.errorbar(value, row, xerr=error, color=INK, linewidth=1.2, capsize=3, zorder=4)
-            text, reach = with_error(value, error), value + side * error
+            low, high = max(value - error, within[0]), min(value + error, within[1])
+            ends = [[value - low], [high - value]]
+            ax.errorbar(value, row, xerr=ends, color=INK, linewidth=1.2, capsize=3, zorder=4)
+            text, reach = with_error(value, error, decimals), high if side > 0 else low
         ax.annotate(
             text,
             (reach if math.isfinite(reach) else 0, row),

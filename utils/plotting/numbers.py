@@ -17,8 +17,8 @@ def as_array(values) -> np.ndarray:
     return np.asarray(values)
 
 
-def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and half-width of the 95% t-interval over the first axis.
+def t_interval(samples: np.ndarray, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and half-width of the t-interval (of 95%, if not said otherwise) over the first axis.
 
     Args:
         samples: (n, ...) one row per seed; NaN marks a missing value. Fewer than two values: half-width NaN.
@@ -31,7 +31,7 @@ def t_interval(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = np.divide(total, n, out=np.full(total.shape, np.nan), where=n > 0)
     squares = np.nansum((samples - mean) ** 2, axis=0)
     spread = np.sqrt(np.divide(squares, n - 1, out=np.full(total.shape, np.nan), where=n > 1))
-    quantile = t.ppf(0.975, np.maximum(n - 1, 1))
+    quantile = t.ppf(0.5 + confidence / 2, np.maximum(n - 1, 1))
     return mean, quantile * spread / np.sqrt(np.maximum(n, 1))
 
 
@@ -48,8 +48,10 @@ def number(value: float) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def with_error(value: float, error: float) -> str:
-    """`0.812 ± 0.011`: the error with two significant digits, the value with as many decimals."""
+def with_error(value: float, error: float, decimals: int | None = None) -> str:
+    """`0.812 ± 0.011`: the error with two significant digits (or so many decimals), the value with as many decimals."""
+    if decimals is not None:
+        return f"{value:,.{decimals}f} ± {error:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
     if not error or abs(error) >= 1e6 or abs(error) < 1e-5:
         return f"{number(value)} ± {number(error)}"
     digits = max(0, 1 - math.floor(math.log10(abs(error))))

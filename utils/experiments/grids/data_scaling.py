@@ -1,10 +1,15 @@
 """data-scaling: six models of like size on small to large training sets."""
 
+from __future__ import annotations
+
 from typing import Any
 
-from utils.experiments.declare import Cell, Experiment, image_set, make_cell
+from utils.experiments import plots
+from utils.experiments.claims import Claim, Rows, by_seed, differences, ends, over_seeds, plain
+from utils.experiments.declare import Cell, Experiment, Figures, Prediction, image_set, make_cell
+from utils.experiments.results import select
+from utils.experiments.statistics import Interval, log_error, mean_interval, paired_difference
 
-NAME = "data-scaling"
 MAIN: tuple[str, ...] = ("CNN", "ViT")
 OTHERS: tuple[str, ...] = ("hybrid ViT", "Swin", "Mixer", "PoolFormer")
 RATES = (1e-3, 3e-3, 1e-2)
@@ -64,7 +69,7 @@ def cells(preset: str) -> list[Cell]:
                             names = MAIN + OTHERS
                         found += [
                             make_cell(
-                                NAME, preset, model, data=data, size=size, augment=augment, arm=arm, seed=seed
+                                preset, model, data=data, size=size, augment=augment, arm=arm, seed=seed
                             )
                             | length
                             | s["common"]
@@ -79,29 +84,148 @@ def tuning(preset: str) -> list[Cell]:
     steps = s.get("tune_steps", s["arms"]["steps"]["steps"])
     rest = s["common"] | {"steps": steps} | {"validation": s["validation"], "augment": False, "arm": "steps"}
     return [
-        make_cell(
-            NAME, preset, model, stage="tune", data=image_set(preset), size=s["tune_size"], seed=100, lr=lr
-        )
+        make_cell(preset, model, stage="tune", data=image_set(preset), size=s["tune_size"], seed=100, lr=lr)
         | rest
         for lr in RATES
         for model in MAIN + OTHERS
     ]
 
 
+def _cnn_ahead(rows: Rows) -> list[Claim]:
+    steps = plain(rows)
+    small = ends(steps)[0]
+    return differences(steps, "CNN", "ViT", 0.10, [small]) + differences(
+        steps, "CNN", "ViT", sizes=[s for s in {r["size"] for r in steps} if s != small]
+    )
+
+
+def _log_distance_grows(rows: Rows) -> list[Claim]:
+    steps = plain(rows)
+    parts = [
+        by_seed(steps, log_error, model=model, size=size) for size in ends(steps) for model in ("CNN", "ViT")
+    ]
+    change = over_seeds(lambda cs, vs, cl, vl: (vl - cl) - (vs - cs), *parts)
+    return [Claim("ln(error) distance, largest minus smallest size", change, above=0, unit="in ln(error)")]
+
+
+def _stem_share(rows: Rows) -> list[Claim]:
+    """Where the CNN is not clearly ahead there is no distance of which the stem could make up a share: no claim at that size.
+
+    Without any such size the premise itself, that there is a distance, is what is judged.
+    """
+    steps, claims = plain(rows), []
+    for size in ends(steps):
+        cnn, vit, hybrid = (by_seed(steps, model=m, size=size) for m in ("CNN", "ViT", "hybrid ViT"))
+        if not over_seeds(lambda c, v: c - v, cnn, vit).low > 0:
+            continue
+        share = over_seeds(lambda c, v, h: (h - v) / (c - v), cnn, vit, hybrid)
+        claims.append(Claim(f"share made up by the stem, {size:,}", share, above=1 / 3, unit="%"))
+    return claims or differences(steps, "CNN", "ViT", sizes=ends(steps))
+
+
+def _local_mixers_between(rows: Rows) -> list[Claim]:
+    steps = plain(rows)
+    claims = []
+    for model in ("Swin", "PoolFormer"):
+        claims += differences(steps, model, "ViT", sizes=ends(steps))
+        claims += differences(steps, "CNN", model, sizes=ends(steps))
+    for size in ends(steps):
+        d = paired_difference(select(steps, size=size), "Mixer", "ViT")
+        near = Interval(abs(d.mean), d.half, d.n)
+        claims.append(Claim(f"Mixer from ViT, either way, {size:,}", near, below=0.03))
+    return claims
+
+
+def _augmentation(rows: Rows) -> list[Claim]:
+    steps = select(rows, arm="steps", size=ends(plain(rows))[0])
+    claims = []
+    for model in ("CNN", "ViT"):
+        d = paired_difference(select(steps, model=model), True, False, value="train_accuracy", of="augment")
+        claims.append(Claim(f"{model}, training accuracy, augmented minus not", d, below=0))
+    gains = [paired_difference(select(steps, model=m), True, False, of="augment") for m in ("CNN", "ViT")]
+    claims.append(Claim("CNN, test accuracy, augmented minus not", gains[0], above=0))
+    return [*claims, Claim("ViT, test accuracy, augmented minus not", gains[1], below=0.02)]
+
+
+def _underfit(rows: Rows) -> list[Claim]:
+    epochs = select(rows, arm="epochs", augment=False)
+    small = ends(epochs)[0]
+    return [
+        Claim(f"{m}, training accuracy", mean_interval(by_seed(epochs, "train_accuracy", model=m, size=small).values()),
+              below=0.60, unit="%")
+        for m in ("CNN", "ViT")
+    ]  # fmt: skip
+
+
+def _gpu_distance(rows: Rows) -> list[Claim]:
+    large = select(rows, preset="gpu", arm="steps", augment=True, size=50_000, data="cifar10")
+    return [Claim("CNN minus ViT, 50,000", paired_difference(large, "CNN", "ViT"), below=0.05)]
+
+
+def figures(rows: Rows) -> Figures:
+    """Accuracy curves per arm, paired differences in points and in ln(error), the train-test gap, augmentation."""
+    found: Figures = {}
+    for data in sorted({row["data"] for row in rows}):
+        mine = select(rows, data=data)
+        steps = select(mine, arm="steps", augment=False)
+        tag = "" if len({row["data"] for row in rows}) == 1 else f"-{data}"
+        found[f"accuracy{tag}"] = plots.curves(steps, title="equal steps, no augmentation")
+        pairs = [("CNN", name) for name in plots.in_order(r["model"] for r in steps) if name != "CNN"]
+        found[f"difference{tag}"] = plots.differences(
+            steps, pairs, title="CNN minus another model, same seeds"
+        )
+        found[f"log-error{tag}"] = plots.differences(steps, pairs[:1], value="log_error")
+        found[f"gap{tag}"] = plots.curves(steps, value="gap", title="training minus test accuracy")
+        found[f"arms{tag}"] = plots.panels(
+            select(mine, model=("CNN", "ViT"), augment=False),
+            "arm",
+            ("steps", "epochs"),
+            {"steps": "equal steps", "epochs": "equal epochs"},
+        )
+        found[f"augmentation{tag}"] = plots.panels(
+            select(mine, model=("CNN", "ViT"), arm="steps"),
+            "augment",
+            (False, True),
+            {False: "as they are", True: "augmented"},
+        )
+    return found
+
+
 EXPERIMENT = Experiment(
-    name=NAME,
     question="How does accuracy grow with the number of training images, for models with much and with little inductive bias?",
-    predictions=(
-        "The CNN is ahead of the ViT at every size of the cpu preset, by 10 points or more at 500 images.",
-        "In ln(error), the distance between CNN and ViT does not shrink from 500 to 8,000 images in so short a training: "
-        "the ViT is then held back by steps, not only by images.",
-        "The conv stem (hybrid ViT) makes up at least a third of the distance between ViT and CNN.",
-        "Swin and PoolFormer, which mix locally, lie between ViT and CNN; Mixer is near the ViT.",
-        "Augmentation lowers the training accuracy of both at 500 images, and helps the test accuracy of the CNN there; in so "
-        "few steps it helps the ViT little.",
-        "With equal epochs, 500 images give both models so few steps that both underfit: training accuracy below 60%.",
-        "On a GPU (50,000 images, thousands of steps) the distance shrinks and is under 5 points for augmented training.",
-    ),
     cells=cells,
+    figures=figures,
     tuning=tuning,
+    predictions=[
+        Prediction(
+            "The CNN is ahead of the ViT at every size of the cpu preset, by 10 points or more at 500 images.",
+            judged_by=_cnn_ahead,
+        ),
+        Prediction(
+            "In ln(error), the distance between CNN and ViT does not shrink from 500 to 8,000 images in so short a training: "
+            "the ViT is then held back by steps, not only by images.",
+            judged_by=_log_distance_grows,
+        ),
+        Prediction(
+            "The conv stem (hybrid ViT) makes up at least a third of the distance between ViT and CNN.",
+            judged_by=_stem_share,
+        ),
+        Prediction(
+            "Swin and PoolFormer, which mix locally, lie between ViT and CNN; Mixer is near the ViT.",
+            judged_by=_local_mixers_between,
+        ),
+        Prediction(
+            "Augmentation lowers the training accuracy of both at 500 images, and helps the test accuracy of the CNN there; in so "
+            "few steps it helps the ViT little.",
+            judged_by=_augmentation,
+        ),
+        Prediction(
+            "With equal epochs, 500 images give both models so few steps that both underfit: training accuracy below 60%.",
+            judged_by=_underfit,
+        ),
+        Prediction(
+            "On a GPU (50,000 images, thousands of steps) the distance shrinks and is under 5 points for augmented training.",
+            judged_by=_gpu_distance,
+        ),
+    ],
 )

@@ -1,10 +1,14 @@
 """token-mixers: one MetaFormer, six token mixers. What of the accuracy is the mixer's, what the architecture's?"""
 
+from __future__ import annotations
+
 from typing import Any
 
-from utils.experiments.declare import Cell, Experiment, image_set, make_cell
+from utils.experiments import plots
+from utils.experiments.claims import Claim, Rows, by_seed, over_seeds
+from utils.experiments.declare import Cell, Experiment, Figures, Prediction, image_set, make_cell
+from utils.experiments.statistics import Interval, group, mean_interval, paired_difference
 
-NAME = "token-mixers"
 MIXERS = ("attention", "window attention", "token MLP", "pooling", "random", "identity")
 RATES = (1e-3, 4e-3)
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -45,7 +49,7 @@ def _cell(preset: str, mixer: str, size: int, seed: int, **more) -> Cell:
         "seed": seed,
         "mixer": mixer,
     }
-    return make_cell(NAME, preset, f"MetaFormer, {mixer}", **fixed) | SETTINGS[preset]["common"] | more
+    return make_cell(preset, f"MetaFormer, {mixer}", **fixed) | SETTINGS[preset]["common"] | more
 
 
 def tuning(preset: str) -> list[Cell]:
@@ -55,17 +59,73 @@ def tuning(preset: str) -> list[Cell]:
     return [_cell(preset, mixer, s["tune_size"], 100, lr=lr, **how) for lr in RATES for mixer in MIXERS]
 
 
+def _mixer(rows: Rows, name: str) -> dict[Any, float]:
+    return by_seed(rows, mixer=name)
+
+
+def _identity_half(rows: Rows) -> list[Claim]:
+    found = {
+        m: mean_interval(r["test_accuracy"] for r in some).mean for m, some in group(rows, "mixer").items()
+    }
+    best = max(found, key=lambda m: found[m])
+    share = over_seeds(lambda i, b: (i - 0.1) / (b - 0.1), _mixer(rows, "identity"), _mixer(rows, best))
+    return [Claim(f"identity's part of {best}'s lead over chance", share, above=0.5, unit="%")]
+
+
+def _local_best(rows: Rows) -> list[Claim]:
+    claims = []
+    for local in ("pooling", "window attention"):
+        for other in ("attention", "token MLP", "random", "identity"):
+            claims.append(
+                Claim(f"{local} minus {other}", paired_difference(rows, local, other, of="mixer"), above=0)
+            )
+    d = paired_difference(rows, "pooling", "window attention", of="mixer")
+    low = Interval(abs(d.mean) - d.half, 0.0, d.n)
+    return [*claims, Claim("pooling against window attention, beyond the interval", low, below=0)]
+
+
+def _random_low(rows: Rows) -> list[Claim]:
+    return [
+        Claim("random minus identity", paired_difference(rows, "random", "identity", of="mixer"), below=0.0)
+    ]
+
+
+def _global_not_ahead(rows: Rows) -> list[Claim]:
+    d = paired_difference(rows, "attention", "window attention", of="mixer")
+    return [Claim("attention minus window attention", d, below=0.0)]
+
+
+def figures(rows: Rows) -> Figures:
+    """A bar per mixer: test accuracy, and training accuracy for comparison."""
+    return {
+        "accuracy": plots.bars(rows, by="mixer"),
+        "training": plots.bars(rows, by="mixer", value="train_accuracy"),
+    }
+
+
 EXPERIMENT = Experiment(
-    name=NAME,
     question="What of the accuracy is the token mixer's, and what the architecture's?",
-    predictions=(
-        "Identity, which mixes nothing inside the blocks, still gets more than half of the best mixer's lead over chance: the "
-        "strided convolutions between the stages mix.",
-        "Pooling and window attention are the best at this number of images and steps; the order among the local mixers is within "
-        "the intervals.",
-        "Random fixed mixing is below identity or equal to it.",
-        "Global attention is not ahead of window attention.",
-    ),
     cells=cells,
+    figures=figures,
     tuning=tuning,
+    predictions=[
+        Prediction(
+            "Identity, which mixes nothing inside the blocks, still gets more than half of the best mixer's lead over chance: the "
+            "strided convolutions between the stages mix.",
+            judged_by=_identity_half,
+        ),
+        Prediction(
+            "Pooling and window attention are the best at this number of images and steps; the order among the local mixers is within "
+            "the intervals.",
+            judged_by=_local_best,
+        ),
+        Prediction(
+            "Random fixed mixing is below identity or equal to it.",
+            judged_by=_random_low,
+        ),
+        Prediction(
+            "Global attention is not ahead of window attention.",
+            judged_by=_global_not_ahead,
+        ),
+    ],
 )

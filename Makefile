@@ -38,6 +38,9 @@ solve: $(VENV)/.test-installed  ## execute the solved notebooks and store their 
 report: $(VENV)/.test-installed  ## how good the checks are
 	$(RUN) -m utils.authoring report
 
+mutants: $(VENV)/.test-installed  ## small changes of the answers that pass their checks
+	$(RUN) -m utils.authoring mutants --page utils/authoring/mutation/SURVIVORS.md
+
 bench: $(VENV)/.test-installed  ## reference models against their peers
 	$(RUN) -m utils.authoring.bench $(ARGS)
 

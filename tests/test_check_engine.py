@@ -151,7 +151,7 @@ def test_a_gradient_that_is_wrong_while_values_are_right():
         out = scale_rows(x, weights, bias)
         return out + out - out.detach()
 
-    assert "the backward pass is not" in said(attempt)
+    assert "what backward() gives is not" in said(attempt)
 
 
 def test_an_attempt_that_raises_shows_its_own_line():
@@ -228,7 +228,9 @@ def test_a_known_mistake_gets_its_sentence_and_an_unknown_one_gets_none():
         result(lambda x, weights, bias=None: subtracts(x, weights, bias) * 1.0, mistakes=known).diagnosis
         == "You subtract the bias."
     )
-    assert result(lambda x, weights, bias=None: scale_rows(x, weights) * 2, mistakes=known).diagnosis == ""
+    assert (
+        result(lambda x, weights, bias=None: scale_rows(x, weights, bias) * 2, mistakes=known).diagnosis == ""
+    )
 
     def other_crash(x, weights, bias=None):
         raise ValueError("something else")
@@ -316,8 +318,18 @@ def test_ready_asks_for_what_the_answer_calls(monkeypatch, capsys):
     """A block whose check passed with a stand-in for the attention must not run with the student's own, wrong one."""
     monkeypatch.setattr(engine, "PASSED", {"ViTBlock": None})
     assert not engine.ready("ViTBlock")
+    assert "needs SelfAttention: run the cells above" in capsys.readouterr().out
+    space = {"ready": engine.ready, "SelfAttention": lambda dim, num_heads: nn.Identity()}
+    assert not eval('ready("ViTBlock")', space)
     assert "waits for SelfAttention:" in capsys.readouterr().out
     monkeypatch.setattr(engine, "PASSED", {"ViTBlock": None, "SelfAttention": None})
     assert engine.ready("ViTBlock")
     monkeypatch.setattr(engine, "PASSED", {"TransformerEncoder": None})
     assert engine.ready("TransformerEncoder"), "what an earlier notebook built comes by reuse()"
+
+
+def test_ready_asks_the_answers_that_are_there_after_a_restart(monkeypatch, capsys):
+    monkeypatch.setattr(engine, "PASSED", {})
+    space = {"ready": engine.ready, "causal_mask": engine.stand_in(engine.find("causal_mask"))}
+    assert eval('ready("causal_mask")', space)
+    assert capsys.readouterr().out == "" and "causal_mask" in engine.PASSED

@@ -75,8 +75,7 @@ def states() -> dict[str, str]:
 
 def test_a_check_that_passes_leaves_a_line_and_one_that_fails_does_not(student):
     passes("split_heads")
-    with pytest.raises(engine.CheckFailed):
-        engine.check(lambda x, num_heads: x, "merge_heads")
+    engine.check(lambda x, num_heads: x, "merge_heads")  # a panel, and no exception where a student works
     lines = [json.loads(line) for line in (student / journal.NAME).read_text().splitlines()]
     assert [line["exercise"] for line in lines] == ["split_heads"]
     assert set(lines[0]) == {"exercise", "source", "time"}

@@ -1,4 +1,4 @@
-"""Command line for authors: `python -m utils.authoring build | solve | stale | report | attacks | agreement`."""
+"""Command line for authors: `python -m utils.authoring --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def main() -> int:
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
     command.add_argument("--verbose", action="store_true", help="every complaint, not the first six")
+    command = commands.add_parser("messages", help="everything that a check can say, as one page")
+    command.add_argument("--exercise", nargs="*", help="only these exercises")
+    command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
+    command.add_argument("--page", default="", help="write it to this Markdown file instead")
+    command = commands.add_parser("mutants", help="which small changes of the answers pass their checks?")
+    command.add_argument("--exercise", nargs="*", help="only these exercises")
+    command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
+    command.add_argument("--page", default="", help="write the table to this Markdown file, too")
     command = commands.add_parser(
         "sessions", help="do right answers pass whatever a notebook has switched on?"
     )
@@ -44,6 +52,8 @@ def main() -> int:
         "solve": _solve,
         "stale": _stale,
         "report": _report,
+        "messages": _messages,
+        "mutants": _mutants,
         "sessions": _sessions,
         "attacks": _attacks,
         "agreement": _agreement,
@@ -109,6 +119,24 @@ def _report(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     return report.main(options.exercise, options.notebook, options.verbose)
+
+
+def _messages(options: argparse.Namespace) -> int:
+    import torch
+
+    from utils.authoring import messages
+
+    torch.set_num_threads(1)
+    return messages.main(options.exercise, options.notebook, options.page)
+
+
+def _mutants(options: argparse.Namespace) -> int:
+    import torch
+
+    from utils.authoring.mutation import measure
+
+    torch.set_num_threads(1)
+    return measure.main(options.exercise, options.notebook, options.page)
 
 
 def _sessions(options: argparse.Namespace) -> int:

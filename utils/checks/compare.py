@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from utils.checks import words
 from utils.checks.spec import Case, Exercise, Seen
 
-PREFIXES = ("after:", "same:", "buffer:", "grad:")
+# What an observation holds beside outputs, by the beginning of its key. Notes are there only if something is wrong.
+NOTES = ("again:", "left:", "new:")
+PREFIXES = ("after:", "same:", "buffer:", "grad:", *NOTES)
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Finding:
     """One thing that is wrong in one case.
 
     Args:
-        kind: "missing", "shape", "dtype", "nan", "changed input", "property", "value", "buffer", "gradient", "problem".
+        kind: "missing", "shape", "dtype", "nan", "changed input", "again", "property", "value", "buffer", "gradient", "problem".
         sentence: what is wrong.
         details: further lines: shapes, the largest difference and where.
     """
@@ -30,29 +33,34 @@ class Finding:
 def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Finding | None:
     """The first finding, or None if all is right.
 
-    Order: outputs' shape, dtype and finiteness; inputs unchanged; properties; values; buffers; gradients.
+    Order: outputs' shape, dtype and finiteness; inputs unchanged; the same result once more, nothing left behind; properties; values;
+    buffers; gradients.
     """
     outputs = [key for key in expected if not key.startswith(PREFIXES)]
     for key in outputs:
-        if finding := _form(key, expected[key], seen.get(key)):
+        inner = key not in exercise.outputs
+        if finding := _form(key, expected[key], seen.get(key), inner):
             return finding
     for key in (key for key in expected if key.startswith(("after:", "same:"))):
         if finding := _unchanged(key, expected[key], seen.get(key)):
             return finding
+    for key in ("again:random", "again:kept", "left:state", "new:output"):
+        if key in seen and key not in expected:
+            return Finding(
+                "again", words.AGAIN.get(key) or bytes(seen[key].tolist()).decode(errors="replace")
+            )
     for prop in exercise.properties:
         if not property_holds(prop.holds, case, seen):
             return Finding("property", prop.sentence)
     for key in outputs:
-        if finding := _values(exercise, f"`{key}`", "value", expected[key], seen[key]):
+        if finding := _values(exercise, key, expected[key], seen[key]):
             return finding
     for key in (key for key in expected if key.startswith("buffer:")):
         name = key.removeprefix("buffer:")
         if key not in seen:
             return Finding("buffer", f"The buffer `{name}` is missing after a call in train mode.")
-        if finding := _values(
-            exercise, f"the buffer `{name}` after a call in train mode", "buffer", expected[key], seen[key]
-        ):
-            return finding
+        if off := differs(exercise, expected[key], seen[key]):
+            return Finding("buffer", f"The buffer `{name}` is wrong after a call in train mode.", off)
     return _gradients(exercise, expected, seen)
 
 
@@ -69,9 +77,12 @@ def property_holds(holds, case: Case, seen: Seen) -> bool:  # noqa: ANN001 - a p
         return False
 
 
-def _form(key: str, expected: Tensor, got: Tensor | None) -> Finding | None:
+def _form(key: str, expected: Tensor, got: Tensor | None, inner: bool) -> Finding | None:
+    """Wrong shape, dtype or NaN. What is no returned value (`inner`) is never shown under the name that the check has for it."""
     if got is None:
-        return Finding("missing", f"`{key}` is missing.")
+        return Finding("missing", words.inner(key) if inner else f"`{key}` is missing.")
+    if inner and (got.shape != expected.shape or got.dtype != expected.dtype or bool(got.isnan().any())):
+        return Finding("value", words.inner(key), words.compared(expected, got))
     if got.shape != expected.shape:
         return Finding(
             "shape",
@@ -86,7 +97,7 @@ def _form(key: str, expected: Tensor, got: Tensor | None) -> Finding | None:
     if got.dtype != expected.dtype and not loose:
         return Finding(
             "dtype",
-            f"`{key}` has dtype {_dtype(got)}, expected {_dtype(expected)}.",
+            f"`{key}` has dtype {words.dtype(got)}, expected {words.dtype(expected)}.",
             _hint_dtype(expected, got),
         )
     if got.is_floating_point():
@@ -117,10 +128,6 @@ def _hint_dtype(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     return ()
 
 
-def _dtype(value: Tensor) -> str:
-    return str(value.dtype).removeprefix("torch.")
-
-
 def _unchanged(key: str, expected: Tensor, got: Tensor | None) -> Finding | None:
     name = key.split(":", 1)[1]
     if (
@@ -135,11 +142,27 @@ def _unchanged(key: str, expected: Tensor, got: Tensor | None) -> Finding | None
     return None
 
 
-def _values(exercise: Exercise, what: str, kind: str, expected: Tensor, got: Tensor) -> Finding | None:
-    if got.shape != expected.shape:
-        return Finding(kind, f"{what} has shape {tuple(got.shape)}, expected {tuple(expected.shape)}.")
-    if expected.numel() == 0:
+def _values(exercise: Exercise, key: str, expected: Tensor, got: Tensor) -> Finding | None:
+    off = differs(exercise, expected, got)
+    if not off:
         return None
+    if key not in exercise.outputs:
+        return Finding(
+            "value", words.inner(key), words.compared(expected, got) if expected.ndim == 0 else off
+        )
+    if expected.dtype in (torch.bool, torch.uint8) or expected.ndim == 0:  # yes and no, a text, a number
+        return Finding(
+            "value", f"`{key}` is wrong.", words.compared(expected, got) if expected.ndim < 2 else off
+        )
+    return Finding("value", f"`{key}` has the right shape and dtype, and wrong values.", off)
+
+
+def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...]:
+    """How many values differ by more than the tolerance, and the largest difference, in words; empty if none does."""
+    if got.shape != expected.shape:
+        return (f"shape {tuple(got.shape)}, expected {tuple(expected.shape)}",)
+    if expected.numel() == 0:
+        return ()
     left, right = expected.double(), got.double()
     scale = 1e-3 if expected.dtype == torch.float64 and expected.ndim > 0 else 1.0
     exact = not expected.is_floating_point()
@@ -151,19 +174,15 @@ def _values(exercise: Exercise, what: str, kind: str, expected: Tensor, got: Ten
     difference = difference.nan_to_num(nan=float("inf"))
     wrong = difference > tolerance
     if not wrong.any():
-        return None
+        return ()
     where = torch.where(wrong, difference, -torch.ones_like(difference)).argmax()
     index = [int(i) for i in torch.unravel_index(where, expected.shape)]
-    place = f" at {index}" if index else ""
-    return Finding(
-        kind,
-        f"{what[0].upper()}{what[1:]} has the right shape and wrong values."
-        if kind == "value"
-        else f"{what[0].upper()}{what[1:]} is wrong.",
-        (
-            f"{int(wrong.sum())} of {wrong.numel()} values differ",
-            f"largest difference{place}: expected {_number(left.flatten()[where])}, got {_number(right.flatten()[where])}",
-        ),
+    pair = [words.value(one.flatten()[where], expected.dtype) for one in (left, right)]
+    if not index:
+        return (f"expected {pair[0]}, got {pair[1]}",)
+    return (
+        f"{int(wrong.sum())} of {wrong.numel()} values differ",
+        f"largest difference at {index}: expected {pair[0]}, got {pair[1]}",
     )
 
 
@@ -173,29 +192,16 @@ def _size(values: Tensor) -> Tensor:
     return torch.maximum(finite, finite.mean())
 
 
-def _number(value: Tensor) -> str:
-    number = float(value)
-    return f"{int(number)}" if number.is_integer() and abs(number) < 1e12 else f"{number:.6g}"
-
-
 def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None:
     keys = [key for key in expected if key.startswith("grad:")]
     lost = [key for key in keys if key not in seen and bool((expected[key] != 0).any())]
     if lost:
-        names = ", ".join(f"`{key.removeprefix('grad:')}`" for key in lost[:6]) + (
-            ", ..." if len(lost) > 6 else ""
-        )
+        what = words.some([f"`{key.removeprefix('grad:')}`" for key in lost])
         hint = "the values are right, but cut from the graph: look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)"
-        return Finding("gradient", f"No gradient reaches {names}, so it could not be trained.", (hint,))
+        return Finding("gradient", f"No gradient reaches {what}, so it could not be trained.", (hint,))
     for key in keys:
-        if key in seen:
+        if key in seen and (off := differs(exercise, expected[key], seen[key])):
             name = key.removeprefix("grad:")
-            if finding := _values(
-                exercise, f"the gradient for `{name}`", "gradient", expected[key], seen[key]
-            ):
-                return Finding(
-                    finding.kind,
-                    finding.sentence,
-                    ("the forward values are right; the backward pass is not", *finding.details),
-                )
+            hint = "the values of this case are right, what backward() gives is not"
+            return Finding("gradient", f"The gradient for `{name}` is wrong.", (hint, *off))
     return None

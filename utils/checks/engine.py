@@ -8,10 +8,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from utils.checks import fixtures, journal, messages
+from utils.checks import fixtures, journal, messages, notebook
 from utils.checks.attempts import name_of
 from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
+from utils.checks.explain import Cause, cause, known, notebook_names
 from utils.checks.observe import Problem, observe
 from utils.checks.registry import all_exercises, find
 from utils.checks.result import Result
@@ -34,7 +35,7 @@ class CheckFailed(AssertionError):
         super().__init__(message or (messages.text(result) if result else ""))
 
     def _render_traceback_(self) -> list[str]:  # IPython shows these lines in place of a traceback
-        return [f"{type(self).__name__}: {messages.short(self.result) if self.result else self}"]
+        return [f"{type(self).__name__}: {messages.headline(self.result) if self.result else self}"]
 
 
 class NotStarted(CheckFailed):
@@ -63,31 +64,49 @@ def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Res
         outcomes.append(outcome)
         if isinstance(outcome, Problem):
             findings.append(
-                Finding(outcome.kind, outcome.sentence, (outcome.trace,) if outcome.trace else ())
+                Finding(
+                    outcome.kind, outcome.short or outcome.sentence, (outcome.trace,) if outcome.trace else ()
+                )
             )
             if outcome.kind in ("time", "not started"):
                 break
         else:
             findings.append(compare(exercise, case, expected, outcome))
     findings += [findings[-1]] * (len(fixture.cases) - len(findings))
-    wrong = any(finding is not None for finding in findings)
-    diagnosis = diagnose(fixture, outcomes) if wrong and len(outcomes) == len(fixture.cases) else ""
+    names = [case.name for case in fixture.cases]
+    if all(finding is None for finding in findings):
+        return Result(exercise, names, findings, seconds=time.perf_counter() - began)
+    found = Cause()
+    if len(outcomes) == len(fixture.cases):
+        found = cause(fixture, attempt, findings, outcomes)
+    reads = (
+        tuple(notebook_names(attempt, set()))
+        if findings[0] is None or findings[0].kind != "not started"
+        else ()
+    )
     return Result(
-        exercise, [case.name for case in fixture.cases], findings, diagnosis, time.perf_counter() - began
+        exercise, names, findings, found.sentence, time.perf_counter() - began, rest=found.rest, reads=reads
     )
 
 
-def diagnose(fixture: fixtures.Fixture, outcomes: list[Seen | Problem]) -> str:
-    """The sentence of the one known mistake that looks like these outcomes in every case, else ""."""
-    looks = [fixtures.fingerprint(outcome) for outcome in outcomes]
-    for mistake in fixture.mistakes:
-        if all(fixtures.looks_like(a, b) for a, b in zip(looks, mistake.looks, strict=True)):
-            return mistake.sentence
-    return ""
+def diagnose(
+    fixture: fixtures.Fixture, outcomes: list[Seen | Problem], findings: list[Finding | None] | None = None
+) -> str:
+    """The sentence of the one known mistake that these outcomes are, else "". For the grader, which has no attempt to call.
+
+    Args:
+        fixture: with the mistakes' fingerprints.
+        outcomes: one per case.
+        findings: what is wrong in each case; with them, a mistake is also recognised beside a second fault.
+    """
+    return known(fixture, outcomes, findings).sentence
 
 
 def check(attempt: Any, name: str = "") -> None:
     """Checks an answer and says at once, in words, what is wrong.
+
+    Where somebody works in the notebook, the verdict is a panel and nothing else, so that Run All goes on behind an open exercise. A
+    script, a test or a grader gets an exception.
 
     Args:
         attempt: your function or class itself (not a call of it).
@@ -99,30 +118,52 @@ def check(attempt: Any, name: str = "") -> None:
     """
     exercise = _exercise_of(attempt, name, sys._getframe(1).f_globals)
     PASSED.pop(exercise.name, None)
-    result = examine(exercise, attempt)
-    if not result.passed and result.started:
-        result = _with_stand_ins(result, attempt)
+    with notebook.capped_output() as printed:
+        result = examine(exercise, attempt)
+        if not result.passed and result.started:
+            result = _with_stand_ins(result, attempt)
+    if note := notebook.older_version(attempt, exercise.name):
+        result = replace(result, notes=(note,))
     messages.show(result)
-    if not result.started:
-        raise NotStarted(result)
-    if not result.passed:
-        raise CheckFailed(result)
-    PASSED[exercise.name] = attempt
-    journal.record(exercise, attempt)
+    if said := printed.said():
+        print(said)
+    if result.passed:
+        PASSED[exercise.name] = attempt
+        journal.record(exercise, attempt)
+    elif not journal.serves_a_student():
+        raise CheckFailed(result) if result.started else NotStarted(result)
 
 
 def ready(*names: str) -> bool:
     """Whether these exercises have passed their checks in this session; if not, one calm line says which are missing.
 
-    What an answer calls has to have passed too: a check that stood in for it proves nothing about the student's own.
+    What an answer calls has to have passed too: a check that stood in for it proves nothing about the student's own. An answer that
+    is there and was not asked since the notebook was restarted is asked now.
 
     Args:
         names: exercises' names.
     """
-    missing = [name for name in _with_what_they_use(names) if name not in PASSED]
+    space = sys._getframe(1).f_globals
+    missing, undefined = [], []
+    for name in _with_what_they_use(names):
+        if name in PASSED:
+            continue
+        if name not in space:
+            undefined.append(name)
+        elif _passes_quietly(name, space[name]):
+            PASSED[name] = space[name]
+        else:
+            missing.append(name)
+    if undefined:
+        print(f"This cell needs {', '.join(undefined)}: run the cells above first (Run > Run All Above).")
     if missing:
         print(f"This cell waits for {', '.join(missing)}: once the check above passes, run it again.")
-    return not missing
+    return not missing and not undefined
+
+
+def _passes_quietly(name: str, attempt: Any) -> bool:
+    with notebook.capped_output():
+        return callable(attempt) and examine(find(name), attempt).passed
 
 
 def _with_what_they_use(names: tuple[str, ...]) -> list[str]:

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from utils.checks.compare import PREFIXES
+from utils.checks.compare import NOTES, PREFIXES
 from utils.checks.observe import Problem, observe
 from utils.checks.spec import Case, Draw, Exercise, Seen
 from utils.paths import DATA
@@ -114,6 +114,8 @@ def fingerprint(outcome: Seen | Problem) -> Fingerprint:
         return {"problem": outcome.signature}
     groups: dict[str, list[tuple[str, Tensor]]] = {}
     for key, value in outcome.items():
+        if key.startswith(NOTES):  # a finding of its own, whatever the values are
+            continue
         group = key.split(":")[0] if key.startswith(PREFIXES) else key
         groups.setdefault(group, []).append((key, value))
     return {group: _project(sorted(members, key=lambda m: m[0])) for group, members in groups.items()}

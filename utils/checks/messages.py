@@ -6,6 +6,9 @@ import html
 import sys
 
 from utils.checks.result import Result
+from utils.checks.words import some
+
+MOST = 400  # characters of a message
 
 # A symbol and a word carry the meaning; the colour of the edge only repeats it.
 STYLES = {
@@ -33,39 +36,52 @@ def headline(result: Result) -> str:
 def lines(result: Result) -> list[str]:
     """The message below the headline, a line per thought."""
     if result.passed:
-        return [_substitutes(result)] if result.substitutes else []
+        return [*result.notes, *([_substitutes(result)] if result.substitutes else [])]
     if not result.started:
         return [
             "Replace the line `raise NotImplementedError(...)` in the cell above by your code, run it, and run this check again."
         ]
-    index, finding = next((i, f) for i, f in enumerate(result.findings) if f is not None)
-    said = [result.diagnosis] if result.diagnosis else []
+    index = result.first
+    finding = result.findings[index]
+    assert finding is not None
+    said = list(result.notes)
+    if result.diagnosis:
+        said.append(result.diagnosis)
+        if result.rest >= 0:
+            said.append(
+                f"Something else is wrong as well: look at the case `{result.names[result.rest]}` after that."
+            )
     said.append(f"First wrong case: {result.names[index]}.")
     if finding.sentence != result.diagnosis:
         said.append(finding.sentence)
     said.extend(f"  {detail}" for detail in finding.details)
+    if result.reads:
+        names = some([f"`{name}`" for name in result.reads])
+        said.append(f"Your answer reads {names} from the notebook, not from its arguments: is that meant?")
     if result.substitutes:
         said.append(_substitutes(result))
-    return said
+    return _short(headline(result), said)
+
+
+def _short(head: str, said: list[str]) -> list[str]:
+    """The lines that fit into a message of `MOST` characters; what comes first matters most, and nothing is cut in the middle."""
+    kept: list[str] = []
+    room = MOST - len(head) - 1
+    for line in said:
+        if len(line) < room or not kept:
+            kept.append(line)
+            room -= len(line) + 1
+    return kept
 
 
 def _substitutes(result: Result) -> str:
-    names = ", ".join(result.substitutes)
-    return f"(Checked with the library's {names} in place of yours, which has not passed its check.)"
+    names = some(list(result.substitutes))
+    return f"(Checked with the library's {names} in place of yours, not passed yet.)"
 
 
 def text(result: Result) -> str:
     """The whole message as plain text."""
     return "\n".join([headline(result), *lines(result)])
-
-
-def short(result: Result) -> str:
-    """Headline and the most helpful sentence, for the line under the panel and for test reports."""
-    if not result.started:  # what to do stands in the panel above; saying it again in red would not be calm
-        return headline(result)
-    finding = next((f for f in result.findings if f is not None), None)
-    best = result.diagnosis or (finding.sentence if finding else "")
-    return " ".join([headline(result), best or " ".join(lines(result)[:1])]).strip()
 
 
 def panel(result: Result) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import linecache
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from utils.checks.attempts import own_codes
 from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
 from utils.checks.spec import Case, Exercise, Seen
 from utils.checks.state import left_behind, own_state
+from utils.checks.words import some
 
 NOT_STARTED = "not started yet"
 
@@ -32,13 +34,15 @@ class Problem:
 
     Args:
         kind: "not started", "raised", "time", "signature", "parameters", "type", "needs".
-        sentence: what the student reads.
+        sentence: all that is known.
         trace: their own line, where there is one.
+        short: what the student reads, where the sentence is long.
     """
 
     kind: str
     sentence: str
     trace: str = ""
+    short: str = ""
 
     @property
     def signature(self) -> str:
@@ -97,6 +101,9 @@ def _too_long(exercise: Exercise, waiting: bool) -> str:
 def observe_default(attempt: Any, case: Case) -> Seen:
     """The standard observation: outputs, `after:<arg>`, `same:<arg>`, `buffer:<name>`, `grad:<arg or parameter>`.
 
+    Outside train mode the call is repeated: `again:random` or `again:kept` is there if its result differs. `new:output` is there if
+    an exercise promises a new tensor and the result shares an input's memory.
+
     Raises:
         ObservationError: if the attempt cannot be built, called, or returns the wrong kind of thing.
     """
@@ -112,8 +119,13 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     kwargs = {name: _argument(name, value, leaves, exercise.gradients) for name, value in case.kwargs.items()}
     originals = {**case.args, **case.kwargs}
     _check_signature(target if module is None or case.method else module.forward, case, exercise.name)
-    outputs = name_outputs(target(*args.values(), **kwargs), exercise)
+    drawn = torch.default_generator.get_state()
+    result = target(*args.values(), **kwargs)
+    as_promised(target if module is None or case.method else module.forward, result, exercise)
+    outputs = name_outputs(result, exercise)
     seen = dict(outputs)
+    if exercise.fresh and _shares_memory(outputs, [*args.values(), *kwargs.values()]):
+        seen["new:output"] = torch.tensor(True)
     for name, value in {**args, **kwargs}.items():
         if isinstance(value, Tensor):
             seen[f"after:{name}"] = value
@@ -123,7 +135,42 @@ def observe_default(attempt: Any, case: Case) -> Seen:
         seen.update({f"buffer:{name}": b for name, b in module.named_buffers() if b.is_floating_point()})
     if exercise.gradients:
         seen.update(gradients(outputs, case, leaves))
+    if case.mode == "eval":
+        seen.update(_once_more(target, case, outputs, drawn))
     return seen
+
+
+def _once_more(target: Callable[..., Any], case: Case, outputs: dict[str, Tensor], drawn: Tensor) -> Seen:
+    """Whether an equal call gives an equal result: a note if not. The generator stands elsewhere, so that what is drawn shows.
+
+    Args:
+        target: what was called.
+        case: how.
+        outputs: what it gave.
+        drawn: the generator's state before that call.
+    """
+    exercise = _exercise(case)
+
+    def differs() -> bool:
+        args = [_argument(name, value, {}, exercise.gradients) for name, value in case.args.items()]
+        kwargs = {name: _argument(name, value, {}, exercise.gradients) for name, value in case.kwargs.items()}
+        again = name_outputs(target(*args, **kwargs), exercise)
+        return again.keys() != outputs.keys() or not all(
+            again[name].shape == value.shape
+            and torch.allclose(again[name].double(), value.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+            for name, value in outputs.items()
+        )
+
+    torch.default_generator.manual_seed(1)
+    if not differs():
+        return {}
+    torch.default_generator.set_state(drawn)
+    return {"again:kept" if differs() else "again:random": torch.tensor(True)}
+
+
+def _shares_memory(outputs: dict[str, Tensor], given: list[Any]) -> bool:
+    inputs = {value.untyped_storage().data_ptr() for value in given if isinstance(value, Tensor)}
+    return any(value.untyped_storage().data_ptr() in inputs for value in outputs.values())
 
 
 def build_module(attempt: Any, case: Case) -> nn.Module:
@@ -182,22 +229,40 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
         if key in own and own[key].shape != weights[key].shape
     ]
     if missing or extra or shapes:
-        lines = []
-        if missing:
-            lines.append(f"missing: {', '.join(missing)}")
-        if extra:
-            lines.append(f"unexpected: {', '.join(extra)}")
-        if shapes:
-            lines.append(f"wrong shape: {'; '.join(shapes)}")
-        raise ObservationError(
-            Problem(
-                "parameters", f"The parameters of {name} are not those of the exercise ({'. '.join(lines)})."
-            )
-        )
+        found = {"missing": (missing, ", "), "unexpected": (extra, ", "), "wrong shape": (shapes, "; ")}
+        parts = {what: listed for what, listed in found.items() if listed[0]}
+        whole = ". ".join(f"{what}: {comma.join(names)}" for what, (names, comma) in parts.items())
+        brief = ". ".join(f"{what}: {some(names, comma)}" for what, (names, comma) in parts.items())
+        begin = f"The parameters of {name} are not those of the exercise"
+        raise ObservationError(Problem("parameters", f"{begin} ({whole}).", short=f"{begin} ({brief})."))
     dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtypes.pop())
     module.load_state_dict({key: value.clone() for key, value in weights.items()}, strict=False)
+
+
+def as_promised(target: Callable[..., Any], result: Any, exercise: Exercise) -> None:
+    """Looks at the type of one returned value, where the first line of the answer says what it is (`-> Tensor`, `-> float`).
+
+    Raises:
+        ObservationError: a list or a number for a tensor, a tensor for a number.
+    """
+    said = getattr(inspect.unwrap(target), "__annotations__", {}).get("return")
+    said = said if isinstance(said, str) else getattr(said, "__name__", "")
+    said = said.removeprefix("torch.")
+    wrong = {
+        "Tensor": not isinstance(result, Tensor),
+        "float": isinstance(result, Tensor),
+        "int": isinstance(result, Tensor),
+    }
+    if result is not None and wrong.get(said, False):
+        hint = "" if said == "Tensor" else " (`.item()` makes a number of it)"
+        raise ObservationError(
+            Problem(
+                "type",
+                f"{exercise.name} returned a {type(result).__name__}{hint}, and its first line says `-> {said}`.",
+            )
+        )
 
 
 def name_outputs(result: Any, exercise: Exercise | None) -> dict[str, Tensor]:
@@ -290,6 +355,8 @@ def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None)
     if isinstance(value, str):
         return text_tensor(value)
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:  # np.prod(...) is a number
+        return _tensor(value.item(), name, exercise)
     if type(value).__module__ == "numpy":
         raise ObservationError(
             Problem(
@@ -297,7 +364,7 @@ def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
                 f"`{name}` is a NumPy {type(value).__name__}; return a torch.Tensor (NumPy cuts the gradient).",
             )
         )
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not any(isinstance(item, Tensor) for item in value):
         try:
             return torch.tensor(value)
         except (TypeError, ValueError, RuntimeError):
@@ -352,5 +419,18 @@ def _raised(error: BaseException, attempt: Any, exercise: Exercise) -> Problem:
             if text
             else f"in {frame.f_code.co_name}, line {line}"
         )
-    message = str(error).strip().split("\n")[0][:300]
-    return Problem("raised", f"Your code raised {type(error).__name__}: {message}".rstrip(": "), trace)
+    begin = f"Your code raised {type(error).__name__}: "
+    first = str(error).strip().split("\n")[0]
+    return Problem(
+        "raised", (begin + first[:300]).rstrip(": "), trace, (begin + _in_words(first)).rstrip(": ")
+    )
+
+
+IN_PLACE = "a value that backward() needs was changed in place. Look for `+=`, `*=`, `x[...] = ` or a method that ends in _, and make a new tensor"
+
+
+def _in_words(message: str) -> str:
+    """An error's message, cut between words; autograd's long one about in-place changes in plain words."""
+    if "modified by an inplace operation" in message or "a leaf Variable that requires grad" in message:
+        return IN_PLACE
+    return textwrap.shorten(message, 200, placeholder=" ...")

@@ -19,6 +19,9 @@ class Result:
         diagnosis: the sentence of the known mistake that this attempt looks like, or "".
         seconds: time taken.
         substitutes: earlier exercises for which the library's version stood in.
+        rest: index of a case in which something else is wrong beside the diagnosis; -1 if there is none.
+        reads: names of plain values that the answer reads from the notebook.
+        notes: further remarks on what was judged.
     """
 
     exercise: Exercise
@@ -27,10 +30,26 @@ class Result:
     diagnosis: str = ""
     seconds: float = 0.0
     substitutes: tuple[str, ...] = field(default=())
+    rest: int = -1
+    reads: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
     @property
     def passed(self) -> bool:
         return all(finding is None for finding in self.findings)
+
+    @property
+    def first(self) -> int:
+        """Index of the wrong case to speak of: the first one whose values are wrong, else the first one whose gradients are.
+
+        Raises:
+            StopIteration: if all are right.
+        """
+        wrong = [index for index, finding in enumerate(self.findings) if finding is not None]
+        return next(
+            (index for index in wrong if self.findings[index].kind != "gradient"),  # type: ignore[union-attr]
+            next(iter(wrong)),
+        )
 
     @property
     def right(self) -> int:

@@ -130,6 +130,7 @@ class Exercise:
         kind: "function" or "module".
         outputs: names of the returned values.
         gradients: whether gradients are compared.
+        fresh: whether the result must be a new tensor that shares no memory with an input.
         observe: replaces the standard observation.
         properties: asked before values are compared.
         uses: exercises that the answer calls by name.
@@ -148,6 +149,7 @@ class Exercise:
     kind: Literal["function", "module"] = "function"
     outputs: tuple[str, ...] = ("output",)
     gradients: bool = True
+    fresh: bool = False
     observe: Callable[[Any, Case], Seen] | None = None
     weights: Callable[[str, Tensor, Draw], Tensor] | None = None
     properties: tuple[Property, ...] = ()

@@ -126,7 +126,7 @@ class Examiner:
             state=state,
             concept=fixture.cases[index].name,
             sentence=_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence,
-            diagnosis=_diagnose(fixture, outcomes) if state == "failed" else "",
+            diagnosis=_diagnose(fixture, outcomes, findings) if state == "failed" else "",
             said=f"{outcome.sentence} {outcome.trace}".strip() if isinstance(outcome, Problem) else "",
         )
 
@@ -176,9 +176,11 @@ def _compare(exercise: Exercise, case: Case, wanted: Seen, seen: Seen) -> Findin
         return Finding("problem", f"What it returned could not be compared ({type(error).__name__}).")
 
 
-def _diagnose(fixture: fixtures.Fixture, outcomes: list[Seen | Problem]) -> str:
+def _diagnose(
+    fixture: fixtures.Fixture, outcomes: list[Seen | Problem], findings: list[Finding | None]
+) -> str:
     try:
-        return diagnose(fixture, outcomes)
+        return diagnose(fixture, outcomes, findings)
     except Exception:  # as in `_compare`; without a diagnosis the neutral sentence stands
         return ""
 

@@ -1,0 +1,304 @@
+"""Causes that need no bank, mistakes beside a second fault, and messages: nothing is named that was not seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tests.test_check_engine import FUNCTION, MODULE, Affine, result, said, scale_rows
+from utils.checks import engine, fixtures, journal, messages, notebook, words
+from utils.checks.compare import compare
+from utils.checks.registry import all_exercises
+from utils.grading import answers
+
+STATE = []
+
+
+def unused(x, weights, bias=None):
+    return x * weights[:, None]
+
+
+def random(x, weights, bias=None):
+    return F.dropout(scale_rows(x, weights, bias), 0.5)
+
+
+def kept(x, weights, bias=None):
+    STATE.append(1)
+    return scale_rows(x, weights, bias) + len(STATE)
+
+
+def no_influence(x, weights, bias=None):
+    return (
+        scale_rows(x, weights, bias) + 0.0 * weights.sum() if bias is None else x + bias + 0.0 * weights.sum()
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words_of_it"),
+    [
+        (unused, "Your code never uses `bias`."),
+        (random, "Your result is random"),
+        (kept, "keeps something of the first call"),
+        (no_influence, "`weights` has no influence on your result"),
+        (
+            lambda x, weights, bias=None: scale_rows(x, weights, bias).detach() * 2,
+            "Your result is cut from the graph",
+        ),
+        (lambda x, weights, bias=None: [scale_rows(x, weights, bias)], "must be a torch.Tensor"),
+        (lambda x, weights, bias=None: (row for row in x), "returned a generator"),
+    ],
+)
+def test_causes_that_need_no_bank(attempt, words_of_it):
+    STATE.clear()
+    assert words_of_it in said(attempt)
+
+
+class Dead(Affine):
+    def forward(self, x):
+        return self.proj(x)
+
+
+class Counting(Affine):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) * self.calls
+
+
+class Drops(Affine):
+    def forward(self, x):
+        return F.dropout(super().forward(x), 0.3)
+
+
+def test_a_parameter_without_influence_a_kept_state_and_a_dropout_that_never_ends():
+    module = {"exercise": MODULE, "reference": Affine}
+    assert "`weight` has no influence" in said(Dead, **module)
+    assert "keeps something of the first call" in said(Counting, **module)
+    assert "`F.dropout` needs `training=self.training`" in said(Drops, **module)
+
+
+def test_numbers_of_numpy_are_numbers():
+    import numpy as np
+
+    exercise = replace(FUNCTION, gradients=False, properties=())
+    fixture = fixtures.prepare(exercise, lambda x, weights, bias=None: int(x.numel()), 3)
+    assert engine.examine(exercise, lambda x, weights, bias=None: np.prod(x.shape), fixture).passed
+
+
+def test_the_type_that_the_first_line_promises_is_looked_at_before_it_is_turned_into_a_tensor():
+    exercise = replace(FUNCTION, gradients=False, properties=())
+
+    def as_list(x, weights, bias=None) -> torch.Tensor:
+        return scale_rows(x, weights, bias).tolist()
+
+    assert "returned a list, and its first line says `-> Tensor`" in said(as_list, exercise=exercise)
+
+    def total(x, weights, bias=None) -> float:
+        return x.sum().item()
+
+    def total_tensor(x, weights, bias=None) -> float:
+        return x.sum()
+
+    assert result(total, exercise=exercise, reference=total).passed
+    assert "returned a Tensor (`.item()` makes a number of it)" in said(
+        total_tensor, exercise=exercise, reference=total
+    )
+
+
+def test_a_result_that_shares_memory_is_refused_only_where_a_new_tensor_is_promised():
+    def turned(x, weights, bias=None):
+        return x.T
+
+    for promise in (False, True):
+        exercise = replace(FUNCTION, fresh=promise, properties=())
+        fixture = fixtures.prepare(exercise, lambda x, weights, bias=None: x.T.clone(), 3)
+        found = engine.examine(exercise, turned, fixture)
+        assert found.passed != promise
+    assert found.findings[0].sentence == words.AGAIN["new:output"]
+
+
+def test_values_come_before_gradients_and_are_not_called_right():
+    def attempt(x, weights, bias=None):  # first case: only the gradient is wrong; second: the values are
+        out = scale_rows(x, weights, bias)
+        return out + out - out.detach() if bias is None else out * 2
+
+    text = said(attempt)
+    assert "First wrong case: with a bias." in text and "values of this case are right" not in text
+
+
+def doubled(x, weights, bias=None):
+    return 2 * scale_rows(x, weights, bias)
+
+
+def subtracts(x, weights, bias=None):
+    return scale_rows(x, weights) if bias is None else scale_rows(x, weights) - bias
+
+
+def both(x, weights, bias=None):
+    return 2 * subtracts(x, weights, bias)
+
+
+def test_a_known_mistake_is_recognised_beside_a_second_fault():
+    known = [("doubled", "You double it.", doubled), ("subtracts", "You subtract the bias.", subtracts)]
+    found = result(both, mistakes=known)
+    assert found.diagnosis == "You double it."
+    assert found.names[found.rest] == "with a bias"
+    assert "Something else is wrong as well: look at the case `with a bias`" in messages.text(found)
+
+
+def test_no_mistake_is_named_where_another_case_speaks_against_it():
+    known = [("doubled", "You double it.", doubled)]
+
+    def only_once(x, weights, bias=None):  # right where the mistake would be wrong
+        return (
+            doubled(x, weights) if bias is None and x.dtype == torch.float32 else scale_rows(x, weights, bias)
+        )
+
+    assert result(only_once, mistakes=known).diagnosis == ""
+    two = [
+        *known,
+        (
+            "tripled in doubles",
+            "You triple it.",
+            lambda x, w, bias=None: doubled(x, w, bias) * (1 + (x.dtype == torch.float64)),
+        ),
+    ]
+
+    def unlike_both(x, weights, bias=None):  # alike where the two are alike
+        return doubled(x, weights, bias) + (bias is not None)
+
+    assert result(unlike_both, mistakes=two).diagnosis in ("", "You double it.")
+
+
+SAMPLE = list(all_exercises().values())[::15]
+
+
+@pytest.mark.parametrize("exercise", SAMPLE, ids=lambda e: e.name)
+def test_with_two_faults_only_faults_of_the_two_are_named(exercise):
+    reference, module = answers.reference(exercise), answers.reference_module(exercise)
+    wrongs = [wrong for wrong in answers.bank(exercise).wrongs if wrong.edits]
+    for one, other in zip(wrongs, wrongs[1:], strict=False):
+        try:
+            together = replace(one, edits={**one.edits, **other.edits}).build(reference, module)
+        except (ValueError, SyntaxError):  # both edit the same text
+            continue
+        found = engine.examine(exercise, together)
+        sentences = {wrong.sentence for wrong in (one, other)}
+        if found.rest >= 0:
+            assert found.diagnosis in sentences, (one.name, other.name)
+
+
+def test_a_result_of_another_shape_is_not_called_cut_from_the_graph():
+    assert "graph" not in said(lambda x, weights, bias=None: scale_rows(x, weights, bias)[:1] * 2)
+
+
+@pytest.mark.parametrize("exercise", SAMPLE, ids=lambda e: e.name)
+def test_messages_are_short_and_without_internal_names(exercise):
+    fixture = fixtures.load(exercise)
+    for case, expected in zip(fixture.cases, fixture.expected, strict=True):
+        for key, value in expected.items():
+            seen = dict(expected) | {key: ~value if value.dtype == torch.bool else value + 1}
+            finding = compare(replace(exercise, properties=()), case, expected, seen)
+            if finding is None:
+                continue
+            text = " ".join([finding.sentence, *finding.details])
+            assert len(text) < 400
+            if key not in exercise.outputs and not key.startswith(("after:", "same:", "buffer:", "grad:")):
+                assert f"`{key}`" not in text
+            if value.dtype == torch.bool and value.ndim == 0:
+                assert (
+                    "expected true, got false" in text.replace("      ", " ")
+                    or "expected false" in text
+                    or key in words.INNER
+                )
+
+
+def test_every_message_is_short():
+    def attempt(x, weights, bias=None):
+        raise ValueError("very long " * 200)
+
+    assert len(said(attempt)) <= messages.MOST
+    names = tuple(all_exercises())
+    found = replace(
+        result(lambda x, weights, bias=None: x), substitutes=names, reads=names, diagnosis="Look. " * 40
+    )
+    assert len(messages.text(found)) <= messages.MOST
+
+
+def test_an_in_place_change_that_autograd_refuses_is_explained():
+    def attempt(x, weights, bias=None):
+        y = x.exp()
+        z = y * weights[:, None]
+        y += 1
+        return z
+
+    assert "changed in place" in said(attempt)
+
+
+def test_a_line_never_lists_twelve_names():
+    assert words.some(list("abcdefghijkl")) == "a, b, c and 9 more"
+
+    class Other(nn.Module):
+        def __init__(self, dim):
+            super().__init__()
+            self.many = nn.ModuleList(nn.Linear(2, 2) for _ in range(9))
+
+    assert len(said(Other, exercise=MODULE, reference=Affine)) <= messages.MOST
+
+
+d = 3
+
+
+def test_a_name_read_from_the_notebook_is_told():
+    def attempt(x, weights, bias=None):
+        return scale_rows(x, weights, bias) / d
+
+    assert "Your answer reads `d` from the notebook" in said(attempt)
+
+
+def test_output_of_an_answer_comes_after_the_verdict_and_is_capped(monkeypatch, capsys):
+    right = answers.reference(all_exercises()["causal_mask"])
+
+    def causal_mask(length):
+        for i in range(1000):
+            print("line", i, "x" * 1000)
+        return right(length)
+
+    engine.check(causal_mask)
+    out = capsys.readouterr().out
+    assert out.index("all ") < out.index("Your code printed this") and len(out) < 5000
+    assert f"the first {notebook.LINES} of" in out
+
+
+def test_a_failed_check_in_a_students_notebook_is_one_panel_and_no_exception(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(journal, "serves_a_student", lambda: True)
+    monkeypatch.setattr(messages, "show", shown.append)
+    engine.check(lambda length: None, "causal_mask")
+    assert len(shown) == 1 and not shown[0].passed
+    monkeypatch.setattr(journal, "serves_a_student", lambda: False)
+    with pytest.raises(engine.CheckFailed):
+        engine.check(lambda length: None, "causal_mask")
+
+
+def test_an_older_version_is_told_apart(tmp_path, monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    try:
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+        shell.run_cell("def causal_mask(length):\n    return 1", store_history=True)
+        assert notebook.older_version(shell.user_ns["causal_mask"], "causal_mask") == ""
+        shell.run_cell("def causal_mask(length):\n    return 2 +", store_history=True, silent=False)
+        assert "older version of causal_mask" in notebook.older_version(
+            shell.user_ns["causal_mask"], "causal_mask"
+        )
+        shell.run_cell("def causal_mask(length):\n    return 3", store_history=True)
+        assert notebook.older_version(shell.user_ns["causal_mask"], "causal_mask") == ""
+    finally:
+        shell.history_manager.end_session()

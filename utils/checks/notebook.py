@@ -1,0 +1,68 @@
+"""What the check knows of the notebook around it: which version of an answer it judges, and what the answer prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from utils.checks.attempts import functions
+
+LINES, WIDTH = 20, 160
+
+
+class Capped(io.TextIOBase):
+    """A stream that keeps the first lines of what is written and counts the others."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = [""]
+        self.count = 0
+
+    def write(self, text: str) -> int:
+        self.count += text.count("\n")
+        room = LINES * WIDTH - sum(map(len, self.kept))
+        if room > 0 and len(self.kept) <= LINES:
+            first, *others = text[:room].split("\n")
+            self.kept[-1] += first
+            self.kept += others
+        return len(text)
+
+    def said(self) -> str:
+        """The first lines, and how many there were; "" if nothing was written."""
+        shown = [line[:WIDTH] for line in self.kept[:LINES]]
+        text = "\n".join(shown).rstrip()
+        if not text:
+            return ""
+        more = f" (the first {LINES} of {self.count} lines)" if self.count > LINES else ""
+        return f"Your code printed this while it was checked{more}:\n{text}"
+
+
+@contextlib.contextmanager
+def capped_output() -> Iterator[Capped]:
+    """Within the block, what is printed goes into a capped stream."""
+    stream = Capped()
+    with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        yield stream
+
+
+def older_version(attempt: Any, name: str) -> str:
+    """A sentence, if the cell that defines an answer was last run with another text than the one that is judged; else "".
+
+    So it is when that run failed: the name still stands for what an earlier run defined.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    ran = getattr(shell, "user_ns", {}).get("In", [])
+    code = next((function.__code__ for function in functions(attempt)), None)
+    if code is None:
+        return ""
+    judged = "".join(linecache.getlines(code.co_filename)).strip()
+    defines = re.compile(rf"^(?:def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=[^=]", re.MULTILINE)
+    last = next((text.strip() for text in reversed(ran) if defines.search(text)), judged)
+    if not judged or last == judged or judged not in {text.strip() for text in ran}:
+        return ""
+    return f"This is about an older version of {name}: the last run of the cell that defines it failed, so its new text is not in use."

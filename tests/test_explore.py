@@ -43,6 +43,7 @@ def test_a_control_that_moves_draws_again(monkeypatch):
     row, shown = widget.children
     power, colour = row.children
     assert (power.description, power.value, colour.value) == ("power", 2, "blue")
+    assert "In a running notebook" not in shown.value, "the live one need not say so"
     before = shown.value
     power.value = 3
     assert shown.value != before and 'alt="A blue curve: x to the power of 3' in shown.value
@@ -80,6 +81,7 @@ def test_a_stored_notebook_keeps_the_picture_and_drops_the_widget(tmp_path):
     tidy(notebook)
     (stored,) = [o for o in notebook.cells[0].outputs if o.output_type == "display_data"]
     assert set(stored.data) == {"text/html", "text/plain"}
+    assert "In a running notebook this picture has controls: power, colour." in stored.data["text/html"]
     assert 'alt="A blue curve' in stored.data["text/html"]
 
 

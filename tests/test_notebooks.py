@@ -11,6 +11,7 @@ import pytest
 
 from utils.authoring import build, stubs
 from utils.checks.registry import exercises_of
+from utils.data import IMAGES
 from utils.plotting import display
 
 NAMES = build.source_names()
@@ -241,6 +242,24 @@ def test_solved_notebook_runs_in_the_classs_copy(name, executed):
     for exercise in exercises_of(name):
         cell = next(cell for cell in notebook.cells if cell.id == f"{exercise.name}-check")
         assert "cases are right" in str(cell.outputs), exercise.name
+
+
+@pytest.mark.slow
+def test_without_cifar10_the_checkpoint_answers_with_its_own_classes(executed):
+    """05 offline: the images are the course's, the model knows airplanes to trucks; "stripes 95 % (is a rings)" was said once."""
+    notebook = executed("05_vit", True)
+    text = "\n".join(
+        output.get("data", {}).get("text/plain", "")
+        for c in notebook.cells
+        for output in c.get("outputs", [])
+    )
+    said = re.search(r"The eight test images that .* is surest of: (.*)\.", text)[1]
+    answers = re.findall(r"([a-z ]+) \d+% \(label: ([a-z ]+)\)", said)
+    assert len(answers) == 8
+    assert {answer.strip() for answer, _ in answers} <= set(IMAGES["cifar10"].label_names)
+    assert not {label for _, label in answers} & set(IMAGES["cifar10"].label_names)
+    printed = "".join(output.get("text", "") for c in notebook.cells for output in c.get("outputs", []))
+    assert "none of the classes that the model knows" in printed
 
 
 def errors(notebook) -> dict[str, nbformat.NotebookNode]:

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 
 from utils import cost, current_budget, describe_machine, experiments, plotting
 from utils.checks import check, ready
-from utils.data import Checkpoint, from_hub, load_images
+from utils.data import IMAGES, Checkpoint, from_hub, load_images
 from utils.layers import StochasticDepth, depth_rates
 from utils.training import count_parameters, fit, flip_and_crop, seed_everything, tensor_batches
 
@@ -645,7 +645,7 @@ if ready("ViT", "load_pretrained"):
     else:
         viewed, names, title = (
             experiments.load_model(ViT),
-            list(classes),
+            IMAGES["cifar10"].label_names,  # what it was trained on, whatever `data` holds here
             "the course's checkpoint (CIFAR-10)",
         )
         mean = torch.tensor(head["mean"]).view(3, 1, 1) / 255
@@ -664,7 +664,9 @@ if ready("ViT", "load_pretrained"):
     sure = best.argsort(descending=True)[:8]
     titles = [f"{names[answer[i]].split(',')[0]} {best[i]:.0%}" for i in sure]
     truth = [classes[int(data.test.labels[i])] for i in sure]
-    said = "; ".join(f"{t} (is a {c})" for t, c in zip(titles, truth, strict=True))
+    said = "; ".join(f"{t} (label: {c})" for t, c in zip(titles, truth, strict=True))
+    if not set(classes) & {part for name in names for part in name.split(", ")}:
+        print("The images here have none of the classes that the model knows, so no answer is right.")
 
 # %% fold="Drawing"
 if ready("ViT", "load_pretrained"):

@@ -1,5 +1,6 @@
 """The data door: real data sets from a mirror or the Hub, else data that the course brings along."""
 
+from utils.data.catalog import IMAGES
 from utils.data.containers import DataError, ImageData, ImageSplit, TextData, TextSplit
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
 from utils.data.door import load_images, load_text
@@ -12,6 +13,7 @@ from utils.data.subsets import subset_indices
 from utils.data.text import Batches, tokenize
 
 __all__ = [
+    "IMAGES",
     "Batches",
     "Checkpoint",
     "DataError",

@@ -47,9 +47,7 @@ def problem_of(source: str) -> str:
 
 
 _TIMED = ("time", "capture", "prun")  # cell magics behind which Python stands that leaves its names behind
-_SHELL = (
-    r"(?:cd|ls|pip|conda|mkdir|rm|cp|mv|cat)[ \t]+[^\s=(,\[][^=(]*"  # IPython takes these without a sign
-)
+_SHELL = r"(?:cd|ls|pip|conda|mkdir|rm|cp|mv|cat)[ \t]+[^\s=(,\[][^=(]*"  # IPython takes these without a sign
 
 
 def plain(source: str, *, indented: bool = True) -> tuple[str, list[int]]:

@@ -31,7 +31,7 @@ def explore(
         draw: gives a matplotlib figure for one value of every choice; it is closed afterwards.
         alt: gives the alt text for the same values.
         start: the values to begin with; default the first of each choice.
-        **choices: the values of each choice; numbers get a slider, all else a list.
+        **choices: the values of each choice; each gets a list with its name as label, which keyboards and screen readers know.
 
     Returns:
         the widget, or None where there is none.
@@ -55,6 +55,10 @@ def explore(
     from IPython.display import display
 
     widget = _widget(draw, alt, options, values, data["text/html"])
+    names = ", ".join(name.replace("_", " ") for name in options)
+    data["text/html"] += (
+        f'<p class="course-live">In a running notebook this picture has controls: {html.escape(names)}.</p>'
+    )
     if widget is not None:
         data |= {WIDGET: widget._repr_mimebundle_()[WIDGET]}
     display(data, raw=True, metadata=metadata)
@@ -85,11 +89,7 @@ def _widget(draw: Callable, alt: Callable, options: dict[str, list], values: dic
 
 
 def _control(widgets: Any, name: str, some: list, value: Any) -> Any:
-    label = name.replace("_", " ")
+    # Not a slider: those of ipywidgets have no name that a screen reader could say.
     named = [(str(one), one) for one in some]
     style = {"description_width": "initial"}
-    if len(some) > 2 and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in some):
-        return widgets.SelectionSlider(
-            options=named, value=value, description=label, style=style, continuous_update=False
-        )
-    return widgets.Dropdown(options=named, value=value, description=label, style=style)
+    return widgets.Dropdown(options=named, value=value, description=name.replace("_", " "), style=style)

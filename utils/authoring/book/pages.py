@@ -16,7 +16,7 @@ from utils.authoring.book.pictures import dark
 from utils.authoring.build import PREDICTION, WRITTEN
 from utils.authoring.stubs import BEGIN, END
 
-EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]+)"')
+EMBEDDED = re.compile(r'<img [^>]*(src="data:image/png;base64,([^"]+)")[^>]*>')
 # The beginning of a markdown cell's id -> what its fold says.
 FOLDED = {
     "prediction-": "Show what happens",
@@ -102,16 +102,16 @@ def _take_out_pictures(cell: NotebookNode, folder: Path) -> None:
     """Writes embedded PNGs to files, one for each theme, and leaves `<img>`s with the same alt text that load when they come into view."""
     for number, output in enumerate(cell.outputs, 1):
         data = output.get("data", {})
-        found = EMBEDDED.search(data.get("text/html", ""))
+        found = EMBEDDED.search(data.get("text/html", ""))  # the whole tag, and the content in it
         if not found:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        content = base64.b64decode(found[1])
-        keep = re.search(r' data-keep="([^"]*)"', data["text/html"])
+        content = base64.b64decode(found[2])
+        keep = re.search(r' data-keep="([^"]*)"', found[0])
         tags = []
         for theme, picture in (("light", content), ("dark", dark(content, keep[1] if keep else None))):
             file = folder / f"{cell.id}-{number}{'-dark' * (theme == 'dark')}.png"
             file.write_bytes(picture)
             source = f'class="only-{theme}" src="pictures/{folder.name}/{file.name}" loading="lazy"'
-            tags.append(re.sub(r' data-keep="[^"]*"', "", EMBEDDED.sub(source, data["text/html"])))
-        data["text/html"] = "\n".join(tags)
+            tags.append(re.sub(r' data-keep="[^"]*"', "", found[0].replace(found[1], source)))
+        data["text/html"] = data["text/html"].replace(found[0], "\n".join(tags))

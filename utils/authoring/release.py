@@ -121,6 +121,7 @@ def listed(root: Path = ROOT) -> list[str]:
     names += [f"utils/{name}.py" for name in MODULES]
     for package in PACKAGES:
         names += _below(root, f"utils/{package}/*.py")
+    names += _below(root, "utils/plotting/alt/*.toml")  # what pictures show, in words: notebooks look it up
     known = _known_to_git(root)
     unknown = [name for name in names if known is not None and name not in known]
     if unknown:

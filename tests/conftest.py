@@ -6,6 +6,7 @@ see `once`.
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,7 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of an attempt that failed
                 folder.mkdir()
                 make(folder)
                 done.touch()

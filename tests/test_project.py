@@ -8,7 +8,9 @@ import subprocess
 import tomllib
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from utils.paths import ROOT
 
@@ -110,6 +112,18 @@ def test_notebooks_are_compared_by_nbdime():
     assert re.search(
         r"^\*\.ipynb +diff=jupyternotebook +merge=jupyternotebook$", read(".gitattributes"), re.M
     )
+
+
+def test_the_first_pictures_caption_is_true():
+    """Positions of the checkpoint are more like their mirror image (in the row) than like their neighbours, on the average and mostly."""
+    positions = load_file(ROOT / "data" / "checkpoints" / "cifar10_vit.safetensors")["positions"].float()
+    grid = torch.nn.functional.normalize(positions[0, 1:], dim=-1).unflatten(0, (8, 8))
+    mirrored = (grid * grid.flip(1)).sum(-1)
+    right, below = (grid[:, 1:] * grid[:, :-1]).sum(-1), (grid[1:] * grid[:-1]).sum(-1)
+    assert mirrored.mean() > max(right.mean(), below.mean())
+    alike = (grid.flatten(0, 1) @ grid.flatten(0, 1).T).fill_diagonal_(-1).argmax(1)
+    assert (alike == torch.arange(64).view(8, 8).flip(1).flatten()).float().mean() > 0.5
+    assert "mirror" in read("README.md").partition("## ")[0]
 
 
 def test_the_readme_is_short():

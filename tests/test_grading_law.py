@@ -15,6 +15,7 @@ from utils.authoring.attacks.room import code_cell
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
 from utils.grading.reading import RELEASE
+from utils.grading.reports import pages, tables
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade_some
 from utils.paths import ROOT
@@ -107,3 +108,20 @@ def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
     ]
     ran = "\n".join(part.source for part in submission.parts)
     assert "LARGE = make(256)" in ran and "sleep" not in ran and "train_for_hours" not in ran
+
+
+def test_python_of_a_later_version_is_no_zero(tmp_path):
+    """What the grader's Python cannot read may be right in the student's: no grade, and a person is told."""
+    way = next(way for way in WAYS if way.exercise == "causal_mask")
+    notebook = written([way])
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == "causal_mask")
+    cell["source"] = "def causal_mask(length):\n    return length ?? 3 in a later Python\n"
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert not normalise(path, NAME).newer, "the version of the kernel is not told: it is a mistake"
+    notebook["metadata"]["language_info"] = {"name": "python", "version": "3.99.1"}
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    submission = normalise(path, NAME)
+    assert submission.newer and any("written with Python 3.99" in note for note in submission.notes)
+    entry = {"student": "Ann", "notebook": NAME, "verdicts": [], "written": {}, "problem": "", "newer": True}
+    assert tables.grade(entry) is None and [*pages._marked([entry])]

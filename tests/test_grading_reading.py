@@ -80,23 +80,32 @@ def test_lines_for_ipython_cost_no_statement_its_place(statements, magics):
 
 
 @given(python, st.sampled_from(["f", "K", "c", "d", "g", "rows"]))
-def test_what_is_needed_is_closed(statements, goal):
-    """Whoever makes a name that a needed statement uses is needed too; nothing is needed that no chain leads to."""
+def test_what_is_needed_is_enough(statements, goal):
+    """Running what is needed alone gives the same names that a goal's value is made of as running everything."""
     read_ones = [statement(ast.parse(source).body[0]) for source in statements]
     chosen = needed(read_ones, [goal])
-    asked = {goal} | {name for index in chosen for name in read_ones[index].uses}
-    for index, one in enumerate(read_ones):
-        if one.makes & asked:
-            assert index in chosen
+    makers = [index for index, one in enumerate(read_ones) if goal in one.makes]
+    assert set(makers) <= chosen
     for index in chosen:
-        one = read_ones[index]
-        reached = {goal} | {
-            name
-            for other in chosen
-            if other != index
-            for name in read_ones[other].uses | read_ones[other].makes
-        }
-        assert (one.makes | one.changes) & (reached | one.uses)
+        for name in read_ones[index].now:
+            before = [i for i in range(index) if name in read_ones[i].makes]
+            assert not before or before[-1] in chosen, "the last one who makes a name before it is used"
+        for name in read_ones[index].later:
+            assert {i for i, one in enumerate(read_ones) if name in one.makes} <= chosen
+
+
+def test_live_cells_are_not_run_for_the_sake_of_a_common_name():
+    """An answer's cell and trial cells that use `x`, `_` or `layer` do not draw the release's training in."""
+    notebook = solved()
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == "causal_mask")
+    cell["source"] = "x = 3\nlayer = x\nfor _ in range(3):\n    print(x, layer)\n" + cell["source"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        parts = normalise(path, NAME).parts
+    assert not any(
+        "ready(" in part.source and part.kind == "release" and "import" not in part.source for part in parts
+    )
 
 
 values = st.recursive(

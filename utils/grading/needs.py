@@ -31,7 +31,8 @@ class Statement:
         own: it is the student's, not the release's.
         makes: names that it binds.
         changes: names whose values it may change.
-        uses: names that it, or a function that it defines, looks up.
+        now: names that it looks up when it runs.
+        later: names that functions which it defines look up when they are called.
         wild: it may do anything.
     """
 
@@ -39,8 +40,20 @@ class Statement:
     own: bool = True
     makes: set[str] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
-    uses: set[str] = field(default_factory=set)
+    now: set[str] = field(default_factory=set)
+    later: set[str] = field(default_factory=set)
     wild: bool = False
+
+    @property
+    def uses(self) -> set[str]:
+        """All names that it looks up, now or later."""
+        return self.now | self.later
+
+    @property
+    def firm(self) -> bool:
+        """Whether it binds its names in any case, and to something new: what was before does not matter behind it."""
+        simple = isinstance(self.node, ast.Assign) and all(isinstance(t, ast.Name) for t in self.node.targets)
+        return simple or isinstance(self.node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
 
     @property
     def lines(self) -> tuple[int, int]:
@@ -61,8 +74,8 @@ def statement(node: ast.stmt, *, own: bool = True) -> Statement:
         if symbol.is_assigned() or symbol.is_imported():
             found.makes.add(symbol.get_name())
         if symbol.is_referenced():
-            found.uses.add(symbol.get_name())
-    found.uses |= _inner(table)
+            found.now.add(symbol.get_name())
+    found.later = _inner(table)
     found.changes = _changes(node)
     named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     star = isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names)
@@ -127,29 +140,52 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
         statements: all of a notebook, in order.
         answers: names of the exercises.
     """
+    made = {name for one in statements for name in one.makes}
     modules = {
         name for one in statements if isinstance(one.node, ast.Import | ast.ImportFrom) for name in one.makes
     }
-    by_name: dict[str, list[int]] = defaultdict(list)
+    touched: dict[str, list[int]] = defaultdict(list)  # name -> who makes or changes it, in order
     for index, one in enumerate(statements):
         # a call of a library's function is no change of the library, but `torch.manual_seed(0)` on a line of its own is one
         bare = isinstance(one.node, ast.Expr) or _sets_on(one.node, modules)
-        changed = one.changes if bare else one.changes - modules
-        for name in one.makes | (changed if one.own else changed & one.makes):
-            by_name[name].append(index)
-    found: set[int] = {index for index, one in enumerate(statements) if one.wild}
-    todo = [*answers, *(name for index in found for name in statements[index].uses)]
-    asked: set[str] = set()
-    while todo:
-        name = todo.pop()
-        if name in asked:
-            continue
-        asked.add(name)
-        for index in by_name[name]:
+        changed = (one.changes if bare else one.changes - modules) & made if one.own else set()
+        for name in one.makes | changed:
+            touched[name].append(index)
+    found: set[int] = set()
+    todo: list[tuple[str, int | None]] = [(name, None) for name in answers]
+
+    def take(indices: Iterable[int]) -> None:
+        for index in indices:
             if index not in found:
                 found.add(index)
-                todo += [*statements[index].uses, *statements[index].makes]
+                one = statements[index]
+                todo.extend((name, index) for name in one.now)
+                todo.extend((name, None) for name in one.later)
+                if one.own and isinstance(one.node, ast.Assign) and isinstance(one.node.value, ast.Name):
+                    todo.extend(
+                        (name, None) for name in one.makes
+                    )  # another name, by which it may be changed
+
+    take(index for index, one in enumerate(statements) if one.wild)
+    asked: set[tuple[str, int | None]] = set()
+    while todo:
+        place = todo.pop()
+        if place not in asked:
+            asked.add(place)
+            take(_makers(statements, touched[place[0]], place))
     return found
+
+
+def _makers(statements: list[Statement], touched: list[int], place: tuple[str, int | None]) -> list[int]:
+    """Who makes a name, or changes what it stands for, as a statement (or, at None, a function called at any time) finds it."""
+    name, user = place
+    before = [index for index in touched if user is not None and index < user]
+    if not before:
+        # what the release makes in a live cell, under an `if`, counts where nothing else makes the name
+        sure = [index for index in touched if statements[index].own or statements[index].firm]
+        return sure or touched
+    firm = [index for index in before if statements[index].firm and name in statements[index].makes]
+    return [index for index in before if not firm or index >= firm[-1]]
 
 
 def _sets_on(node: ast.stmt, modules: set[str]) -> bool:

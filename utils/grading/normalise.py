@@ -75,6 +75,7 @@ class Submission:
         notes: what had to be mended or is missing, in words for the feedback page.
         skipped: what of the student's own cells is not run, by cell and line, in words.
         answers: the source of the cells that each exercise's answer is made of.
+        newer: an answer may be Python of a later version than the one that grades, which no grade can rest on.
     """
 
     notebook: str
@@ -83,6 +84,7 @@ class Submission:
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
+    newer: bool = False
 
 
 @dataclass
@@ -132,7 +134,7 @@ def normalise(path: Path, notebook: str) -> Submission:
             f"it holds none of the answers of {notebook}: is it the notebook of another assignment?"
         )
     places = {name: place for name, place in found.items() if place is not None}
-    _explain_syntax(submission, path, code)
+    _explain_syntax(submission, path, code, {i for place in places.values() for i in place.cells})
     pieces, late = _pieces(code, release, places)
     _run_what_is_needed(submission, pieces, late, names)
     submission.answers = {
@@ -216,12 +218,20 @@ def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> F
     return Found([own[-1]], own[-1], late=bool(checks))
 
 
-def _explain_syntax(submission: Submission, path: Path, code: list[Cell]) -> None:
-    """Says so where a cell may be no Python here because the notebook was written with a newer one."""
+def _explain_syntax(submission: Submission, path: Path, code: list[Cell], answering: set[int]) -> None:
+    """Says so where a cell may be no Python here because the notebook was written with a newer one.
+
+    Args:
+        submission: whose `notes` and `newer` are set.
+        path: of the notebook.
+        code: its code cells.
+        answering: indices of those that answer an exercise.
+    """
     theirs = re.match(r"3\.(\d+)", written_with(path))
     if theirs and int(theirs[1]) > sys.version_info.minor:
-        for cell in code:
-            if cell["tree"] is None and cell["source"].strip() and not cell["source"].startswith("%%"):
+        for index, cell in enumerate(code):
+            if cell["tree"] is None and cell["source"].strip():
+                submission.newer |= index in answering
                 submission.notes.append(
                     f"Cell {cell['number']} is no Python {sys.version_info.major}.{sys.version_info.minor}, which grades here "
                     f"({problem_of(cell['source'])}); the notebook was written with Python {theirs[0]}. Ask for a grader with that version."
@@ -363,10 +373,10 @@ def _add(submission: Submission, piece: Piece, source: str) -> None:
 
 def _lines(piece: Piece, chosen: list[Statement]) -> str:
     """A cell with the lines of some statements only; they keep their numbers."""
-    if piece.own and len(chosen) == len(piece.cell["body"]):
-        return piece.cell["text"]
     if piece.own and piece.cell["tree"] is None:
         return piece.cell["source"] if piece.answers else ""
+    if piece.own and len(chosen) == len(piece.cell["body"]):
+        return piece.cell["text"]
     kept = {number for one in chosen for number in range(one.lines[0], one.lines[1] + 1)}
     lines = piece.cell["text"].split("\n")
     return "\n".join(

@@ -107,7 +107,8 @@ def _of_script(text: str) -> list[dict[str, Any]]:
 
 def _plain(cell: dict[str, Any], index: int) -> dict[str, Any]:
     source = cell.get("source", cell.get("input", ""))
-    source = "".join(source) if isinstance(source, list) else str(source)
+    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
     grade = (cell.get("metadata") or {}).get("nbgrader") or {}
     return {
         "id": clean(str(cell.get("id") or f"cell-{index}"))[:200],

@@ -124,6 +124,7 @@ def grade_one(
         "notes": submission.notes,
         "skipped": submission.skipped,
         "answers": submission.answers,
+        "newer": submission.newer,
     }
     return result | {"isolation": level.sentence()}
 

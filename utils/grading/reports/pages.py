@@ -165,6 +165,8 @@ def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
     """(whose, what) that the grader wants a person to look at: a library's layer, a neighbour's answer."""
     for entry in entries:
         who = f"{entry['student']}, {entry['notebook']}"
+        if entry.get("newer"):
+            yield who, "an answer may be Python of a later version than the grader's: no grade is given"
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:

@@ -71,7 +71,7 @@ def grade(entry: Entry) -> float | None:
     """The grade that a platform gets; None, which is a blank, where it is not known: nothing could be read or graded, or marks are missing."""
     if "override" in entry:
         return points(entry)
-    if entry["problem"] or entry.get("lost") or unmarked(entry):
+    if entry["problem"] or entry.get("lost") or entry.get("newer") or unmarked(entry):
         return None
     return points(entry)
 

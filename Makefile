@@ -6,8 +6,12 @@ RUN := $(BIN)/python
 
 .PHONY: lab progress test check lint-only notebooks solve bench report clean lint grade gradescope nbgrader bench-grading release book
 
-lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks/
+# make lab TORCH=cpu (1.4 GB on disk) or TORCH=cuda (5.5 GB); auto: what the machine needs. Without make: python3 start.py (Windows: py start.py)
+TORCH ?= auto
+INSTALL := $(PYTHON) start.py --torch $(TORCH)
+
+lab:  ## install what is missing into .venv and open JupyterLab on the notebooks
+	$(INSTALL)
 
 progress: $(VENV)/.installed  ## how far you are: exercises passed, open, changed since, and what is next
 	$(RUN) -m utils.progress
@@ -69,17 +73,8 @@ lint: $(VENV)/.test-installed  ## format and fix
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-# uv in pip's place, where it is there and pip has no settings of its own (uv does not read them). `make lab UV=` goes without.
-UV ?= $(if $(shell $(PYTHON) -m pip config list 2>/dev/null),,$(shell command -v uv 2>/dev/null))
-
-# One call, and torch pinned in it: nothing else may replace it. Python compiles what is imported when it first is: all of it
-# at once would take longer than all the rest of this.
 $(VENV)/.installed: requirements.lock
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(if $(UV),,$(RUN) -m pip install --quiet --no-compile --upgrade pip)
-	@echo "Installing into $(VENV): some hundred MB to fetch the first time (more with CUDA)."
-	$(or $(UV:%=% pip install --python $(RUN)),$(RUN) -m pip install --no-compile) --quiet --requirement requirements.lock
-	touch $@
+	$(INSTALL) --only-install
 
 # Peers that the tests compare with come without their dependencies: they would replace torch. Many processes import at once in the
 # tests, so here all is compiled; that a package holds a file for another Python is no error.

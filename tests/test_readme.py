@@ -113,7 +113,7 @@ GRADE = "make grade SUBMISSIONS={desk}/submissions OUT={desk}/graded"
 ACCOUNTS: dict[str, Run | Slow | Left] = {
     # students
     r"git clone <this repository> course && cd course": Run(
-        r"jupyter lab notebooks/",
+        r"python3 start\.py",
         f"git clone --quiet --depth 1 {ROOT.as_uri()} course && cd course && make --dry-run lab",
     ),
     r"make lab": Left(
@@ -204,6 +204,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     # experiments
     r"\S*python -m utils\.experiments list": Run(r"(?s)data-scaling.*token-mixers"),
     r"python -m utils\.experiments list --predictions": Run(r"predicted before the first run"),
+    r"python -m utils\.data mirror [a-z0-9 ]+ --out DIR": Slow(
+        "needs the network, or a mirror", "tests/test_data_mirror.py::test_one_command_makes_a_mirror"
+    ),
     r"python -m utils\.experiments status": Run(r"data-scaling +smoke \d+/\d+, cpu \d+/\d+"),
     r"python -m utils\.experiments plot data-scaling --preset cpu --out figures": Run(
         r"figures/data-scaling-gap\.png",

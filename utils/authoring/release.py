@@ -39,6 +39,7 @@ FILES = (
     "data/results/bench.json",
     "docs/_static/positions.png",
     "environment.yml",
+    "start.py",
     "pyproject.toml",
     "requirements.lock",
 )
@@ -57,7 +58,7 @@ PACKAGES = (
     "training",
 )
 MODULES = ("__init__", "budget", "paths", "setup", "storage")  # of `utils` itself
-VARIABLES = ("PYTHON", "UV")  # of the Makefile; the first with those that stand beside it
+VARIABLES = ("PYTHON", "TORCH")  # of the Makefile; the first with those that stand beside it
 TARGETS = ("lab", "progress", "$(VENV)/.installed")
 #: pages, and those of their sections that are for students, beside what stands above them
 PAGES = {

@@ -67,7 +67,7 @@ def main() -> int:
     options = parser.parse_args()
     if sys.platform == "win32":
         print(
-            "The sandbox needs fork: grade inside WSL 2 or a container (utils/grading/README.md).",
+            "The trusted grader needs Linux, since its sandbox forks: grade inside WSL 2 or a container (utils/grading/README.md).",
             file=sys.stderr,
         )
         return 2

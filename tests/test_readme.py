@@ -204,9 +204,6 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     # experiments
     r"\S*python -m utils\.experiments list": Run(r"(?s)data-scaling.*token-mixers"),
     r"python -m utils\.experiments list --predictions": Run(r"predicted before the first run"),
-    r"python -m utils\.data mirror [a-z0-9 ]+ --out DIR": Slow(
-        "needs the network, or a mirror", "tests/test_data_mirror.py::test_one_command_makes_a_mirror"
-    ),
     r"python -m utils\.experiments status": Run(r"data-scaling +smoke \d+/\d+, cpu \d+/\d+"),
     r"python -m utils\.experiments plot data-scaling --preset cpu --out figures": Run(
         r"figures/data-scaling-gap\.png",

@@ -211,7 +211,7 @@ def test_ready_waits_for_a_pass(monkeypatch, capsys):
     monkeypatch.setattr(engine, "PASSED", {"causal_mask": object()})
     assert engine.ready("causal_mask")
     assert not engine.ready("causal_mask", "split_heads")
-    assert "waits for split_heads" in capsys.readouterr().out
+    assert "needs split_heads" in capsys.readouterr().out
 
 
 def test_reuse_takes_the_students_own_answer_or_the_librarys(tmp_path, monkeypatch, capsys):
@@ -219,8 +219,19 @@ def test_reuse_takes_the_students_own_answer_or_the_librarys(tmp_path, monkeypat
     exercise = find("causal_mask")
     monkeypatch.setattr("utils.checks.copies.ROOT", tmp_path)
     assert engine.reuse("causal_mask") is engine.stand_in(exercise)
-    assert "library's version" in capsys.readouterr().out
+    assert "library's version: no notebook 01 of yours was found in" in capsys.readouterr().out
     grade = {"nbgrader": {"solution": True, "grade_id": "causal_mask"}}
+    for source, why in (
+        (
+            'def causal_mask(length):\n    raise NotImplementedError("not started yet")',
+            "holds no answer that runs",
+        ),
+        ("def causal_mask(length):\n    return 1", "does not pass its check"),
+    ):
+        cell = nbformat.v4.new_code_cell(source, metadata=grade)
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "01_transformer_recap.ipynb")
+        assert engine.reuse("causal_mask") is engine.stand_in(exercise)
+        assert why in capsys.readouterr().out
     own = "def causal_mask(length):\n    return torch.arange(length)[:, None] >= torch.arange(length)"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(own, metadata=grade)])
     nbformat.write(notebook, tmp_path / f"{exercise.notebook}.ipynb")

@@ -119,7 +119,7 @@ def test_a_result_that_shares_memory_is_refused_only_where_a_new_tensor_is_promi
         fixture = fixtures.prepare(exercise, lambda x, weights, bias=None: x.T.clone(), 3)
         found = engine.examine(exercise, turned, fixture)
         assert found.passed != promise
-    assert found.findings[0].sentence == words.AGAIN["new:output"]
+    assert found.findings[0].sentence == words.NOTES["new:output"]
 
 
 def test_values_come_before_gradients_and_are_not_called_right():

@@ -63,7 +63,7 @@ def test_anomaly_mode_and_autocast_are_off_inside():
     ("leave", "words"),
     [
         (lambda: torch.set_grad_enabled(False), "leaves them off"),
-        (lambda: torch.set_default_dtype(torch.float64), "default dtype to torch.float64"),
+        (lambda: torch.set_default_dtype(torch.float64), "changes PyTorch's default dtype"),
     ],
 )
 def test_an_answer_that_changes_the_session_for_good_is_told_so(leave, words):
@@ -75,6 +75,20 @@ def test_an_answer_that_changes_the_session_for_good_is_told_so(leave, words):
     found = result(attempt)
     assert words in found.findings[0].sentence
     assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32
+
+
+def test_a_note_from_another_process_cannot_bring_words_of_its_own():
+    """A grader shows the sentence of a finding to the student; what came out of a sandbox must not be in it."""
+    from utils.checks import fixtures
+    from utils.checks.compare import NOTES, compare
+
+    fixture = fixtures.prepare(FUNCTION, scale_rows, 1)
+    secret = torch.tensor(list(b"the hidden case is 42"), dtype=torch.uint8)
+    for note in NOTES:
+        for what in ("state", "gradients", "random", "kept", "output"):
+            seen = dict(fixture.expected[0]) | {f"{note}{what}": secret}
+            finding = compare(FUNCTION, fixture.cases[0], fixture.expected[0], seen)
+            assert finding is None or "42" not in finding.sentence
 
 
 def test_the_limit_is_of_the_processors_time():

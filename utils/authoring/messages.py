@@ -59,7 +59,7 @@ def section(exercise: Exercise, messages: dict[str, str]) -> str:
 
 def engine() -> str:
     """The engine's own sentences, as Markdown."""
-    own = [*words.AGAIN.values(), *words.INNER.values()]
+    own = [*words.NOTES.values(), *words.INNER.values()]
     return "\n".join(["## The engine", "", *(f"- {sentence}" for sentence in own)]) + "\n"
 
 

@@ -44,11 +44,9 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
     for key in (key for key in expected if key.startswith(("after:", "same:"))):
         if finding := _unchanged(key, expected[key], seen.get(key)):
             return finding
-    for key in ("again:random", "again:kept", "left:state", "new:output"):
+    for key in words.NOTES:
         if key in seen and key not in expected:
-            return Finding(
-                "again", words.AGAIN.get(key) or bytes(seen[key].tolist()).decode(errors="replace")
-            )
+            return Finding("again", words.NOTES[key])
     for prop in exercise.properties:
         if not property_holds(prop.holds, case, seen):
             return Finding("property", prop.sentence)

@@ -14,7 +14,7 @@ from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
 from utils.checks.explain import Cause, cause, known, notebook_names
 from utils.checks.observe import Problem, observe
-from utils.checks.registry import all_exercises, find
+from utils.checks.registry import all_exercises, exercises_of, find
 from utils.checks.result import Result
 from utils.checks.spec import Exercise, Seen
 from utils.checks.state import own_state
@@ -185,18 +185,25 @@ def reuse(name: str) -> Any:
     Returns:
         the function or class.
     """
-    from utils.checks.copies import where_looked
+    from utils.checks.copies import copies, where_looked
     from utils.checks.earlier import answers
 
     exercise = find(name)
+    number = exercise.notebook[:2]
+    wrong = ""
     for attempt, path in answers(exercise, reuse):
         if examine(exercise, attempt).passed:
             print(f"{name}: your own, from {path.name}.")
             return attempt
-    print(
-        f"{name}: the library's version, since no notebook {exercise.notebook[:2]} of yours with a right answer was found "
-        f"in {where_looked()}."
-    )
+        wrong = wrong or path.name
+    names = [other.name for other in exercises_of(exercise.notebook)]
+    if wrong:
+        why = f"yours in {wrong}, as it was saved, does not pass its check"
+    elif saved := next(iter(copies(exercise.notebook, names)), None):
+        why = f"{saved.path.name}, as it was saved, holds no answer that runs; if you solved it, save that notebook (Ctrl+S) and run this again"
+    else:
+        why = f"no notebook {number} of yours was found in {where_looked()}"
+    print(f"{name}: the library's version: {why}.")
     return stand_in(exercise)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from utils.checks.attempts import own_codes
 from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
 from utils.checks.spec import Case, Exercise, Seen
-from utils.checks.state import left_behind, own_state
+from utils.checks.state import left_behind, own_state, set_own
 from utils.checks.words import some
 
 NOT_STARTED = "not started yet"
@@ -68,7 +68,7 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
         seed: of PyTorch's generator before the call.
 
     Returns:
-        the observed tensors (detached; `left:state` where the attempt changes the session for good), or the problem that prevented it.
+        the observed tensors (detached; `left:gradients` or `left:dtype` where the attempt changes the session for good), or the problem that prevented it.
     """
     exercise = _exercise(case)
     look = exercise.observe or observe_default
@@ -82,8 +82,8 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
             return Problem("time", _too_long(exercise, error.waiting))
         except (Exception, SystemExit) as error:  # the student's own error: it becomes their message
             return _raised(error, attempt, exercise)
-        if sentence := left_behind():
-            seen["left:state"] = text_tensor(sentence)
+        if changed := left_behind():
+            seen[f"left:{changed}"] = torch.tensor(True)
     return {name: value.detach() for name, value in seen.items()}
 
 
@@ -124,6 +124,9 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     as_promised(target if module is None or case.method else module.forward, result, exercise)
     outputs = name_outputs(result, exercise)
     seen = dict(outputs)
+    if changed := left_behind():
+        seen[f"left:{changed}"] = torch.tensor(True)
+        set_own()  # so that the rest can be looked at
     if exercise.fresh and _shares_memory(outputs, [*args.values(), *kwargs.values()]):
         seen["new:output"] = torch.tensor(True)
     for name, value in {**args, **kwargs}.items():

@@ -49,15 +49,10 @@ def set_own(seed: int = 0) -> None:
 
 
 def left_behind() -> str:
-    """What the code that just ran has changed of the state that `own_state` set, as a sentence; "" if nothing."""
+    """What the code that just ran has changed of the state that `own_state` set: "gradients", "dtype" or ""."""
     if not torch.is_grad_enabled():
-        return (
-            "Your code switches gradients off and leaves them off, so nothing can be trained after it. "
-            "Write `with torch.no_grad():` around the lines that need none."
-        )
-    if torch.get_default_dtype() != torch.float32:
-        return f"Your code changes PyTorch's default dtype to {torch.get_default_dtype()} and leaves it so. Give the dtype where a tensor is made."
-    return ""
+        return "gradients"
+    return "" if torch.get_default_dtype() == torch.float32 else "dtype"
 
 
 @contextlib.contextmanager

@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-AGAIN = {
+NOTES = {
     "again:random": "Your result is random: two calls with the same inputs differ. Outside training nothing may be drawn "
     "(is a dropout still active? `F.dropout` needs `training=self.training`).",
     "again:kept": "A second call with the same inputs gives another result: your code keeps something of the first call "
     "(a changed attribute, a global, a default argument that is a list).",
+    "left:gradients": "Your code switches gradients off and leaves them off, so nothing can be trained after it. Write "
+    "`with torch.no_grad():` around the lines that need none.",
+    "left:dtype": "Your code changes PyTorch's default dtype and leaves it so. Give the dtype where a tensor is made.",
     "new:output": "Your result shares its memory with an input: changing one changes the other. Return a new tensor.",
 }
 

@@ -14,14 +14,20 @@ from pathlib import Path
 import nbformat
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from tests.browser import launch
+
+# Property-based tests: the same examples in every run of the suite; `--hypothesis-profile long` looks for new ones, for minutes.
+settings.register_profile("suite", max_examples=150, deadline=None, derandomize=True, database=None)
+settings.register_profile("long", max_examples=50_000, deadline=None, database=None)
+settings.load_profile("suite")
 
 CLASS = "https://github.com/a-class/vision.git"
 
 
 #: files whose tests need the sandbox, or look at what it needs of the kernel
-SANDBOX = ("agreement", "attacks", "cgroup", "class", "isolation", "law", "resume", "scale")
+SANDBOX = ("agreement", "attacks", "cgroup", "class", "isolation", "law", "resume", "scale", "walls")
 #: what runs first, so that the processes end at about the same time
 FIRST = ("grading", "test_notebooks", "test_checks")
 

@@ -6,15 +6,14 @@ import ast
 import json
 import os
 import time
-from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
-import torch
 
 from utils.authoring import build, stubs
 from utils.checks.registry import exercises_of
-from utils.grading import isolation, reports, run, submissions, wire
+from utils.grading import isolation, reports, run, submissions
 from utils.grading.cells import bound, defines
 from utils.grading.isolation import Limits
 from utils.grading.normalise import normalise
@@ -84,7 +83,7 @@ ATTACKS = {
     "patch the check engine": "import utils.checks.compare as c, utils.checks.engine as e\nc.compare = lambda *a: None\ne.examine = None\n",
     "forge the grader's closing word": (
         "import os\nfrom utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, wire.pack({'end': 'done'}, {}))\n    except Exception:\n        pass\n"
+        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'end': 'done'}, {}))\n    except Exception:\n        pass\n"
     ),
     "read the solutions": f"print(open({str(build.ROOT / 'solutions' / 'attention.py')!r}).read())\n",
     "import the solutions": "import solutions.attention\nsplit_heads = solutions.attention.split_heads\n",
@@ -117,18 +116,9 @@ def test_an_attack_beside_a_wrong_answer_earns_nothing(attack, box, examiner, tm
 
 
 def processes():
-    """Pids of this test run's sandboxes, whatever became of their parents."""
-    mark = f"\0{os.getpid()}\0".encode()
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                if b"zygote" in command and command.endswith(mark):
-                    found.add(entry.name)
-            except OSError:
-                continue
-    return found
+    """This test run's sandboxes, whatever became of their parents."""
+    commands = {p.pid: p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])}
+    return {pid for pid, c in commands.items() if "utils.grading.zygote" in c and c[-1] == str(os.getpid())}
 
 
 @pytest.mark.parametrize(
@@ -163,17 +153,6 @@ def test_cells_are_found_wherever_they_went(tmp_path):
     assert "split_heads" in answered and "causal_mask" not in answered
     assert any("text cell" in note for note in submission.notes)
     assert defines("%matplotlib inline\n!pip install x\ndef f(): pass\n") == ["f"]
-
-
-def test_wire_refuses_what_it_did_not_write():
-    payload = wire.pack({"a": 1}, {"x": torch.ones(2)})
-    message, tensors = wire.unpack(payload)
-    assert message == {"a": 1} and torch.equal(tensors["x"], torch.ones(2))
-    for bad in (b"", payload[:-3], b"\x80\x04" + payload, os.urandom(200)):
-        with pytest.raises(wire.BadFrame):
-            wire.unpack(bad)
-    with pytest.raises(wire.BadFrame):
-        wire.FrameReader(limit=10).feed(bytes(11))
 
 
 def test_platforms_file_names_are_read_and_never_followed(tmp_path):

@@ -222,7 +222,7 @@ def test_what_a_sandbox_says_is_not_what_a_student_reads():
         ):
             problem = {"kind": kind, "sentence": sentence, "trace": "3.14159"}
             payload = verdict.wire.pack({"exercise": exercise.name, "outcomes": [problem] * count}, {})
-            found = examiner.judge(payload)
+            found = examiner.judge(exercise.name, payload)
             shown = found.record() | {"said": ""}
             assert "14159" not in json.dumps(shown), kind
             assert found.points == 0 and (kind == "not started" or "14159" in found.said)
@@ -247,7 +247,9 @@ def test_partial_credit_is_by_cases():
             else:
                 outcomes.append({"seen": list(seen)})
                 tensors |= {f"{index}/{key}": value for key, value in seen.items()}
-        found = examiner.judge(verdict.wire.pack({"exercise": exercise.name, "outcomes": outcomes}, tensors))
+        found = examiner.judge(
+            exercise.name, verdict.wire.pack({"exercise": exercise.name, "outcomes": outcomes}, tensors)
+        )
         assert found.right == count - wrong and found.points == round(
             exercise.points * (count - wrong) / count, 2
         )

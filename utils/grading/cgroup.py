@@ -182,10 +182,12 @@ def sweep(where: list[Place] | None = None) -> None:
     Args:
         where: where to look; default this process's own places.
     """
+    import psutil  # late: the walls themselves stand on the standard library alone
+
     for parent in {folder for place in (_here() if where is None else where) for folder in place.folders}:
         for old in parent.glob(f"{PREFIX}*"):
             number = old.name.removeprefix(PREFIX)
-            if number.isdigit() and not Path(f"/proc/{number}").exists():
+            if number.isdigit() and not psutil.pid_exists(int(number)):
                 with contextlib.suppress(OSError):
                     old.rmdir()
 

@@ -1,6 +1,7 @@
 """Runs in the sandbox: a student's cells, and the checks of the answers in forked processes. Sends values home, no verdicts.
 
-Nothing in here is trusted by the grader: a student's code may change any of it in its own process.
+Nothing in here is trusted by the grader: a student's code may change any of it in its own process. What it does keep apart are the answers of one
+submission: each process that answers has a pipe of its own, so what one answer sends, breaks or leaves behind costs that answer alone.
 """
 
 from __future__ import annotations
@@ -28,48 +29,23 @@ from utils.checks.chain import stand_in, substituted
 from utils.checks.observe import Problem, observe
 from utils.checks.registry import find
 from utils.checks.spec import Exercise, Seen
-from utils.grading import wire
+from utils.grading import lending, wire
 from utils.grading.cells import bound, parse
 
-CALM = ("not started", "missing")  # problems that cannot come from what was asked before
+CALM = ("not started", "missing", "borrowed")  # problems that cannot come from what was asked before
 FUTURE: set[int] = set()  # flags of `from __future__ import`; the process runs one submission
 GRACE = 2.0  # seconds between a check's own time limit and its end by force
-
-
-def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
-    """Runs the request's parts in order, and asks each answer in a process forked from the state that its check finds in the notebook.
-
-    Forking and ending a process costs more than a check of a small answer. So an answer waits to be asked together with the next one
-    where that changes nothing: the cells in between only define names that were free.
-
-    Args:
-        request: `parts` (kind, name, source), `checks` (exercise, cases, stand_ins) and `limits`.
-        tensors: of the cases.
-        out: where frames go.
-    """
-    # a module of its own name, so that what looks a class's module up (get_type_hints, pickle) finds the notebook
-    sys.modules["__main__"] = notebook = types.ModuleType("__main__")
-    space: dict[str, Any] = notebook.__dict__
-    checks = {check["exercise"]: check for check in request["checks"]}
-    limits = request["limits"]
-    taken: dict[str, str] = {}
-    waiting: list[Asked] = []
-    errors: dict[str, str] = {}
-    last = {part["name"]: index for index, part in enumerate(request["parts"]) if part["kind"] == "answer"}
-    for index, part in enumerate(request["parts"]):
-        tree = parse(part["source"])
-        names = None if tree is None else bound(tree)
-        if names is None or any(taken.get(name, what) != what for name, what in names.items()):
-            ask(waiting, tensors, space, limits["check"], out)
-        error = define(part["name"], part["source"], space, limits["cell"], tree)
-        taken.update(dict.fromkeys(space, "something") if names is None else names)
-        name = part["name"]
-        errors[name] = errors.get(name) or error
-        if last.get(name) == index and name in checks:
-            waiting.append(Asked(checks.pop(name), errors[name]))
-    ask(waiting, tensors, space, limits["check"], out)
-    # no cell answers these
-    ask([Asked(check, "") for check in checks.values()], tensors, {}, limits["check"], out)
+PATIENCE = 2  # times a limit of processor time that may pass on the clock: code that only waits ends too
+CRASHES = {
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGABRT,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+}
+COURSE_FILES = (lending.PACKAGE, "stand_ins", "solutions", "data/expected")
 
 
 @dataclass
@@ -80,8 +56,76 @@ class Asked:
     error: str
 
 
+class Home:
+    """Where answers go, and how this sandbox keeps them apart.
+
+    Args:
+        nonce: of the request.
+        out: descriptor that the grader reads.
+    """
+
+    def __init__(self, nonce: bytes, out: int) -> None:
+        self.nonce, self.out = nonce, out
+        # only as the first process of a namespace of its own may it kill all others
+        self.first = os.getpid() == 1
+
+    def send(self, check: dict[str, Any], outcomes: list[Any], to: int | None = None) -> None:
+        """One frame for one check; the last outcome stands for all cases behind it."""
+        payload = _packed(check, outcomes)
+        if len(payload) > wire.MAX_ANSWER:
+            payload = _packed(check, [Problem("size", "more values than an answer may have")])
+        wire.write_frame(self.out if to is None else to, self.nonce, check["index"], payload)
+
+    def clear(self) -> None:
+        """Ends whatever an answer has left behind: it would take from the next one's time, memory and number of processes."""
+        if self.first:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    os.waitpid(-1, 0)
+
+
+def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
+    """Runs the request's parts in order, and asks each answer in a process forked from the state that its check finds in the notebook.
+
+    Forking and ending a process costs more than a check of a small answer. So an answer waits to be asked together with the next one
+    where that changes nothing: the cells in between only define names that were free.
+
+    Args:
+        request: `nonce`, `parts` (kind, name, source), `checks` (index, exercise, cases, stand_ins), `lent` and `limits`.
+        tensors: of the cases.
+        out: where frames go.
+    """
+    lending.lend(request["lent"])
+    # a module of its own name, so that what looks a class's module up (get_type_hints, pickle) finds the notebook
+    sys.modules["__main__"] = notebook = types.ModuleType("__main__")
+    space: dict[str, Any] = notebook.__dict__
+    checks = {check["exercise"]: check for check in request["checks"]}
+    limits = request["limits"]
+    home = Home(bytes.fromhex(request["nonce"]), out)
+    taken: dict[str, str] = {}
+    waiting: list[Asked] = []
+    errors: dict[str, str] = {}
+    last = {part["name"]: index for index, part in enumerate(request["parts"]) if part["kind"] == "answer"}
+    for index, part in enumerate(request["parts"]):
+        tree = parse(part["source"])
+        names = None if tree is None else bound(tree)
+        if names is None or any(taken.get(name, what) != what for name, what in names.items()):
+            ask(waiting, tensors, space, limits["check"], home)
+        error = define(part["name"], part["source"], space, limits["cell"], tree)
+        taken.update(dict.fromkeys(space, "something") if names is None else names)
+        name = part["name"]
+        errors[name] = errors.get(name) or error
+        if last.get(name) == index and name in checks:
+            waiting.append(Asked(checks.pop(name), errors[name]))
+    ask(waiting, tensors, space, limits["check"], home)
+    # no cell answers these
+    ask([Asked(check, "") for check in checks.values()], tensors, {}, limits["check"], home)
+
+
 def ask(
-    waiting: list[Asked], tensors: dict[str, Tensor], space: dict[str, Any], limit: float, out: int
+    waiting: list[Asked], tensors: dict[str, Tensor], space: dict[str, Any], limit: float, home: Home
 ) -> None:
     """Has checks answered in forked processes, and empties the list.
 
@@ -96,26 +140,25 @@ def ask(
         except OSError as refused:
             os.close(reading)
             os.close(writing)
-            sentence = f"no process could be started for it ({refused.strerror})"
-            send(waiting.pop(0).check, [Problem("died", sentence)], {}, out)
+            home.send(waiting.pop(0).check, [Problem("processes", str(refused.strerror))])
+            home.clear()
             continue
         if child == 0:
             with contextlib.suppress(BaseException):
                 os.close(reading)
-                _answer_all(waiting, tensors, space, seconds, out, writing)
+                os.close(home.out)
+                _answer_all(waiting, tensors, space, seconds, home, writing)
                 os._exit(0)
             os._exit(1)
         os.close(writing)
-        done, over, status = _follow(child, reading, seconds)
+        answers = wire.FrameReader(home.nonce, 0)
+        answers.awaited = {one.check["index"] for one in waiting}
+        done, why = _follow(child, reading, waiting, seconds, answers, home)
         os.close(reading)
+        home.clear()
         del waiting[:done]
-        if over:
-            sentence = f"Your code was still running after {seconds[done]:.0f} s and was stopped. Is there a loop that never ends?"
-            send(waiting.pop(0).check, [Problem("time", sentence)], {}, out)
-        elif waiting and done == 0:
-            ended = waiting.pop(0)
-            if status != 0:
-                send(ended.check, [Problem("died", f"its process ended with status {status}")], {}, out)
+        if waiting and done == 0:
+            home.send(waiting.pop(0).check, [why])
 
 
 def _answer_all(
@@ -123,50 +166,97 @@ def _answer_all(
     tensors: dict[str, Tensor],
     space: dict[str, Any],
     seconds: list[float],
-    out: int,
-    told: int,
+    home: Home,
+    to: int,
 ) -> None:
     """In the forked process: answers one check after the other, and tells of each; stops where something goes wrong."""
     gradients, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    own = os.getpid()
     for index, (one, limit) in enumerate(zip(waiting, seconds, strict=True)):
         torch.set_grad_enabled(gradients)  # as the cells left them, whatever the answer before has done
         torch.set_default_dtype(dtype)
         outcomes = answer(one.check, tensors, space, one.error, limit)
+        if os.getpid() != own:  # a child that the answer has forked and that came back from it
+            os._exit(0)
         kinds = {found.kind for found in outcomes if isinstance(found, Problem)} - set(CALM)
-        if kinds - {"time"} and index:
+        if kinds and index:
             return
-        send(one.check, outcomes, _tensors(outcomes), out)
-        os.write(told, b".")
+        home.send(one.check, outcomes, to)
         if kinds:
             return
 
 
-def _follow(child: int, reading: int, seconds: list[float]) -> tuple[int, bool, int]:
-    """Waits for a forked process; each check has its own time.
+def _follow(
+    child: int,
+    reading: int,
+    waiting: list[Asked],
+    seconds: list[float],
+    answers: wire.FrameReader,
+    home: Home,
+) -> tuple[int, Problem]:
+    """Passes a forked process's answers on, in turn, until it ends; each check has its own time.
 
     Returns:
-        how many checks were answered, whether the time of the next was over, and the exit status (negative: the signal that ended it).
+        how many checks were answered, and why the next was not.
     """
-    done, over = 0, False
+    done, why = 0, None
+    began, used = time.monotonic(), 0.0
     watched = [reading]
     if hasattr(os, "pidfd_open"):  # a process that the answer left behind may hold the pipe open
         with contextlib.suppress(OSError):
             watched.append(os.pidfd_open(child))
-    while done < len(seconds):
-        ready = select.select(watched, [], [], seconds[done] + GRACE)[0]
-        over = not ready
-        if over or reading not in ready:
+    while done < len(seconds) and why is None:
+        limit = seconds[done]
+        ready = select.select(watched, [], [], 0.25)[0]
+        if reading in ready and (data := os.read(reading, 2**20)):
+            try:
+                for found in answers.feed(data):
+                    if found.index != waiting[done].check["index"]:
+                        raise wire.BadFrame("a frame out of turn")
+                    wire.write_frame(home.out, home.nonce, found.index, found.payload)
+                    done += 1
+                    began, used = time.monotonic(), processor_seconds(child)
+            except wire.BadFrame as error:
+                why = Problem("frame", str(error))
+        elif ready:  # it has ended, and all that it sent has been read
             break
-        if not (told := os.read(reading, len(seconds) - done)):
-            break
-        done += len(told)
-    if over:
-        with contextlib.suppress(OSError):
-            os.kill(child, signal.SIGKILL)
+        elif processor_seconds(child) - used > limit + GRACE:
+            why = Problem(
+                "time",
+                f"Your code was still running after {limit:.0f} s and was stopped. Is there a loop that never ends?",
+            )
+        elif time.monotonic() - began > PATIENCE * limit + GRACE:
+            why = Problem("idle", f"it had not come to an end after {PATIENCE * limit:.0f} s")
     for descriptor in watched[1:]:
         os.close(descriptor)
+    if why is not None or done == len(seconds):
+        with contextlib.suppress(OSError):
+            os.kill(child, signal.SIGKILL)
     status = wait(child, GRACE)
-    return done, over, -signal.SIGKILL if status is None else status
+    return done, why or _end(status)
+
+
+def processor_seconds(process: int) -> float:
+    """Processor time that a process has used so far; what it had used in the end is lost once it is reaped.
+
+    A clock's number is made of the process's (man 3 clock_getcpuclockid).
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        return time.clock_gettime((~process << 3) | 2)
+    return 0.0
+
+
+def _end(status: int | None) -> Problem:
+    """Why a process ended before it answered, as far as its exit status tells."""
+    if status == 0:
+        return Problem("exit", "its process ended with status 0")
+    if status is None:
+        return Problem("idle", "it did not end")
+    number = -status
+    if number == getattr(signal, "SIGXCPU", 0):
+        return Problem("time", "its processor time was used up")
+    kind = "exit" if status > 0 else "crashed" if number in CRASHES else "killed"
+    return Problem(kind, f"its process ended with status {status}")
 
 
 def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: ast.Module | None) -> str:
@@ -209,21 +299,27 @@ def answer(
     """Observes one exercise on its cases: what was seen, or why nothing was."""
     exercise = find(check["exercise"])
     attempt = space.get(exercise.name)
-    if attempt is None:
-        return [Problem("missing", error or f"{exercise.name} is not defined.")]
-    return _outcomes(exercise, attempt, check, tensors, seconds)
+    if attempt is None or isinstance(attempt, lending.Empty):
+        kind = "borrowed" if attempt is not None or _of_the_course(error) else "missing"
+        return [Problem(kind, error or f"{exercise.name} is not defined.")]
+    return [
+        Problem("borrowed", found.sentence, found.trace)
+        if isinstance(found, Problem) and found.kind == "raised" and _of_the_course(found.sentence)
+        else found
+        for found in _outcomes(exercise, attempt, check, tensors, seconds)
+    ]
 
 
-def _tensors(outcomes: list[Seen | Problem]) -> dict[str, Tensor]:
+def _of_the_course(said: str) -> bool:
+    """Whether an error's words are about the course's own results: a stand-in that is not there, a file that cannot be read."""
+    return any(name in said for name in COURSE_FILES)
+
+
+def _packed(check: dict[str, Any], outcomes: list[Any]) -> bytes:
     found: dict[str, Tensor] = {}
     for index, outcome in enumerate(outcomes):
         if not isinstance(outcome, Problem):
             found.update({f"{index}/{key}": value for key, value in outcome.items()})
-    return found
-
-
-def send(check: dict[str, Any], outcomes: list[Any], tensors: dict[str, Tensor], out: int) -> None:
-    """One frame for one check; the last outcome stands for all cases behind it."""
     outcomes = outcomes + outcomes[-1:] * (len(check["cases"]) - len(outcomes))
     entries = [
         {"kind": one.kind, "sentence": one.sentence[:1000], "trace": one.trace[:1000]}
@@ -231,7 +327,7 @@ def send(check: dict[str, Any], outcomes: list[Any], tensors: dict[str, Tensor],
         else {"seen": list(one)}
         for one in outcomes
     ]
-    wire.write_frame(out, wire.pack({"exercise": check["exercise"], "outcomes": entries}, tensors))
+    return wire.pack({"exercise": check["exercise"], "outcomes": entries}, found)
 
 
 def _outcomes(

@@ -1,7 +1,7 @@
 """What stands between a student's code and everything else: the strongest that this host allows, and its name.
 
-Level 3, "namespaces": own user, pid, mount, network, IPC namespaces; a private tmpfs with a size; Landlock (read-only allow-list of paths);
-a seccomp filter; resource limits. When the namespace's first process dies, the kernel kills every other one in it, whatever
+Level 3, "namespaces": own user, pid, mount, network, IPC namespaces; an empty root, into which Python, its libraries and the course's room A are
+bound read-only, with a private tmpfs of a fixed size; Landlock (the same list of paths); a seccomp filter; resource limits. When the namespace's first process dies, the kernel kills every other one in it, whatever
 it called (`setsid`, double forks, ignored signals).
 Level 2, "landlock": no namespaces; Landlock, seccomp and limits. There is no scratch folder. The zygote adopts orphans and kills
 them one by one.
@@ -28,7 +28,11 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MIB = 2**20
-SCRATCH = "/dev/shm"  # covered by a private tmpfs; not /tmp, where the course itself may lie
+SCRATCH = "/dev/shm"  # a private tmpfs there; multiprocessing looks for this folder by name
+STAGE = (
+    "/tmp"  # a folder of the host that a new root is put on while it is built, out of everybody else's sight
+)
+CLOSED = ("grading", "authoring", "stand_ins", "__pycache__")  # of `utils`, what no submission reads
 NAMES = {3: "namespaces + Landlock + seccomp + limits", 2: "Landlock + seccomp + limits", 1: "limits only"}
 
 
@@ -44,7 +48,7 @@ class Limits:
         seconds: longest silence. A submission that sends no answer for so long is stopped.
         check: for one exercise's check; an exercise's own limit holds if it is shorter.
         cell: for one cell.
-        cpu: processor seconds of one process.
+        cpu: processor seconds of a submission as a whole: of all its processes, and of all sandboxes that it is given.
     """
 
     memory: int = 2048 * MIB
@@ -54,7 +58,7 @@ class Limits:
     seconds: float = 60.0
     check: float = 20.0
     cell: float = 10.0
-    cpu: int = 120
+    cpu: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def _try_namespaces() -> None:
     if child == 0:
         status = 1
         with contextlib.suppress(BaseException):
-            private_folders(MIB)
+            new_root(root_plan(), MIB)
             kernel.drop_capabilities()
             status = 0
         os._exit(status)
@@ -150,19 +154,70 @@ def enter_namespaces() -> None:
     kernel.map_user(uid, gid)
 
 
-def private_folders(size: int) -> None:
-    """In new namespaces: a scratch folder in memory that nobody else sees, and a `/proc` of its own."""
+@dataclass(frozen=True)
+class Plan:
+    """How an empty root is filled: folders and files that are bound to where they are, and links to them.
+
+    Args:
+        bound: real paths, none of which lies below another.
+        links: path -> what it points to.
+    """
+
+    bound: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+
+
+def plan(paths: list[str]) -> Plan:
+    """The plan for an empty root in which each of `paths` that exists here is found under its own name."""
+    real: dict[str, str] = {path: os.path.realpath(path) for path in paths if os.path.exists(path)}  # noqa: PTH110
+    bound: list[str] = []
+    for path in sorted(set(real.values()), key=len):
+        if not _below(path, bound):
+            bound.append(path)
+    links: dict[str, str] = {}
+    for path in sorted(real, key=len):
+        if path != real[path] and not _below(path, [*bound, *links]):
+            links[path] = real[path]
+    return Plan(tuple(bound), tuple(links.items()))
+
+
+def _below(path: str, others: list[str]) -> bool:
+    return any(path == other or path.startswith(other.rstrip("/") + "/") for other in others)
+
+
+def new_root(wanted: Plan, size: int) -> None:
+    """In new namespaces: leaves the host's files for an empty root with what is wanted, read-only, a scratch folder in memory that
+    nobody else sees, and a `/proc` of its own."""
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-    with contextlib.suppress(OSError):  # a second wall behind Landlock, where the kernel has the call
-        kernel.make_readonly("/")
-    options = f"size={size},mode=1777,nr_inodes=4096"
-    kernel.mount("tmpfs", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
-    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)
+    kernel.mount("tmpfs", STAGE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
+    old = f"{STAGE}/old"
+    Path(old).mkdir()
+    kernel.pivot_root(STAGE, old)
+    os.chdir("/")
+    for path in wanted.bound:
+        if Path(f"/old{path}").is_dir():
+            Path(path).mkdir(parents=True, exist_ok=True)
+        else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+        kernel.mount(f"/old{path}", path, "", kernel.MS_BIND | kernel.MS_REC)
+    for path, target in wanted.links:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).symlink_to(target)
+    for folder in ("/proc", SCRATCH):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)  # refused once the host's own is out of sight
+    kernel.detach("/old")
+    Path("/old").rmdir()
+    kernel.make_readonly("/")
+    kernel.mount(
+        "tmpfs", SCRATCH, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"size={size},mode=1777,nr_inodes=4096"
+    )
 
 
 @cache
 def readable_paths() -> list[str]:
-    """What a check needs to read: the system's libraries, this Python and its packages, the course's `utils` without the grader."""
+    """What a check needs to read: the system's libraries, this Python and its packages, the course's room A without stand-ins."""
     system = [
         "/usr",
         "/lib",
@@ -172,16 +227,20 @@ def readable_paths() -> list[str]:
         "/etc/ssl",
         "/etc/fonts",
         "/etc/localtime",
-        "/proc",
     ]
     devices = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"]
     python = {sys.prefix, sys.base_prefix, sysconfig.get_paths()["purelib"], *site.getsitepackages()}
-    course = [
-        str(ROOT / "utils" / part)
-        for part in ("checks", "stand_ins", "data", "training", "plotting", "experiments")
-    ]
-    course += [str(path) for path in (ROOT / "utils").glob("*.py")]
-    return [*system, *devices, *sorted(python), *course]
+    rooms = sorted(
+        str(path) for path in (ROOT / "utils").iterdir() if path.is_dir() and path.name not in CLOSED
+    )
+    modules = sorted(str(path) for path in (ROOT / "utils").glob("*.py"))
+    return [*system, *devices, *sorted(python), *rooms, *modules]
+
+
+@cache
+def root_plan() -> Plan:
+    """`plan` of `readable_paths`, made once, before anything is forked."""
+    return plan(readable_paths())
 
 
 def exposed(paths: list[Path]) -> list[Path]:
@@ -198,7 +257,7 @@ def set_limits(limits: Limits) -> None:
     wanted = {
         resource.RLIMIT_AS: used + limits.memory,
         resource.RLIMIT_FSIZE: limits.file_size,
-        resource.RLIMIT_CPU: limits.cpu,
+        resource.RLIMIT_CPU: int(limits.cpu) + 1,  # of one process; the watchdog counts them together
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: 256,
     }
@@ -219,11 +278,14 @@ def lock_up(level: Level, limits: Limits) -> None:
 
     Nothing here can be undone by the process.
     """
+    readable = readable_paths()
     if level.number == 3:
-        private_folders(limits.disk)
+        new_root(root_plan(), limits.disk)
         kernel.drop_capabilities()
     if level.number >= 2:
-        kernel.load_landlock(readable_paths(), [SCRATCH, "/dev/null"] if level.number == 3 else ["/dev/null"])
+        kernel.load_landlock(
+            [*readable, "/proc"], [SCRATCH, "/dev/null"] if level.number == 3 else ["/dev/null"]
+        )
     set_limits(limits)
     if level.number == 3 and resource is not None and kernel.release() >= (5, 14):
         # counted within the user namespace since 5.14 (before, it would count all of the user's processes); root is exempt

@@ -20,7 +20,8 @@ from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 16384, 1 << 18
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+MNT_DETACH = 2
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 SECCOMP_MODE_FILTER = 2
@@ -63,9 +64,19 @@ def mount(source: str, target: str, kind: str, flags: int = 0, options: str = ""
     _call("mount", source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data)
 
 
+def pivot_root(new: str, old: str) -> None:
+    """man 2 pivot_root: `new` becomes the root, and what was the root is found at `old`, a folder below it."""
+    _call("syscall", ctypes.c_long(SYSCALLS["pivot_root"]), new.encode(), old.encode())
+
+
+def detach(target: str) -> None:
+    """Takes the mount at `target`, and all below it, out of this mount namespace."""
+    _call("umount2", target.encode(), ctypes.c_int(MNT_DETACH))
+
+
 def make_readonly(target: str) -> None:
-    """Makes the mount at `target` and all below it read-only in this mount namespace (Linux 5.12 or later)."""
-    attributes = struct.pack("<QQQQ", 1, 0, 0, 0)  # MOUNT_ATTR_RDONLY
+    """Makes the mount at `target` and all below it read-only, and deaf to set-uid bits, in this mount namespace (Linux 5.12 or later)."""
+    attributes = struct.pack("<QQQQ", 1 | 2, 0, 0, 0)  # MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID
     here, recursive = -100, 0x8000
     number = ctypes.c_long(SYSCALLS["mount_setattr"])
     _call("syscall", number, here, target.encode(), recursive, attributes, ctypes.c_size_t(len(attributes)))
@@ -117,11 +128,13 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "futimesat": (261, None), "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463),
     "removexattrat": (466, 466), "file_setattr": (469, 469),
+    # of sockets only a connected pair is left (see `seccomp_program`): whatever else these calls do reaches somebody
+    "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
 }  # fmt: skip
 _MACHINE = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
 _OTHERS = {
     "capset": (126, 91),
-    "socket": (41, 198),
+    "socketpair": (53, 199),
     "clone": (56, 220),
     "clone3": (435, 435),
     "prctl": (157, 167),
@@ -133,7 +146,7 @@ SYSCALLS: dict[str, int] = {
 }
 _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 FORBIDDEN = tuple(name for name in SYSCALLS if name in _NUMBERS)
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _ALLOW, _KILL, _REFUSE, _NO_SUCH_CALL = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # EPERM, ENOSYS
 _NEW_NAMESPACES = 0x7E020000  # the CLONE_NEW... flags that clone takes
 
@@ -144,8 +157,9 @@ def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 
 @cache
 def seccomp_program() -> bytes:
-    """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets only Unix ones are allowed, of clones none
-    with new namespaces, and files' modes, owners, times and attributes stay as they are.
+    """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets all but pairs of connected Unix streams (asyncio and
+    multiprocessing need them; a pair of datagram sockets could still send to a path), of clones those with new namespaces, and files'
+    modes, owners, times and attributes stay as they are.
 
     A call by another architecture's numbers, which would go round the list, kills the process.
     """
@@ -177,9 +191,12 @@ def seccomp_program() -> bytes:
         _statement(_JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 1),
         _statement(_RETURN, _REFUSE),
         _statement(_RETURN, _ALLOW),
-        _statement(_JUMP_EQUAL, SYSCALLS["socket"], 0, 3),
+        _statement(_JUMP_EQUAL, SYSCALLS["socketpair"], 0, 6),
         _statement(_LOAD, argument),
-        _statement(_JUMP_EQUAL, 1, 1, 0),  # AF_UNIX
+        _statement(_JUMP_EQUAL, 1, 0, 3),  # AF_UNIX
+        _statement(_LOAD, argument + 8),
+        _statement(_AND, 0xF),  # without SOCK_NONBLOCK and SOCK_CLOEXEC
+        _statement(_JUMP_EQUAL, 1, 1, 0),  # SOCK_STREAM
         _statement(_RETURN, _REFUSE),
         _statement(_RETURN, _ALLOW),
     ]

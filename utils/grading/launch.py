@@ -11,17 +11,18 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from typing import Any
 
-from utils.grading import cgroup
+from utils.grading import cgroup, control
 from utils.grading.isolation import ROOT
 
 MOST_EARLY = 4  # more workers than that have processes of their own, and start their sandboxes themselves
-PIPES = "COURSE_GRADING_PIPES"  # in the mother's environment: a zygote's two descriptors, as "7:8,9:10"
+SOCKETS = "COURSE_GRADING_SOCKETS"  # in the mother's environment: each zygote's end of a pair, as "7,9"
 _early: list[Zygote] = []
 _lock = threading.Lock()
 
@@ -31,24 +32,21 @@ class Zygote:
 
     Args:
         mother: the process that forks it.
-        requests: descriptor that it is asked on.
-        answers: descriptor that it answers on.
+        end: the grader's end of the pair, see `control`.
     """
 
-    def __init__(self, mother: subprocess.Popen[bytes], requests: int, answers: int) -> None:
-        self.mother, self.requests, self.answers = mother, requests, answers
+    def __init__(self, mother: subprocess.Popen[bytes], end: socket.socket) -> None:
+        self.mother, self.control = mother, end
         self.pid = 0  # known when it has greeted
         self._handle = -1
         self._open = True
 
     def greet(self) -> dict[str, Any] | None:
         """Waits for its first message, `level` and `pid`; None if it ended before."""
-        from utils.grading import wire
-
-        frame = wire.read_frame(self.answers)
-        if frame is None:
+        found = control.receive(self.control)
+        if found is None:
             return None
-        message, _ = wire.unpack(frame[1])
+        message, _ = found
         self.pid = int(message["pid"])
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):
@@ -66,7 +64,7 @@ class Zygote:
         return not self.pid or _exists(self.pid)
 
     def end(self, seconds: float = 10.0) -> None:
-        """Kills it, closes its pipes and waits until it is gone. One that has not greeted ends by itself: its pipe is closed."""
+        """Kills it, closes its socket and waits until it is gone. One that has not greeted ends by itself: its socket is closed."""
         if not self._open:
             return
         if self.pid and self.alive():
@@ -76,9 +74,9 @@ class Zygote:
             while self.alive() and time.monotonic() < until:
                 time.sleep(0.002)
         self._open = False
-        for descriptor in (self.requests, self.answers, self._handle):
-            if descriptor >= 0:
-                os.close(descriptor)
+        self.control.close()
+        if self._handle >= 0:
+            os.close(self._handle)
         _bury(self.mother, seconds, self.pid > 0)
         cgroup.sweep()
 
@@ -92,27 +90,22 @@ def launch(at_most: int = 3, count: int = 1) -> list[Zygote]:
     """
     names = ("PATH", "LANG", "LC_ALL", "OPENBLAS_CORETYPE")
     keep = {name: os.environ[name] for name in names if name in os.environ}
-    theirs, ours = [], []
-    for _ in range(count):
-        asked, requests = os.pipe()
-        answers, answering = os.pipe()
-        theirs.append((asked, answering))
-        ours.append((requests, answers))
+    pairs = [socket.socketpair() for _ in range(count)]
+    passed = [theirs.fileno() for _, theirs in pairs]
     env = keep | {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "MPLBACKEND": "Agg",
-        PIPES: ",".join(f"{asked}:{answering}" for asked, answering in theirs),
+        SOCKETS: ",".join(map(str, passed)),
     }
     command = [sys.executable, "-m", "utils.grading.zygote", str(at_most), str(os.getpid())]
-    passed = [descriptor for pair in theirs for descriptor in pair]
     mother = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, pass_fds=passed)
-    for descriptor in passed:
-        os.close(descriptor)
+    for _, theirs in pairs:
+        theirs.close()
     with _lock:
         _children[mother] = count
-    return [Zygote(mother, *pair) for pair in ours]
+    return [Zygote(mother, ours) for ours, _ in pairs]
 
 
 _children: dict[

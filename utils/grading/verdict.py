@@ -34,6 +34,7 @@ class Verdict:
         diagnosis: sentence of the known mistake, or "".
         substitutes: earlier exercises for which the library's version stood in.
         said: what the student's process said of a problem, for the instructor's records only.
+        ended: whether its process ended in a way of which only the grader may know the reason.
     """
 
     exercise: str
@@ -47,9 +48,12 @@ class Verdict:
     diagnosis: str = ""
     substitutes: tuple[str, ...] = field(default=())
     said: str = ""
+    ended: bool = False
 
     def record(self) -> dict[str, Any]:
-        return asdict(self) | {"substitutes": list(self.substitutes)}
+        record = asdict(self) | {"substitutes": list(self.substitutes)}
+        record.pop("ended")
+        return record
 
 
 class Examiner:
@@ -84,15 +88,17 @@ class Examiner:
             checks.append({"exercise": name, "cases": cases, "stand_ins": list(others)})
         return checks, tensors
 
-    def judge(self, payload: bytes) -> Verdict | None:
-        """The verdict on one frame that came out of a sandbox; None if it is no answer to any exercise here."""
-        try:
-            message, tensors = wire.unpack(payload)
-            exercise = self.exercises[message["exercise"]]
-            outcomes = _outcomes(message, tensors, len(self.fixtures[exercise.name].cases))
-        except (wire.BadFrame, KeyError, TypeError, ValueError):
-            return None
-        return self._verdict(exercise, outcomes)
+    def judge(self, name: str, payload: bytes) -> Verdict:
+        """The verdict on what a sandbox sent as the answer to exercise `name`.
+
+        Raises:
+            wire.BadFrame, ValueError, KeyError, TypeError: it is no answer to it; the sandbox cannot be trusted with another.
+        """
+        message, tensors = wire.unpack(payload)
+        if message["exercise"] != name:
+            raise ValueError("an answer to another exercise")
+        exercise = self.exercises[name]
+        return self._verdict(exercise, _outcomes(message, tensors, len(self.fixtures[name].cases)))
 
     def missing(self, name: str, sentence: str) -> Verdict:
         """The verdict where no answer came."""
@@ -127,6 +133,7 @@ class Examiner:
             concept=fixture.cases[index].name,
             sentence=_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence,
             diagnosis=_diagnose(fixture, outcomes, findings) if state == "failed" else "",
+            ended=isinstance(outcome, Problem) and outcome.kind in ENDED,
             said=f"{outcome.sentence} {outcome.trace}".strip() if isinstance(outcome, Problem) else "",
         )
 
@@ -141,9 +148,16 @@ NEUTRAL = {
     "parameters": "Its parameters are not those of the exercise (names or shapes).",
     "type": "It returns something else than the exercise asks for (None, a NumPy array, too few values).",
     "needs": "It calls an earlier exercise that is not started.",
-    "died": "Its process ended before it answered.",
+    "borrowed": "It takes its result from the course's own files (a stand-in, `reuse` of itself, a file). Write it yourself.",
+    "idle": "Your code had not come to an end long after its time, without computing. Does it wait for something?",
+    "crashed": "Its process crashed before it answered (as after a wrong memory access or too deep a recursion).",
+    "exit": "Your code ended its own process before it answered (`exit`, `quit`).",
+    "killed": "Its process was killed before it answered (by your code, or because memory was used up).",
+    "processes": "No process could be started for it: your code has too many running.",
+    "frame": "It sent something that is no answer.",
     "size": "It returns far more values than the exercise asks for.",
 }
+ENDED = ("killed", "processes")  # what a limit of the whole submission looks like to the process that met it
 _ERROR = re.compile(r"Your code raised (\w+)")
 _BUILTIN = {
     name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)

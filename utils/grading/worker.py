@@ -2,26 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any, TypeVar
+import os
+import secrets
+import select
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
 from utils.checks.chain import rests_on
-from utils.grading import launch, wire
+from utils.checks.registry import all_exercises
+from utils.grading import control, launch, lending, wire
 from utils.grading.isolation import Level, Limits
 from utils.grading.launch import Zygote
 from utils.grading.normalise import Submission
 from utils.grading.verdict import Examiner, Verdict
 
 RESTART_AFTER = 500  # submissions per zygote
-DIED = "its sandbox died"
+PATIENCE = 3  # times its processor time that a submission may take on the clock
+DIED, NONE = "its sandbox died", "no sandbox"
 Judged = TypeVar("Judged")
 
 
 class NoSandbox(RuntimeError):
     """The host could not isolate a submission just now: that is nobody's zero."""
+
+
+@dataclass
+class Request:
+    """What one sandbox is to run and to answer.
+
+    Args:
+        submission: its parts are run in order.
+        checks, tensors: see `Examiner.request`.
+        lent: texts of stand-ins, see `lending`.
+    """
+
+    submission: Submission
+    checks: list[dict[str, Any]]
+    tensors: dict[str, Tensor]
+    lent: dict[str, str]
+
+    def bytes(self, nonce: bytes, limits: Limits) -> bytes:
+        parts = [{"kind": p.kind, "name": p.name, "source": p.source} for p in self.submission.parts]
+        checks = [{"index": index} | check for index, check in enumerate(self.checks)]
+        message = {
+            "nonce": nonce.hex(),
+            "parts": parts,
+            "checks": checks,
+            "lent": self.lent,
+            "limits": asdict(limits),
+        }
+        return wire.pack(message, self.tensors)
+
+
+@dataclass
+class Run(Generic[Judged]):
+    """What came of one sandbox.
+
+    Args:
+        judged: what the judge made of each answer.
+        ending: "done", or in words why it was stopped.
+        broken: number of the check whose answer was none that can be read; the sandbox was killed for it.
+        cpu: processor seconds used.
+    """
+
+    judged: list[Judged]
+    ending: str
+    broken: int | None = None
+    cpu: float = 0.0
 
 
 class Sandbox:
@@ -55,62 +108,45 @@ class Sandbox:
         return self.level
 
     def run(
-        self,
-        submission: Submission,
-        checks: list[dict[str, Any]],
-        tensors: dict[str, Tensor],
-        judge: Callable[[bytes], Judged],
-    ) -> tuple[list[Judged], str]:
-        """Runs a submission's parts and checks in a fresh sandbox.
+        self, request: Request, judge: Callable[[int, bytes], Judged], cpu: float | None = None
+    ) -> Run[Judged]:
+        """Runs a submission's parts and some of its checks in a fresh sandbox.
 
         A zygote that dies under it (the host's memory is short, say) is replaced, and the submission run once more.
 
         Args:
-            submission: what to run.
-            checks: of its exercises, see `Examiner.request`.
-            tensors: of their cases.
-            judge: what becomes of a frame; called on each as it comes, while the sandbox goes on.
+            request: what to run and to ask.
+            judge: what becomes of an answer, given its check's number and its bytes; called on each as it comes, while the sandbox goes on.
+            cpu: processor seconds that are left of the submission's; default all.
 
         Returns:
-            what `judge` made of the frames that came out, and how it ended: "done" or why it was stopped.
+            what `judge` made of the answers that came out, and how it ended.
 
         Raises:
             NoSandbox: the host cannot set one up now.
         """
         for _ in range(2):
-            frames, ending = self._once(submission, checks, tensors, judge)
-            if ending not in (DIED, "no sandbox"):
-                return frames, ending
-        if ending == "no sandbox":
+            found = self._once(request, judge, self.limits.cpu if cpu is None else cpu)
+            if found.ending not in (DIED, NONE):
+                return found
+        if found.ending == NONE:
             raise NoSandbox("no sandbox could be set up; nothing was graded, run the command again")
-        return frames, ending
+        return found
 
-    def _once(
-        self,
-        submission: Submission,
-        checks: list[dict[str, Any]],
-        tensors: dict[str, Tensor],
-        judge: Callable[[bytes], Judged],
-    ) -> tuple[list[Judged], str]:
+    def _once(self, request: Request, judge: Callable[[int, bytes], Judged], cpu: float) -> Run[Judged]:
         if self.served >= RESTART_AFTER:
             self.stop()
         self.start()
         self.served += 1
-        parts = [{"kind": part.kind, "name": part.name, "source": part.source} for part in submission.parts]
-        payload = wire.pack({"parts": parts, "checks": checks, "limits": asdict(self.limits)}, tensors)
-        frames: list[Judged] = []
         assert self.zygote is not None
         try:
-            wire.write_frame(self.zygote.requests, payload)
-            while (frame := wire.read_frame(self.zygote.answers)) is not None:
-                kind, payload = frame
-                if kind == wire.MAGIC:
-                    return frames, str(wire.unpack(payload)[0]["end"])
-                frames.append(judge(payload))
-        except (BrokenPipeError, wire.BadFrame):
-            pass
-        self.stop()
-        return frames, DIED
+            return _converse(self.zygote, replace(self.limits, cpu=cpu), request, judge)
+        except OSError:  # the zygote is gone
+            self.stop()
+            return Run([], DIED)
+        except BaseException:  # whatever it was: what may still be on its way belongs to nobody
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ends the zygote."""
@@ -126,19 +162,140 @@ class Sandbox:
         self.stop()
 
 
+def _converse(
+    zygote: Zygote, limits: Limits, request: Request, judge: Callable[[int, bytes], Judged]
+) -> Run[Judged]:
+    """Has one sandbox set up, gives it the request, takes its answers, and has it killed.
+
+    Raises:
+        OSError: the zygote is gone.
+    """
+    nonce = secrets.token_bytes(wire.NONCE)
+    asked, asking = os.pipe()
+    answers, answering = os.pipe()
+    life, living = os.pipe()
+    mine = {asking, answers, living}
+    try:
+        try:
+            control.send(zygote.control, {"limits": asdict(limits)}, (asked, answering, life))
+        finally:
+            for descriptor in (asked, answering, life):
+                os.close(descriptor)
+        os.set_blocking(asking, False)
+        run = _take(
+            zygote.control,
+            mine,
+            (asking, answers),
+            request.bytes(nonce, limits),
+            _Answers(nonce, len(request.checks), judge),
+            limits,
+        )
+        for descriptor in (
+            living,
+            answers,
+            asking,
+        ):  # the zygote kills the sandbox when the first of these is closed
+            if descriptor in mine:
+                mine.discard(descriptor)
+                os.close(descriptor)
+        said = control.receive(zygote.control)
+        if said is None:
+            raise ConnectionError("the zygote is gone")
+        run.cpu = said[0]["cpu"]
+        if run.ending == "done" or run.broken is None and said[0]["end"] != "done":
+            run.ending = said[0]["end"]
+        return run
+    finally:
+        for descriptor in mine:
+            os.close(descriptor)
+
+
+class _Answers(Generic[Judged]):
+    """Judges the answers of one request as they come.
+
+    Args:
+        nonce: of the request.
+        checks: how many are awaited.
+        judge: see `Sandbox.run`.
+    """
+
+    def __init__(self, nonce: bytes, checks: int, judge: Callable[[int, bytes], Judged]) -> None:
+        self.reader = wire.FrameReader(nonce, checks)
+        self.judge, self.judged = judge, list[Judged]()
+        self.broken: int | None = None
+        self.why = ""
+
+    def take(self, data: bytes) -> bool:
+        """Whether the sandbox can be trusted to go on; if not, `broken` is the check whose answer it was, and `why` tells."""
+        try:
+            for frame in self.reader.feed(data):
+                try:
+                    self.judged.append(self.judge(frame.index, frame.payload))
+                except Exception as error:  # of whatever library the content has met
+                    self.broken, self.why = (
+                        frame.index,
+                        f"it sent something that is no answer ({type(error).__name__})",
+                    )
+                    return False
+        except wire.BadFrame as error:
+            self.broken = min(self.reader.awaited, default=0)
+            self.why = f"it sent something that is no answer ({error})"
+            return False
+        return True
+
+
+def _take(
+    end: socket.socket,
+    mine: set[int],
+    pipes: tuple[int, int],
+    request: bytes,
+    answers: _Answers[Judged],
+    limits: Limits,
+) -> Run[Judged]:
+    """Writes the request and reads the answers, until all are there, the sandbox ends, or its time is over."""
+    asking, reading = pipes
+    left = memoryview(request)
+    began = heard = time.monotonic()
+    most = PATIENCE * limits.cpu + limits.seconds
+    while answers.reader.awaited:
+        now = time.monotonic()
+        if now - heard > limits.seconds or now - began > most:
+            return Run(answers.judged, f"it gave no sign of life for {now - heard:.0f} s and was stopped")
+        readable, writable, _ = select.select([reading, end.fileno()], [asking] if left else [], [], 0.5)
+        if writable:
+            try:
+                left = left[os.write(asking, left) :]
+            except BrokenPipeError:
+                left = left[:0]
+            if not left:
+                mine.discard(asking)
+                os.close(asking)
+        if reading in readable:
+            data = os.read(reading, 2**20)
+            if not data:
+                break
+            if not answers.take(data):
+                return Run(answers.judged, answers.why, answers.broken)
+            heard = now
+        elif end.fileno() in readable:  # it has ended, and all that it sent has been read
+            break
+    return Run(answers.judged, "done")
+
+
+RERUNS = 2  # fresh sandboxes for what is left of a submission of which an answer has broken one
+
+
 def grade(sandbox: Sandbox, examiner: Examiner, submission: Submission) -> list[Verdict]:
     """Verdicts on all exercises of a submission, in the notebook's order.
 
     An answer that builds on an earlier one which did not pass is asked once more with the library's version of that one.
     """
-    checks, tensors = examiner.request()
-    verdicts = _round(sandbox, examiner, submission, checks, tensors, {})
+    left = Budget(sandbox.limits.cpu)
+    verdicts = _asked(sandbox, examiner, submission, dict.fromkeys(examiner.exercises, ()), left)
     failed = {name for name, verdict in verdicts.items() if verdict.state != "passed"}
-    below = {name: sorted(failed & set(rests_on(examiner.exercises[name]))) for name in failed}
+    below = {name: tuple(sorted(failed & set(rests_on(examiner.exercises[name])))) for name in failed}
     again = {name: used for name, used in below.items() if used and verdicts[name].state != "not started"}
-    if again:
-        checks, tensors = examiner.request(again)
-        verdicts |= _round(sandbox, examiner, submission, checks, tensors, again)
+    verdicts |= _asked(sandbox, examiner, submission, again, left)
     return [verdicts[name] for name in examiner.exercises]
 
 
@@ -146,27 +303,69 @@ def grade_some(
     sandbox: Sandbox, examiner: Examiner, submission: Submission, names: list[str]
 ) -> dict[str, Verdict]:
     """Verdicts on some exercises only, in one round (no library versions stand in)."""
-    checks, tensors = examiner.request({name: [] for name in names})
-    return _round(sandbox, examiner, submission, checks, tensors, {})
+    return _asked(sandbox, examiner, submission, dict.fromkeys(names, ()), Budget(sandbox.limits.cpu))
+
+
+@dataclass
+class Budget:
+    """Processor seconds that a submission may still use."""
+
+    seconds: float
+
+
+def _asked(
+    sandbox: Sandbox,
+    examiner: Examiner,
+    submission: Submission,
+    wanted: Mapping[str, tuple[str, ...]],
+    left: Budget,
+) -> dict[str, Verdict]:
+    """Asks exercises, each with stand-ins for some others, in as many sandboxes as that takes."""
+    if not wanted:
+        return {}
+    course = all_exercises()
+    reused = lending.reused((part.source for part in submission.parts), course, examiner.notebook)
+    verdicts: dict[str, Verdict] = {}
+    for group in lending.groups(
+        {name: wanted[name] for name in examiner.exercises if name in wanted}, course, reused
+    ):
+        verdicts |= _round(sandbox, examiner, submission, group, wanted, left)
+    return verdicts
 
 
 def _round(
     sandbox: Sandbox,
     examiner: Examiner,
     submission: Submission,
-    checks: list[dict[str, Any]],
-    tensors: dict[str, Tensor],
-    substitutes: dict[str, list[str]],
+    group: lending.Group,
+    substitutes: Mapping[str, tuple[str, ...]],
+    left: Budget,
 ) -> dict[str, Verdict]:
-    answers, ending = sandbox.run(submission, checks, tensors, examiner.judge)
-    verdicts: dict[str, Verdict] = {}
-    for found in answers:
-        if found is not None and found.exercise not in verdicts:  # the first answer counts
-            others = tuple(substitutes.get(found.exercise, ()))
-            verdicts[found.exercise] = replace(found, substitutes=others)
-    for check in checks:
-        name = check["exercise"]
-        if name not in verdicts:
-            why = "its process ended before" if ending == "done" else ending
-            verdicts[name] = examiner.missing(name, f"No answer came back: {why}.")
-    return verdicts
+    """One group of checks. An answer that breaks its sandbox is not asked again; what came behind it is, of a fresh one."""
+    names, verdicts = list(group.names), dict[str, Verdict]()
+    for attempt in range(1 + RERUNS):
+        checks, tensors = examiner.request({name: list(substitutes[name]) for name in names})
+        request = Request(submission, checks, tensors, lending.texts(group.lent))
+        judge = partial(_judged, examiner, tuple(names))
+        run = sandbox.run(request, judge, max(left.seconds, 1.0))
+        left.seconds -= run.cpu
+        for found in run.judged:
+            ended = (
+                found.ended and run.ending != "done"
+            )  # it was stopped with the others of its submission, and could not say why
+            sentence = f"No answer came back: {run.ending}." if ended else found.sentence
+            verdicts[found.exercise] = replace(
+                found, sentence=sentence, substitutes=substitutes[found.exercise]
+            )
+        broken = "" if run.broken is None else names[run.broken]
+        if broken:
+            verdicts[broken] = examiner.missing(broken, f"No answer came back: {run.ending}.")
+        names = [name for name in names if name not in verdicts]
+        if not broken or not names or attempt == RERUNS:
+            break
+    why = "its process ended before" if run.ending == "done" else run.ending
+    return verdicts | {name: examiner.missing(name, f"No answer came back: {why}.") for name in names}
+
+
+def _judged(examiner: Examiner, names: tuple[str, ...], index: int, payload: bytes) -> Verdict:
+    return examiner.judge(names[index], payload)

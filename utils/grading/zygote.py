@@ -1,7 +1,7 @@
-"""A process with torch already imported that forks a sandbox per submission. It holds no answers and no seeds.
+"""A process with torch already imported that forks a sandbox per submission. It holds no answers, no seeds, and no byte of a submission.
 
-`python -m utils.grading.zygote` imports torch and forks such processes, one per worker (see `launch`): requests come in on one descriptor
-and answers go out on another, as frames.
+`python -m utils.grading.zygote` imports torch and forks such processes, one per worker (see `launch`). For each submission the grader sends the
+descriptors of two pipes, which the zygote hands to the sandbox unread: what a sandbox is forked from has never held what another one was given or said.
 Fork safety: one thread, no parallel torch operation before a fork, no CUDA; checked at start.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import struct
 import sys
 import time
@@ -19,13 +20,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from torch import Tensor
 
-from utils.grading import cgroup, forking, inside, isolation, kernel, wire
+from utils.grading import cgroup, control, forking, inside, isolation, kernel, lending, wire
 from utils.grading.cgroup import Group
-from utils.grading.inside import GRACE
 from utils.grading.isolation import Level, Limits
-from utils.grading.launch import PIPES
+from utils.grading.launch import SOCKETS
 
 SECRET = (
     "solutions",
@@ -42,18 +43,16 @@ def warm_up() -> None:
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    from utils.checks.engine import stand_in
     from utils.checks.registry import all_exercises
 
-    for exercise in all_exercises().values():
-        if exercise.stand_in:
-            stand_in(exercise)
+    lending.withhold()
+    all_exercises()
     _import_what_notebooks_import()
     secret = [name for name in sys.modules if name.startswith(SECRET)]
     if secret:
         raise RuntimeError(f"the zygote must hold no answers, and has imported {', '.join(secret)}")
     rehearse()
-    isolation.readable_paths()
+    isolation.root_plan()
     with contextlib.suppress(OSError):
         kernel.seccomp_program()
     forking.prepare()
@@ -84,7 +83,7 @@ def rehearse() -> None:
         fixture = fixtures.prepare(exercise, answer, 0)
         tensors: dict[str, Tensor] = {}
         cases = [fixtures.encode_case(case, str(i), tensors) for i, case in enumerate(fixture.cases)]
-        message, found = wire.unpack(wire.pack({"cases": cases}, tensors | fixture.expected[0]))
+        message, found = wire.unpack_trusted(wire.pack({"cases": cases}, tensors | fixture.expected[0]))
         fixtures.decode_case(message["cases"][0], exercise, found)
 
 
@@ -105,11 +104,11 @@ def _import_what_notebooks_import() -> None:
                         exec(compile(ast.Module([node], []), path.name, "exec"), {})
 
 
-def bear(pipes: list[tuple[int, int]], at_most: int = 3) -> None:
-    """Warms up, forks a zygote for each pair of pipes, and waits until the last one has ended. Student code never runs in this process.
+def bear(ends: list[socket.socket], at_most: int = 3) -> None:
+    """Warms up, forks a zygote for each socket, and waits until the last one has ended. Student code never runs in this process.
 
     Args:
-        pipes: descriptors of each zygote, for requests and for answers.
+        ends: each zygote's end of a pair, see `control`.
         at_most: isolation level that is not exceeded, for tests of the weaker ones.
     """
     inside.silence(0, 1)  # what goes wrong while it warms up is still seen on stderr
@@ -120,15 +119,16 @@ def bear(pipes: list[tuple[int, int]], at_most: int = 3) -> None:
         # without groups too, so that tests of these levels meet the watchdog
         missing = (*level.missing, f"level {at_most} was asked for")
         level = replace(level, number=at_most, missing=missing, counted=())
-    for own in pipes:
+    for own in ends:
         if os.fork() == 0:
             with contextlib.suppress(BaseException):
-                for descriptor in {fd for pair in pipes for fd in pair} - set(own):
-                    os.close(descriptor)
-                serve(*own, level)
+                for end in ends:
+                    if end is not own:
+                        end.close()
+                serve(own, level)
             os._exit(0)
-    for descriptor in (fd for pair in pipes for fd in pair):
-        os.close(descriptor)
+    for end in ends:
+        end.close()
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
@@ -136,23 +136,24 @@ def bear(pipes: list[tuple[int, int]], at_most: int = 3) -> None:
     os._exit(0)  # a tidy end would take torch a tenth of a second
 
 
-def serve(requests: int, answers: int, level: Level) -> None:
-    """Answers requests until the grader closes the pipe."""
+def serve(end: socket.socket, level: Level) -> None:
+    """Sets up a sandbox for each message until the grader closes the socket."""
     if level.number < 3 and sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    wire.write_frame(answers, wire.pack({"level": asdict(level), "pid": os.getpid()}, {}))
+    control.send(end, {"level": asdict(level), "pid": os.getpid()})
     group, held = None, None
-    while (frame := wire.read_frame(requests)) is not None:
-        request, tensors = wire.unpack(frame[1])
-        limits = Limits(**request["limits"])
-        if level.counted and limits != held:
-            group, held = cgroup.make(limits.memory, limits.processes + SPARE), limits
+    while (found := control.receive(end, 3)) is not None:
+        message, descriptors = found
+        limits = Limits(**message["limits"])
+        if level.counted and (limits.memory, limits.processes) != held:
+            held = limits.memory, limits.processes
+            group = cgroup.make(limits.memory, limits.processes + SPARE)
             if group is not None:
                 group.enter()  # once: moving each sandbox in would take the kernel ten milliseconds each time
-        ending, bury = run_one(request, tensors, level, group, requests, answers)
+        ended, bury = run_one(limits, level, group, end, descriptors)
         if level.number < 3:
             bury()
-        wire.write_frame(answers, wire.pack({"end": ending}, {}))
+        control.send(end, ended)
         if (
             level.number == 3
         ):  # all its processes are being killed; the grader compares while the kernel takes them down
@@ -160,52 +161,50 @@ def serve(requests: int, answers: int, level: Level) -> None:
 
 
 def run_one(
-    request: dict[str, Any],
-    tensors: dict[str, Tensor],
-    level: Level,
-    group: Group | None,
-    requests: int,
-    answers: int,
-) -> tuple[str, Callable[[], None]]:
-    """Runs one submission in a fresh sandbox and passes its frames on.
+    limits: Limits, level: Level, group: Group | None, end: socket.socket, descriptors: list[int]
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Runs one submission in a fresh sandbox. Nothing of it is read here: the sandbox has the descriptors.
+
+    Args:
+        limits: for the submission.
+        level: how it is locked up.
+        group: the control group that this process is in.
+        end: the grader is gone when it can be read.
+        descriptors: of the request's pipe, of the answers', and of one that the grader closes when it wants no more.
 
     Returns:
-        how it ended: "done", "no sandbox" (the host's fault), or in words why it was stopped; and what waits until the sandbox, which
-        has been killed, is gone.
+        `end` ("done", "no sandbox": the host's fault, or in words why it was stopped) and `cpu` (processor seconds used); and what
+        waits until the sandbox, which has been killed, is gone.
     """
-    limits = Limits(**request["limits"])
-    watch = Watch(limits, group)
-    reading, writing = os.pipe()
+    asked, out, life = descriptors
+    watch, began = Watch(limits, group), time.monotonic()
     telling, told = os.pipe()
     outer = os.fork()
     if outer == 0:
         with contextlib.suppress(BaseException):
-            for descriptor in (requests, answers, reading, telling):
+            end.close()
+            for descriptor in (life, telling):
                 os.close(descriptor)
-            _outer(request, tensors, level, group, limits, writing, told)
+            _outer(level, group, limits, asked, out, told)
         os._exit(1)
-    os.close(writing)
-    os.close(told)
+    for descriptor in (asked, out, told):
+        os.close(descriptor)
     first, begun = _first_process(telling)
     os.close(telling)
-    watch.first, handle = first, _handle(first)
+    watch.start(first)
+    handle = _handle(first)
     try:
-        ending = _relay(reading, requests, answers, watch, request["checks"]) if begun else "no sandbox"
+        ending = _guard(end, life, handle, watch) if begun else "no sandbox"
     finally:
-        os.close(reading)
+        os.close(life)
+        # looking takes milliseconds, and a short run can have used no more than it lasted
+        lasted = time.monotonic() - began
+        used = lasted if lasted < 1 else watch.processor_seconds()
         _kill(first, handle)
-    return ending, lambda: _bury(outer, level)
+    return {"end": ending, "cpu": used}, lambda: _bury(outer, level)
 
 
-def _outer(
-    request: dict[str, Any],
-    tensors: dict[str, Tensor],
-    level: Level,
-    group: Group | None,
-    limits: Limits,
-    out: int,
-    told: int,
-) -> None:
+def _outer(level: Level, group: Group | None, limits: Limits, asked: int, out: int, told: int) -> None:
     """Makes the namespaces, tells the zygote who their first process is, and waits for it."""
     os.setsid()
     if group is not None:  # of all in the group, the kernel shall take one of these when memory is used up
@@ -218,8 +217,8 @@ def _outer(
     inner = os.fork()
     if inner:
         os.write(told, b"P" + struct.pack("<i", inner))
-        os.close(told)
-        os.close(out)
+        for descriptor in (told, asked, out):
+            os.close(descriptor)
         os.waitpid(inner, 0)
         os._exit(0)
     if on_linux:
@@ -228,6 +227,8 @@ def _outer(
     isolation.lock_up(level, limits)
     os.write(told, b"R")
     os.close(told)
+    request, tensors = wire.unpack_trusted(wire.read_all(asked))
+    os.close(asked)
     inside.run(request, tensors, out)
     os._exit(0)
 
@@ -251,7 +252,7 @@ def _handle(first: int) -> int:
 
 
 class Watch:
-    """Looks at what a sandbox uses, from outside. Made before the sandbox is; `first`, its first process, is set when it is known.
+    """Looks at what a sandbox uses, from outside. Made before the sandbox is.
 
     Args:
         limits: what it may use.
@@ -259,16 +260,43 @@ class Watch:
     """
 
     def __init__(self, limits: Limits, group: Group | None) -> None:
-        self.limits, self.first = limits, 0
+        self.limits = limits
         self.group = group if group and group.holds("memory") else None
         self.killed = self.group.kills() if self.group else 0
+        self.first: psutil.Process | None = None
+        self.used = 0.0
+
+    def start(self, first: int) -> None:
+        """From here on the sandbox's first process (0: there is none) is known."""
+        with contextlib.suppress(psutil.Error):
+            self.first = psutil.Process(first) if first else None
+
+    def family(self) -> list[psutil.Process]:
+        """The processes of the sandbox. What has died and is not reaped yet counts too."""
+        if self.first is None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            return [self.first, *self.first.children(recursive=True)]
+        return [self.first]
 
     def broken(self) -> str:
         """The limit that is broken, in words, or ""."""
-        processes, memory = usage(self.first, self.group is None)
-        if processes > self.limits.processes:
+        family = self.family()
+        if len(family) > self.limits.processes:
             return f"it ran more than {self.limits.processes} processes and was stopped"
-        return self.over_memory(memory)
+        if self.processor_seconds(family) > self.limits.cpu:
+            return f"it used more than {self.limits.cpu:.0f} s of processor time in all and was stopped"
+        return self.over_memory(0 if self.group else private_memory(family))
+
+    def processor_seconds(self, family: list[psutil.Process] | None = None) -> float:
+        """What its processes have used, with those that they have waited for."""
+        total = 0.0
+        for process in self.family() if family is None else family:
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        self.used = max(self.used, total)  # what has ended before it was looked at is seen no more
+        return self.used
 
     def over_memory(self, seen: int = 0) -> str:
         """In words, or "". Where the kernel had to end a process the whole submission ends, as it does without a group."""
@@ -277,72 +305,28 @@ class Watch:
         return ""
 
 
-def _relay(reading: int, requests: int, answers: int, watch: Watch, checks: list[dict[str, Any]]) -> str:
-    """Passes frames on until the sandbox ends, its time is over, or it breaks a limit."""
-    limits = watch.limits
-    began = heard = time.monotonic()
-    most = limits.seconds + len(checks) * (limits.cell + limits.check + GRACE)
-    reader = wire.FrameReader()
-    frames = 0
-    next_look = began + LATE
+def private_memory(family: list[psutil.Process]) -> int:
+    """Bytes that processes use together: pages that a fork still shares count once (Pss). A watchdog's view; a control group is exact."""
+    total = 0
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            total += getattr(process.memory_full_info(), "pss", 0)
+    return total
+
+
+def _guard(end: socket.socket, life: int, handle: int, watch: Watch) -> str:
+    """Waits until the sandbox ends, breaks a limit, or is wanted no longer; in words why."""
+    watched: list[Any] = [end, life, *([handle] if handle >= 0 else [])]
     while True:
-        now = time.monotonic()
-        if now - heard > limits.seconds or now - began > most:
-            return f"it gave no sign of life for {now - heard:.0f} s and was stopped"
-        ready, _, _ = select.select([reading, requests], [], [], LATE)
-        if (
-            requests in ready
-        ):  # the grader says nothing while it waits: its end of the pipe is closed, it is gone
+        ready = select.select(watched, [], [], LATE)[0]
+        if end in ready:
             return "the grader is gone"
-        if ready:
-            data = os.read(reading, 2**20)
-            if not data:
-                return watch.over_memory() or "done"
-            try:
-                payloads = reader.feed(data)
-            except wire.BadFrame as error:
-                return f"it sent something that is no answer ({error})"
-            for payload in payloads:
-                heard = now
-                frames += 1
-                if frames <= len(checks):
-                    wire.write_frame(answers, payload, wire.RELAYED)
-        if frames >= len(checks):
-            return "done"
-        if now > next_look:
-            next_look = now + LATE
-            if said := watch.broken():
-                return said
-
-
-def usage(first: int, looks: bool = True) -> tuple[int, int]:
-    """Number and private memory (bytes; 0 unless `looks`) of the processes below `first`. A watchdog's view; a control group is exact."""
-    family = {first} | _below(first)
-    memory = 0
-    for pid in family if looks else ():
-        with contextlib.suppress(
-            OSError, ValueError, IndexError
-        ):  # Pss: pages that a fork still shares count once, not per process
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            memory += 1024 * int(rollup.split("\nPss:", 1)[1].split()[0])
-    return len(family), memory
-
-
-def _below(root: int) -> set[int]:
-    """Pids of the descendants of a process. What has died and is not reaped yet counts too."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir() if Path("/proc/self").exists() else ():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found: set[int] = set()
-    todo = [root]
-    while todo:
-        more = children.pop(todo.pop(), [])
-        found.update(more)
-        todo += more
-    return found
+        if life in ready or handle in ready:
+            return watch.over_memory() or "done"
+        if handle < 0 and watch.first is not None and not watch.first.is_running():
+            return watch.over_memory() or "done"
+        if said := watch.broken():
+            return said
 
 
 def _kill(first: int, handle: int) -> None:
@@ -364,10 +348,10 @@ def _bury(outer: int, level: Level) -> None:
     """
     if level.number < 3:
         for _ in range(200):
-            left = _below(os.getpid()) - {outer}
-            for pid in left:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            left = [process for process in psutil.Process().children(recursive=True) if process.pid != outer]
+            for process in left:
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -379,17 +363,16 @@ def _bury(outer: int, level: Level) -> None:
 
 
 def main() -> None:
-    """`zygote LEVEL PID` with descriptors in the environment. The grader's process id is for whoever reads the process list.
+    """`zygote LEVEL PID` with sockets in the environment. The grader's process id is for whoever reads the process list.
 
-    Without them: greets on its standard output, so that one sees whether a sandbox can be had.
+    Without them: warms up and says so, so that one sees whether a sandbox can be had.
     """
-    pipes = [
-        (int(asked), int(answering))
-        for asked, _, answering in (
-            pair.partition(":") for pair in os.environ.pop(PIPES, "").split(",") if pair
-        )
-    ]
-    bear(pipes or [(os.dup(0), os.dup(1))], int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    numbers = [int(number) for number in os.environ.pop(SOCKETS, "").split(",") if number]
+    if not numbers:
+        warm_up()
+        print(isolation.probe().sentence())
+        return
+    bear([socket.socket(fileno=number) for number in numbers], int(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from utils.paths import ROOT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 full = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
-QUICK = Limits(memory=1024 * 2**20, seconds=8.0, check=3.0, cell=3.0)
+QUICK = Limits(memory=1024 * 2**20, seconds=60.0, check=3.0, cell=3.0, cpu=20.0)
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,8 @@ def main() -> int:
     command = commands.add_parser("attacks", help="table of hostile and broken submissions: expected, got")
     command.add_argument("names", nargs="*", help="only these")
     command.add_argument("--page", default="", help="write the table to this Markdown file, too")
+    command.add_argument("--workers", nargs="*", type=int, default=[1], help="try each with so many workers")
+    command.add_argument("--rounds", type=int, default=1, help="do all of it so often")
     command = commands.add_parser("agreement", help="do both graders agree on every honest answer?")
     command.add_argument("--every", type=int, default=1, help="every N-th answer of the banks only")
     command = commands.add_parser("nbgrader", help="a course folder for nbgrader: sources, configuration")
@@ -148,7 +150,7 @@ def _sessions(options: argparse.Namespace) -> int:
 def _attacks(options: argparse.Namespace) -> int:
     from utils.authoring.attacks import table
 
-    return table.main(options.names, options.page)
+    return table.main(options.names, options.page, tuple(options.workers), options.rounds)
 
 
 def _agreement(options: argparse.Namespace) -> int:

@@ -35,7 +35,8 @@ from utils.grading.cells import bound, parse
 CALM = ("not started", "missing", "borrowed")  # problems that cannot come from what was asked before
 FUTURE: set[int] = set()  # flags of `from __future__ import`; the process runs one submission
 GRACE = 2.0  # seconds between a check's own time limit and its end by force
-PATIENCE = 2  # times a limit of processor time that may pass on the clock: code that only waits ends too
+PATIENCE = 10  # times a limit of processor time that may pass on the clock, on a busy machine
+IDLE = 15.0, 0.02  # seconds after which code that has used so small a share of them only waits, and ends too
 CRASHES = {
     signal.SIGSEGV,
     signal.SIGBUS,
@@ -67,7 +68,8 @@ class Home:
     def __init__(self, nonce: bytes, out: int) -> None:
         self.nonce, self.out = nonce, out
         # only as the first process of a namespace of its own may it kill all others
-        self.first = os.getpid() == 1
+        self.pid = os.getpid()
+        self.first = self.pid == 1
 
     def send(self, check: dict[str, Any], outcomes: list[Any], to: int | None = None) -> None:
         """One frame for one check; the last outcome stands for all cases behind it."""
@@ -114,6 +116,8 @@ def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
         if names is None or any(taken.get(name, what) != what for name, what in names.items()):
             ask(waiting, tensors, space, limits["check"], home)
         error = define(part["name"], part["source"], space, limits["cell"], tree)
+        if os.getpid() != home.pid:  # a child that the cell has forked and that came back from it
+            os._exit(0)
         taken.update(dict.fromkeys(space, "something") if names is None else names)
         name = part["name"]
         errors[name] = errors.get(name) or error
@@ -220,13 +224,8 @@ def _follow(
                 why = Problem("frame", str(error))
         elif ready:  # it has ended, and all that it sent has been read
             break
-        elif processor_seconds(child) - used > limit + GRACE:
-            why = Problem(
-                "time",
-                f"Your code was still running after {limit:.0f} s and was stopped. Is there a loop that never ends?",
-            )
-        elif time.monotonic() - began > PATIENCE * limit + GRACE:
-            why = Problem("idle", f"it had not come to an end after {PATIENCE * limit:.0f} s")
+        else:
+            why = _over(processor_seconds(child) - used, time.monotonic() - began, limit)
     for descriptor in watched[1:]:
         os.close(descriptor)
     if why is not None or done == len(seconds):
@@ -234,6 +233,23 @@ def _follow(
             os.kill(child, signal.SIGKILL)
     status = wait(child, GRACE)
     return done, why or _end(status)
+
+
+def _over(used: float, passed: float, limit: float) -> Problem | None:
+    """Whether a check's time is over. A busy machine makes no answer slow, so computing and waiting are told apart.
+
+    Args:
+        used: processor seconds.
+        passed: seconds on the clock.
+        limit: of processor time.
+    """
+    if used > limit + GRACE or passed > PATIENCE * limit + GRACE:
+        return Problem(
+            "time", f"Your code computed for {used:.0f} s and was stopped. Is there a loop that never ends?"
+        )
+    if passed > min(limit, IDLE[0]) + GRACE and used < IDLE[1] * passed:
+        return Problem("idle", f"it had not come to an end after {passed:.0f} s, and had hardly computed")
+    return None
 
 
 def processor_seconds(process: int) -> float:

@@ -55,7 +55,7 @@ class Limits:
     disk: int = 64 * MIB
     file_size: int = 64 * MIB
     processes: int = 48
-    seconds: float = 60.0
+    seconds: float = 120.0
     check: float = 20.0
     cell: float = 10.0
     cpu: float = 60.0

@@ -67,13 +67,15 @@ class Run(Generic[Judged]):
     Args:
         judged: what the judge made of each answer.
         ending: "done", or in words why it was stopped.
-        broken: number of the check whose answer was none that can be read; the sandbox was killed for it.
+        broken: number of the check at which the sandbox was stopped.
+        sure: whether it was that check's answer for which it was stopped; else something that was asked before may be to blame.
         cpu: processor seconds used.
     """
 
     judged: list[Judged]
     ending: str
     broken: int | None = None
+    sure: bool = False
     cpu: float = 0.0
 
 
@@ -182,12 +184,13 @@ def _converse(
             for descriptor in (asked, answering, life):
                 os.close(descriptor)
         os.set_blocking(asking, False)
+        taken = _Answers(nonce, len(request.checks), judge)
         run = _take(
             zygote.control,
             mine,
             (asking, answers),
             request.bytes(nonce, limits),
-            _Answers(nonce, len(request.checks), judge),
+            taken,
             limits,
         )
         for descriptor in (
@@ -202,8 +205,10 @@ def _converse(
         if said is None:
             raise ConnectionError("the zygote is gone")
         run.cpu = said[0]["cpu"]
-        if run.ending == "done" or run.broken is None and said[0]["end"] != "done":
+        if run.ending == "done":
             run.ending = said[0]["end"]
+        if run.ending != "done" and run.broken is None:
+            run.broken = min(taken.reader.awaited, default=None)
         return run
     finally:
         for descriptor in mine:
@@ -223,6 +228,7 @@ class _Answers(Generic[Judged]):
         self.reader = wire.FrameReader(nonce, checks)
         self.judge, self.judged = judge, list[Judged]()
         self.broken: int | None = None
+        self.sure = False
         self.why = ""
 
     def take(self, data: bytes) -> bool:
@@ -232,10 +238,8 @@ class _Answers(Generic[Judged]):
                 try:
                     self.judged.append(self.judge(frame.index, frame.payload))
                 except Exception as error:  # of whatever library the content has met
-                    self.broken, self.why = (
-                        frame.index,
-                        f"it sent something that is no answer ({type(error).__name__})",
-                    )
+                    self.broken, self.sure = frame.index, True
+                    self.why = f"it sent something that is no answer ({type(error).__name__})"
                     return False
         except wire.BadFrame as error:
             self.broken = min(self.reader.awaited, default=0)
@@ -275,14 +279,14 @@ def _take(
             if not data:
                 break
             if not answers.take(data):
-                return Run(answers.judged, answers.why, answers.broken)
+                return Run(answers.judged, answers.why, answers.broken, answers.sure)
             heard = now
         elif end.fileno() in readable:  # it has ended, and all that it sent has been read
             break
     return Run(answers.judged, "done")
 
 
-RERUNS = 2  # fresh sandboxes for what is left of a submission of which an answer has broken one
+RERUNS = 4  # fresh sandboxes for what is left of a submission of which an answer has broken one
 
 
 def grade(sandbox: Sandbox, examiner: Examiner, submission: Submission) -> list[Verdict]:
@@ -341,7 +345,8 @@ def _round(
     substitutes: Mapping[str, tuple[str, ...]],
     left: Budget,
 ) -> dict[str, Verdict]:
-    """One group of checks. An answer that breaks its sandbox is not asked again; what came behind it is, of a fresh one."""
+    """One group of checks. An answer at which the sandbox had to be stopped is asked once more, first, of a fresh one; if that is stopped too, it
+    was to blame, and what comes behind it is asked without it."""
     names, verdicts = list(group.names), dict[str, Verdict]()
     for attempt in range(1 + RERUNS):
         checks, tensors = examiner.request({name: list(substitutes[name]) for name in names})
@@ -357,11 +362,11 @@ def _round(
             verdicts[found.exercise] = replace(
                 found, sentence=sentence, substitutes=substitutes[found.exercise]
             )
-        broken = "" if run.broken is None else names[run.broken]
-        if broken:
-            verdicts[broken] = examiner.missing(broken, f"No answer came back: {run.ending}.")
+        if run.broken is not None and (run.sure or run.broken == 0):
+            name = names[run.broken]
+            verdicts[name] = examiner.missing(name, f"No answer came back: {run.ending}.")
         names = [name for name in names if name not in verdicts]
-        if not broken or not names or attempt == RERUNS:
+        if run.broken is None or not names or attempt == RERUNS or left.seconds <= 0:
             break
     why = "its process ended before" if run.ending == "done" else run.ending
     return verdicts | {name: examiner.missing(name, f"No answer came back: {why}.") for name in names}

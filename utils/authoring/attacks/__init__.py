@@ -3,7 +3,7 @@
 Every attack is bounded, so that a limit that fails harms no machine: at most 50 processes, 3 GiB of memory, 300 MB of disk, loopback only.
 """
 
-from utils.authoring.attacks import codes, exhausting, files, forging, names, odd, reaching
+from utils.authoring.attacks import codes, exhausting, files, forging, kinds, names, odd, reaching
 from utils.authoring.attacks.room import Attack
 
 ALL: tuple[Attack, ...] = (
@@ -14,4 +14,5 @@ ALL: tuple[Attack, ...] = (
     *codes.ATTACKS,
     *odd.ATTACKS,
     *names.ATTACKS,
+    *kinds.ATTACKS,
 )

@@ -38,7 +38,8 @@ BESIDE = {
     "stop itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nos.kill(1, signal.SIGSTOP)\n",
     "allocate 3 GiB": "hoard = bytearray(3 * 2**30)\n",
     "children that together take 2 GiB, each within its limit": (
-        "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        hoard = b'x' * (400 * 2**20)\n        time.sleep(60)\n        os._exit(0)\ntime.sleep(2.5)\n"
+        "import os, time\nreading, writing = os.pipe()\nfor _ in range(5):\n    if os.fork() == 0:\n        hoard = b'x' * (400 * 2**20)\n        os.write(writing, b'.')\n"
+        "        time.sleep(60)\n        os._exit(0)\nfor _ in range(5):\n    os.read(reading, 1)\ntime.sleep(1)\n"
     ),
     "memory behind descriptors (memfd, System V)": (
         "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nfds = []\nfor n in range(20):\n    try:\n"

@@ -56,16 +56,16 @@ BESIDE = {
     ),
     "send the grader's closing word": (
         "import os\nfrom utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, wire.pack({'end': 'done', 'state': 'passed', 'points': 1}, {}))\n    except Exception:\n        pass\n"
+        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'end': 'done', 'state': 'passed', 'points': 1}, {}))\n    except Exception:\n        pass\n"
     ),
     "send a verdict in place of values": (
         "from utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, wire.pack({'exercise': 'causal_mask', 'state': 'passed', 'points': 99,\n"
+        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'exercise': 'causal_mask', 'state': 'passed', 'points': 99,\n"
         "            'outcomes': [{'seen': [], 'passed': True, 'kind': 'passed'}] * 99}, {}))\n    except Exception:\n        pass\n"
     ),
     "send answers of guessed length with nothing in them": (
         "from utils.grading import wire\nfor fd in range(3, 60):\n    for n in range(1, 12):\n        try:\n"
-        "            wire.write_frame(fd, wire.pack({'exercise': 'causal_mask', 'outcomes': [{'seen': []}] * n}, {}))\n"
+        "            wire.write_frame(fd, bytes(16), 0, wire.pack({'exercise': 'causal_mask', 'outcomes': [{'seen': []}] * n}, {}))\n"
         "        except Exception:\n            break\n"
     ),
     "send a frame that claims 2**62 bytes": (

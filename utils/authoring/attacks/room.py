@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.authoring import stubs
-from utils.checks.registry import exercises_of
+from utils.checks.registry import exercises_of, find
 from utils.grading.reading import RELEASE
 from utils.paths import ROOT
 
@@ -61,6 +63,22 @@ class Room:
     who: str
     token: str
     listener: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    doors: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __post_init__(self) -> None:
+        """Opens the doors that nobody may knock at: a port, a socket at a path, and datagrams by name."""
+        self.doors.enter_context(self.listener)
+        # a socket's path has at most 107 bytes
+        folder = self.doors.enter_context(tempfile.TemporaryDirectory(prefix="door-"))
+        self.listener_at = Path(folder) / "s"
+        for kind, name in (
+            (socket.SOCK_STREAM, str(self.listener_at)),
+            (socket.SOCK_DGRAM, f"\0{self.token}"),
+        ):
+            door = self.doors.enter_context(socket.socket(socket.AF_UNIX, kind))
+            door.bind(name)
+            if kind == socket.SOCK_STREAM:
+                door.listen()
 
     @property
     def folder(self) -> Path:
@@ -73,8 +91,14 @@ class Room:
         return folder
 
     @property
+    def neighbours(self) -> tuple[Path, Path]:
+        """Two honest notebooks. Submissions are graded by name, and these stand before and after most attackers."""
+        folders = (f"a neighbour {self.base.name}", f"z neighbour {self.base.name}")
+        return self.folder / folders[0] / f"{NOTEBOOK}.ipynb", self.folder / folders[1] / f"{NOTEBOOK}.ipynb"
+
+    @property
     def neighbour(self) -> Path:
-        return self.folder / f"neighbour {self.base.name}" / f"{NOTEBOOK}.ipynb"
+        return self.neighbours[0]
 
     @property
     def port(self) -> int:
@@ -83,6 +107,7 @@ class Room:
     @property
     def places(self) -> dict[str, str]:
         """Names that the code of attacks may use."""
+        module, attribute = find(TARGET).stand_in.split(":")
         return {
             "NEIGHBOUR": str(self.neighbour),
             "GRADEBOOK": str(self.out / "records.jsonl"),
@@ -92,6 +117,11 @@ class Room:
             "OUTSIDE": str(self.base),
             "TOKEN": self.token,
             "PORT": str(self.port),
+            "DOOR": str(self.listener_at),
+            "MODULE": module,
+            "ATTRIBUTE": attribute,
+            "FILE": str(ROOT.joinpath(*module.split(".")).with_suffix(".py")),
+            "TARGET": TARGET,
         }
 
     def write(self, notebook: dict[str, Any] | bytes, name: str = f"{NOTEBOOK}.ipynb") -> Path:

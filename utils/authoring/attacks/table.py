@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tqdm import tqdm
 
 from utils.authoring.attacks import ALL
+from utils.authoring.attacks.kinds import KEPT
 from utils.authoring.attacks.names import leaves
-from utils.authoring.attacks.room import FULL, NOTEBOOK, ONE_LOST, TARGET, ZERO, Attack, Room, solved
+from utils.authoring.attacks.room import FULL, NOTEBOOK, ONE_LOST, TARGET, ZERO, Attack, Room, answers, solved
 from utils.checks.registry import exercises_of
 from utils.grading import run
 from utils.grading.isolation import Limits, probe
 from utils.grading.records import write_safely
 from utils.paths import ROOT
 
-LIMITS = Limits(memory=1024 * 2**20, seconds=8.0, check=3.0, cell=3.0)
+LIMITS = Limits(memory=1024 * 2**20, seconds=60.0, check=3.0, cell=3.0, cpu=12.0)
 SEED = 20250101
 
 
@@ -48,47 +50,50 @@ class Outcome:
     entry: dict[str, Any] = field(default_factory=dict)
 
 
-def attempt(attack: Attack, base: Path, out: Path) -> Outcome:
-    """Grades one attack and an honest neighbour with the whole grader.
+def attempt(attack: Attack, base: Path, out: Path, workers: int = 1) -> Outcome:
+    """Grades one attack between two honest neighbours with the whole grader.
 
     Args:
         attack: which.
         base: a fresh folder.
         out: the grader's folder, shared by all attacks.
+        workers: of the grader.
     """
     base.mkdir(parents=True)
     room = Room(base, out, f"attacker {base.name}", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
     try:
-        room.neighbour.parent.mkdir(parents=True)
-        room.neighbour.write_text(json.dumps(solved()), encoding="utf-8")
+        kept = solved(**{TARGET: f"{answers()[TARGET]}\n{TARGET}.kept = {KEPT!r}\n"})
+        for neighbour in room.neighbours:
+            neighbour.parent.mkdir(parents=True)
+            neighbour.write_text(json.dumps(kept), encoding="utf-8")
         attack.make(room)
-        return _graded(attack, room)
+        return _graded(attack, room, workers)
     finally:
-        room.listener.close()
+        room.doors.close()
 
 
-def _graded(attack: Attack, room: Room) -> Outcome:
+def _graded(attack: Attack, room: Room, workers: int) -> Outcome:
     outcome = Outcome(attack)
     book = room.out / "records.jsonl"
     before = _outside(room)
     lines = book.read_bytes() if book.exists() else b""
     began = time.perf_counter()
-    entries = run.run(room.folder, room.out, seed=SEED, limits=LIMITS, progress=False)
+    entries = run.run(room.folder, room.out, seed=SEED, workers=workers, limits=LIMITS, progress=False)
     outcome.seconds = time.perf_counter() - began
-    mine = [entry for entry in entries if not entry["student"].startswith("neighbour ")]
-    others = [entry for entry in entries if entry["student"].startswith("neighbour ")]
+    mine = [entry for entry in entries if " neighbour " not in entry["student"]]
+    others = [entry for entry in entries if " neighbour " in entry["student"]]
     complain = outcome.complaints.append
-    if len(mine) != 1 or len(others) != 1:
-        complain(f"{len(mine)} entries for it and {len(others)} for its neighbour")
+    if len(mine) != 1 or len(others) != 2:
+        complain(f"{len(mine)} entries for it and {len(others)} for its neighbours")
         return outcome
     outcome.entry = mine[0]
     outcome.got = _score(attack, mine[0], complain)
-    if {v["state"] for v in others[0]["verdicts"]} != {"passed"}:
-        complain("its neighbour lost points")
+    if {v["state"] for entry in others for v in entry["verdicts"]} != {"passed"}:
+        complain("a neighbour lost points")
     if _outside(room) != before:
         complain("files outside its sandbox changed")
     after = book.read_bytes()
-    if not after.startswith(lines) or after.count(b"\n") != lines.count(b"\n") + 2:
+    if not after.startswith(lines) or after.count(b"\n") != lines.count(b"\n") + 3:
         complain("the gradebook holds something else than one more line for each")
     if _knocked(room):
         complain("it reached the network")
@@ -130,7 +135,7 @@ def _score(attack: Attack, entry: dict[str, Any], complain) -> str:  # noqa: ANN
 def _outside(room: Room) -> dict[str, tuple[Any, ...]]:
     """Content, mode and owner of everything that a submission must not change."""
     found = {}
-    for path in (room.neighbour, ROOT / "solutions" / "attention.py", ROOT / "solutions"):
+    for path in (*room.neighbours, ROOT / "solutions" / "attention.py", ROOT / "solutions"):
         state = path.stat()
         content = (hashlib.sha256(path.read_bytes()).hexdigest(), state.st_mtime_ns) if path.is_file() else ()
         found[str(path)] = (*content, state.st_mode, state.st_uid, state.st_nlink, tuple(os.listxattr(path)))
@@ -156,19 +161,13 @@ def left_behind(token: str = "", seconds: float = 5.0) -> int:
 
 def leftover_processes(token: str = "") -> int:
     """Processes of this grader's sandboxes beside its zygotes and their mothers, whatever became of their parents; and any that carries the token."""
-    mark = f"\0{os.getpid()}\0".encode()
     parents, others = {}, 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-            if b"utils.grading.zygote" in command and command.endswith(mark):
-                parents[int(entry.name)] = parent
-            else:
-                others += bool(token and token.removeprefix("mark-").encode() in command)
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        command = process.info["cmdline"] or []
+        if "utils.grading.zygote" in command and command[-1] == str(os.getpid()):
+            parents[process.pid] = process.info["ppid"]
+        else:
+            others += bool(token and any(token.removeprefix("mark-") in word for word in command))
     mothers = {pid for pid, parent in parents.items() if parent == os.getpid()}
     return others + sum(pid not in mothers and parent not in mothers for pid, parent in parents.items())
 
@@ -190,7 +189,7 @@ def text(outcomes: list[Outcome]) -> str:
     rows += [
         "",
         f"{stood} of {len(outcomes)} as they must be; left behind: {_left(outcomes)}; "
-        f"{sum(one.seconds for one in outcomes):.0f} s with an honest neighbour each.",
+        f"{sum(one.seconds for one in outcomes):.0f} s with two honest neighbours each.",
         probe().sentence(),
         f"Machine: {describe_machine()}",
     ]
@@ -219,8 +218,8 @@ def markdown(outcomes: list[Outcome], command: str) -> str:
     rows = [
         "# Attacks: what each must score, and what it got",
         "",
-        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded beside an honest neighbour; afterwards "
-        f"neighbour, answers and gradebook were as before. Left behind: {_left(outcomes)}.",
+        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded between two honest neighbours; afterwards "
+        f"neighbours, answers and gradebook were as before. Left behind: {_left(outcomes)}.",
         "",
         "| group | attacks | as they must be |",
         "| --- | --- | --- |",
@@ -237,8 +236,15 @@ def markdown(outcomes: list[Outcome], command: str) -> str:
     return "\n".join(rows) + "\n"
 
 
-def main(names: list[str], page: str = "") -> int:
-    """Runs all attacks, or those whose group or name contains one of `names`; prints the table, and writes it as a page."""
+def main(names: list[str], page: str = "", workers: tuple[int, ...] = (1,), rounds: int = 1) -> int:
+    """Runs all attacks, or those whose group or name contains one of `names`; prints the table, and writes it as a page.
+
+    Args:
+        names: words.
+        page: where to write it.
+        workers: numbers of workers, each tried with every attack.
+        rounds: how often all of that is done. An attack's row holds the complaints of all.
+    """
     if not probe().safe:
         print(f"{probe().sentence()} The attacks are not run without full isolation.")
         return 2
@@ -251,14 +257,21 @@ def main(names: list[str], page: str = "") -> int:
         groups = ", ".join(dict.fromkeys(attack.group for attack in ALL))
         print(f"No attack's group or name contains {' or '.join(map(repr, names))}. Groups: {groups}.")
         return 2
+    outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
         base = Path(folder)
-        outcomes = []
-        for number, attack in enumerate(tqdm(chosen, unit="attack")):
-            outcomes.append(attempt(attack, base / f"a{number}", base / "out"))
-            for complaint in outcomes[-1].complaints:
-                tqdm.write(f"{attack.name}: {complaint}")
-    print(text(outcomes))
+        every = [(attack, count) for _ in range(rounds) for count in workers for attack in chosen]
+        for number, (attack, count) in enumerate(tqdm(every, unit="attack")):
+            found = attempt(attack, base / f"a{number}", base / "out", count)
+            for complaint in found.complaints:
+                tqdm.write(f"{attack.name}, {count} workers: {complaint}")
+            if attack.name in outcomes:
+                found.complaints = outcomes[attack.name].complaints + found.complaints
+                found.seconds += outcomes[attack.name].seconds
+            outcomes[attack.name] = found
+    print(text([*outcomes.values()]))
     if page:
-        write_safely(Path(page), markdown(outcomes, f"python -m utils.authoring attacks --page {page}"))
-    return 0 if not any(one.complaints for one in outcomes) else 1
+        counts = " ".join(map(str, workers))
+        command = f"python -m utils.authoring attacks --workers {counts} --rounds {rounds} --page {page}"
+        write_safely(Path(page), markdown([*outcomes.values()], command))
+    return 0 if not any(one.complaints for one in outcomes.values()) else 1

@@ -1,0 +1,303 @@
+"""What a sandbox can reach: of the host nothing, of another submission not one byte, of the course's own results none."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import socket
+
+import pytest
+
+from utils.authoring.attacks.room import NOTEBOOK, TARGET, answers, code_cell, solved
+from utils.checks.chain import stand_in
+from utils.checks.registry import all_exercises, exercises_of
+from utils.grading import isolation, lending
+from utils.grading.isolation import Limits, probe
+from utils.grading.normalise import normalise
+from utils.grading.verdict import NEUTRAL, Examiner
+from utils.grading.worker import Sandbox, grade, grade_some
+from utils.paths import ROOT
+
+pytestmark = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
+COURSE = all_exercises()
+RIGHT = "def causal_mask(length):\n    return torch.ones(length, length, dtype=torch.bool).tril()\n"
+WRONG = "def causal_mask(length):\n    return torch.zeros(length, length, dtype=torch.bool)\n"
+
+
+@pytest.fixture(scope="module")
+def examiner():
+    return Examiner(NOTEBOOK, 5)
+
+
+@pytest.fixture(scope="module")
+def box():
+    with Sandbox(Limits(check=5.0)) as sandbox:
+        yield sandbox
+
+
+def submission(tmp_path, **edits):
+    path = tmp_path / f"{NOTEBOOK}.ipynb"
+    path.write_text(json.dumps(solved(**edits)), encoding="utf-8")
+    return normalise(path, NOTEBOOK)
+
+
+def tells(box, examiner, tmp_path, body):
+    """Runs a body that ends with `told = ...` in a sandbox, and gives what it told: the exercise's error carries it out."""
+    code = f"def causal_mask(length):\n{body}\n    raise ValueError(repr(told))\n"
+    said = grade_some(box, examiner, submission(tmp_path, **{TARGET: code}), [TARGET])[TARGET].said
+    found = re.match(r"Your code raised ValueError: (.*?),? (?:line \d+ of your cell|in causal_mask)", said)
+    assert found, said
+    return ast.literal_eval(found[1])
+
+
+SEARCH = """
+    import re
+    places = []  # the mark is never put together here: the search would find itself
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        for line in maps:
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if found and "[v" not in line:
+                first, last = int(found[1], 16), int(found[2], 16)
+                while first < last:
+                    memory.seek(first)
+                    try:
+                        data = memory.read(min(2**24, last - first))
+                    except OSError:
+                        break
+                    if not data:
+                        break
+                    for hit in re.finditer(b"by-nobody-", data):
+                        if data[max(hit.start() - 5, 0):hit.start()] == b"kept-" and data[hit.end():hit.end() + 4] == b"7319":
+                            places.append(line.split()[-1])
+                    first += len(data)
+    told = places[:3]
+"""
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_nothing_of_the_submission_before_is_in_a_sandboxs_memory(planted, box, examiner, tmp_path):
+    """The one before has a mark in its text, in what it computes and in what it sends. The search finds its own where one is planted."""
+    mark = "kept-by-nobody-7319"
+    carrier = f"MARK = {mark!r}\ndef causal_mask(length):\n    out = torch.tensor(list((MARK * 9999).encode()), dtype=torch.uint8)\n    return out\n"
+    grade(box, examiner, submission(tmp_path, **{TARGET: carrier}))
+    own = "    own = ('kept-by-' + 'nobody-73') + str(19)\n" if planted else ""
+    places = tells(box, examiner, tmp_path, own + SEARCH)
+    assert bool(places) == planted, places
+
+
+def there(box, examiner, tmp_path, paths):
+    """Those of these paths that exist in a sandbox."""
+    body = f"    import os\n    told = [p for p in {[str(p) for p in paths]!r} if os.path.lexists(p)]\n"
+    return set(tells(box, examiner, tmp_path, body))
+
+
+def test_the_root_holds_nothing_of_the_host(box, examiner, tmp_path):
+    needed = {"/" + path.split("/")[1] for path in isolation.root_plan().bound}
+    tops = {"/run", "/tmp", "/home", "/var", "/mnt", "/sys", "/opt", "/boot", "/srv", "/media", "/root"} - needed
+    below = {"/etc/passwd", "/etc/hosts", "/etc/hostname", "/dev/tty", "/dev/ptmx", "/dev/mem", "/old", str(tmp_path)}
+    assert there(box, examiner, tmp_path, tops | below | {"/dev/null"}) == {"/dev/null"}
+
+
+def test_the_course_is_there_without_graders_stand_ins_and_answers(box, examiner, tmp_path):
+    open_ = {str(ROOT / "utils" / name) for name in ("checks", "training", "layers", "cost", "budget.py")}
+    closed = {ROOT / name for name in ("solutions", "data", "notebooks", "tests", ".git", "pyproject.toml")}
+    closed |= {ROOT / "utils" / name for name in ("grading", "authoring", "stand_ins")}
+    assert there(box, examiner, tmp_path, {*open_, *closed}) == open_
+
+
+def test_only_its_own_processes_are_seen(box, examiner, tmp_path):
+    body = "    import os\n    told = [p for p in os.listdir('/proc') if p.isdigit()]\n"
+    assert len(tells(box, examiner, tmp_path, body)) <= 3
+
+
+def test_no_socket_of_the_host_can_be_reached(box, examiner, tmp_path):
+    with (
+        socket.socket(socket.AF_UNIX) as stream,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram,
+    ):
+        stream.bind("\0course-walls-stream")
+        stream.listen()
+        datagram.bind("\0course-walls-datagram")
+        body = (
+            "    import socket\n    told = []\n"
+            "    for family in (1, 2, 10, 16, 17, 38, 40):\n        for kind in (1, 2, 3, 5):\n            try:\n                socket.socket(family, kind)\n"
+            "                told.append((family, kind))\n            except OSError:\n                pass\n"
+            "    for kind in (1, 2, 5):\n        for name in ('\\0course-walls-stream', '\\0course-walls-datagram'):\n            try:\n"
+            "                a, b = socket.socketpair(socket.AF_UNIX, kind)\n                a.connect(name)\n                told.append(name)\n            except OSError:\n                pass\n"
+            "            try:\n                a, b = socket.socketpair(socket.AF_UNIX, kind)\n                a.sendto(b'x', name)\n"
+            "                told += [name] * (kind != 1)\n            except OSError:\n                pass\n"
+        )
+        assert tells(box, examiner, tmp_path, body) == []
+
+
+def test_asyncio_and_multiprocessing_still_work(box, examiner, tmp_path):
+    body = (
+        "    import asyncio, multiprocessing\n    told = [asyncio.run(asyncio.sleep(0, 'slept'))]\n"
+        "    mine, theirs = multiprocessing.Pipe()\n    context = multiprocessing.get_context('fork')\n"
+        "    process = context.Process(target=lambda: theirs.send('forked'))\n    process.start()\n    told.append(mine.recv())\n    process.join()\n"
+    )
+    assert tells(box, examiner, tmp_path, body) == ["slept", "forked"]
+
+
+DISGUISES = {
+    "importlib": "import importlib\n{name} = getattr(importlib.import_module({module!r}), {attribute!r})\n",
+    "a string": "exec('from ' + 'utils.' + 'stand' + '_ins.{last} import {attribute} as {name}')\n",
+    "exec of the file": "exec(open({path!r}).read())\n{name} = {attribute}\n",
+    "reuse of itself": "from utils.checks import reuse\n{name} = reuse({exercise!r})\n",
+    "the engine": "from utils.checks import engine, registry\n{name} = engine.stand_in(registry.find({exercise!r}))\n",
+    "what a module of the course has imported": (
+        "import sys\n{name} = next(m.__dict__[{attribute!r}] for n, m in list(sys.modules.items()) if n.startswith('utils.') and {attribute!r} in m.__dict__)\n"
+    ),
+    "the memory of the process": (
+        "import gc, types\n{name} = next(o for o in gc.get_objects() if isinstance(o, (types.FunctionType, type)) "
+        "and o.__name__ == {attribute!r} and 'stand_ins' in str(o.__module__))\n"
+    ),
+}
+
+
+def disguised(exercise, how):
+    module, attribute = exercise.stand_in.split(":")
+    places = {"name": exercise.name, "exercise": exercise.name, "module": module, "attribute": attribute}
+    path = str(ROOT.joinpath(*module.split(".")).with_suffix(".py"))
+    return DISGUISES[how].format(**places, last=module.split(".")[-1], path=path)
+
+
+def stand_in_notebook(notebook, how):
+    """The student notebook with every answer taken from the stand-ins."""
+    path = ROOT / "notebooks" / f"{notebook}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))
+    for exercise in exercises_of(notebook):
+        if exercise.stand_in:
+            cell = next(cell for cell in cells["cells"] if cell["id"] == exercise.name)
+            cell["source"] = disguised(exercise, how)
+    return cells
+
+
+@pytest.mark.parametrize("notebook", sorted({e.notebook for e in COURSE.values() if e.stand_in}))
+def test_stand_ins_give_no_points(notebook, box, tmp_path):
+    """Every stand-in of the course, three disguises; all of them in the first notebook."""
+    examiner = Examiner(notebook, 5)
+    path = tmp_path / f"{notebook}.ipynb"
+    for how in DISGUISES if notebook == NOTEBOOK else [*DISGUISES][:3]:
+        path.write_text(json.dumps(stand_in_notebook(notebook, how)), encoding="utf-8")
+        verdicts = grade(box, examiner, normalise(path, notebook))
+        assert {v.exercise: v.points for v in verdicts if v.points} == {}, how
+        if how not in ("what a module of the course has imported", "the memory of the process"):
+            declared = {e.name for e in exercises_of(notebook) if e.stand_in}
+            assert {v.sentence for v in verdicts if v.exercise in declared} == {NEUTRAL["borrowed"]}, how
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in COURSE.items() if exercise.stand_in])
+def test_what_is_lent_for_an_exercise_holds_neither_its_own_stand_in_nor_more_than_is_needed(name):
+    exercise = COURSE[name]
+    for group in lending.groups({name: exercise.uses}, COURSE):
+        assert exercise.stand_in not in group.lent
+        texts = lending.texts(group.lent)
+        defined = {
+            f"{module}:{node.name}"
+            for module, text in texts.items()
+            for node in ast.parse(text).body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        assert exercise.stand_in not in defined and defined <= group.lent
+
+
+def test_a_text_that_is_lent_works_as_the_module_does(tmp_path):
+    import subprocess
+    import sys
+
+    names = [name for name, exercise in COURSE.items() if exercise.stand_in]
+    places = frozenset().union(*(lending.closure(COURSE[name].stand_in) for name in names))
+    (tmp_path / "lent.json").write_text(json.dumps(lending.texts(places)))
+    code = (
+        "import json, sys\nfrom utils.grading import lending\nlending.withhold()\nlending.lend(json.load(open(sys.argv[1])))\n"
+        "from utils.checks.engine import examine, stand_in\nfrom utils.checks.registry import find\n"
+        "print([n for n in sys.argv[2:] if not examine(find(n), stand_in(find(n))).passed])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "lent.json"), *names],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    really = [n for n in names if not _passes(n)]
+    assert done.stdout.strip().splitlines()[-1:] == [str(really)], done.stderr[-2000:]
+
+
+def _passes(name):
+    from utils.checks.engine import examine
+
+    return examine(COURSE[name], stand_in(COURSE[name])).passed
+
+
+def test_an_earlier_notebooks_exercise_is_there_by_reuse(box, tmp_path):
+    """03 begins with `reuse` of what 01 and 02 built: honest answers stand on it."""
+    from utils.authoring import stubs
+
+    notebook = "03_transformer_sentiment"
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    for exercise in exercises_of(notebook):
+        next(c for c in cells["cells"] if c["id"] == exercise.name)["source"] = stubs.answer(exercise).whole
+    path = tmp_path / f"{notebook}.ipynb"
+    path.write_text(json.dumps(cells), encoding="utf-8")
+    assert {v.state for v in grade(box, Examiner(notebook, 5), normalise(path, notebook))} == {"passed"}
+
+
+def test_what_one_answers_children_do_costs_that_answer_alone(box, examiner, tmp_path):
+    """Children that come back from the function and would answer too, that stay, and that send what the parent sends."""
+    code = (
+        "def causal_mask(length):\n    import os, time\n    for _ in range(3):\n        os.fork()\n"
+        "    if os.fork() == 0:\n        time.sleep(60)\n    return torch.zeros(length, length, dtype=torch.bool)\n"
+    )
+    verdicts = grade(box, examiner, submission(tmp_path, **{TARGET: code}))
+    assert [v.exercise for v in verdicts if v.state != "passed"] == [TARGET], [(v.exercise, v.sentence, v.said) for v in verdicts if v.state != "passed"]
+
+
+def test_a_submission_has_one_budget_of_processor_time(examiner, tmp_path):
+    """Ten functions that never end: without it each costs its own limit, and then again with stand-ins."""
+    with Sandbox(Limits(check=3.0, cpu=8.0)) as small:
+        loops = {
+            name: f"{text.split('(')[0]}(*a, **k):\n    while True: pass\n"
+            for name, text in answers().items()
+            if text.startswith("def")
+        }
+        assert len(loops) >= 5
+        verdicts = {v.exercise: v for v in grade(small, examiner, submission(tmp_path, **loops))}
+    sentences = {verdicts[name].sentence for name in loops}
+    assert NEUTRAL["time"] in sentences
+    assert any("s of processor time in all" in sentence for sentence in sentences), sentences
+
+
+def test_helper_cells_of_the_student_still_run(box, examiner, tmp_path):
+    notebook = solved(**{TARGET: "def causal_mask(length):\n    return lower(length)\n"})
+    notebook["cells"].insert(
+        1, code_cell("def lower(n):\n    return torch.ones(n, n, dtype=torch.bool).tril()\n")
+    )
+    path = tmp_path / f"{NOTEBOOK}.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert {v.state for v in grade(box, examiner, normalise(path, NOTEBOOK))} == {"passed"}
+
+
+ENDS = {
+    "exit": ("    import os\n    os._exit(0)\n", NEUTRAL["exit"]),
+    "a status": ("    import os\n    os._exit(3)\n", NEUTRAL["exit"]),
+    "a crash": ("    import ctypes\n    ctypes.string_at(0)\n", NEUTRAL["crashed"]),
+    "a kill": ("    import os\n    os.kill(os.getpid(), 9)\n", NEUTRAL["killed"]),
+    "a loop": (
+        "    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n",
+        NEUTRAL["time"],
+    ),
+    "too much at once": ("    return bytearray(2**40)\n", "Your code raised MemoryError here."),
+    "nothing": ("    raise NotImplementedError('not started yet')\n", NEUTRAL["not started"]),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_sentence_says_how_it_ended(end, box, examiner, tmp_path):
+    body, sentence = ENDS[end]
+    found = grade_some(
+        box, examiner, submission(tmp_path, **{TARGET: f"def causal_mask(length):\n{body}"}), [TARGET]
+    )[TARGET]
+    assert found.sentence.startswith(sentence), found

@@ -1,0 +1,181 @@
+"""Ways that once led through the grader, each tried from three places: a helper cell, the answer's cell, and the body of the function.
+
+A way is a function body that sets `won`; the answer is right if it won, so points for it say that it did.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from utils.authoring.attacks.room import NO_GAIN, ONE_LOST, TARGET, Attack, Room, cell_of, code_cell, solved
+
+GROUP = "kinds, from three places"
+KEPT = "kept-by-nobody-7319"  # in the neighbours' notebooks
+FRAMES = """\
+import gc, json, os
+from utils.grading import inside, wire
+won, nonce = False, next((o.nonce for o in gc.get_objects() if isinstance(o, inside.Home)), bytes(16))
+def send(payload, indices=range(12), nonce=nonce, times=1):
+    for fd in range(3, 40):
+        for index in indices:
+            try:
+                for _ in range(times):
+                    os.write(fd, wire.frame(nonce, index, payload))
+            except OSError:
+                break
+def raw(header):
+    return len(header).to_bytes(8, 'little') + header
+"""
+SENT = {
+    "a frame whose shape overflows, with the request's nonce": (
+        "send(raw(json.dumps({'x': {'dtype': 'F32', 'shape': [0, 4611686018427387904, 4], 'data_offsets': [0, 0]},\n"
+        "                     '__metadata__': {'message': '{}'}}).encode()))"
+    ),
+    "a frame of brackets": "send(raw(b'{\"x\": [' + b'[],' * 1000000 + b'[]]}'), range(1))",
+    "a frame nested deep": "send(raw(b'[' * 50000))",
+    "a frame with another nonce": "send(wire.pack({}, {}), nonce=bytes(16))",
+    "frames for checks that do not exist": "send(wire.pack({}, {}), indices=(99, 2**32 - 1))",
+    "a frame that stops in the middle": "send(b'', range(1)); [os.write(fd, wire.HEADER.pack(wire.MAGIC, nonce, 1, 10**6)) for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}') and 'pipe' in os.readlink(f'/proc/self/fd/{fd}') and os.access(f'/proc/self/fd/{fd}', os.W_OK)]",
+}
+OTHER = {
+    "sockets by path and by name": """\
+import socket
+won = False
+for name in ('$DOOR', '\\0$TOKEN'):
+    for kind in (1, 2, 5):
+        for make in (lambda: socket.socket(socket.AF_UNIX, kind), lambda: socket.socketpair(socket.AF_UNIX, kind)[0]):
+            try:
+                make().connect(name)
+                won = True
+            except OSError:
+                pass
+            try:
+                one = make()
+                if kind == 2:
+                    one.sendto(b'hidden inputs', name)
+                    won = True
+            except OSError:
+                pass
+""",
+    "a search of the memory for a neighbour's answers": """\
+import re
+won = False
+with open('/proc/self/maps') as maps, open('/proc/self/mem', 'rb', 0) as memory:
+    for line in maps:
+        place = re.match('([0-9a-f]+)-([0-9a-f]+) rw', line)
+        if place and '[v' not in line:
+            first, last = int(place[1], 16), int(place[2], 16)
+            while first < last:
+                memory.seek(first)
+                try:
+                    data = memory.read(min(2**24, last - first))
+                except OSError:
+                    break
+                if not data:
+                    break
+                for hit in re.finditer(b'by-nobody-', data):
+                    won |= data[max(hit.start() - 5, 0):hit.start()] == b'kept-' and data[hit.end():hit.end() + 4] == b'7319'
+                first += len(data)
+""",
+    "a stand-in by importlib": """\
+import importlib
+try:
+    won = bool(getattr(importlib.import_module('$MODULE'), '$ATTRIBUTE')(3).any())
+except ImportError:
+    won = False
+""",
+    "a stand-in by a string": """\
+space = {}
+try:
+    exec('from $MODULE import $ATTRIBUTE as borrowed', space)
+    won = bool(space['borrowed'](3).any())
+except ImportError:
+    won = False
+""",
+    "a stand-in by its file": """\
+space = {}
+try:
+    exec(open('$FILE').read(), space)
+    won = bool(space['$ATTRIBUTE'](3).any())
+except OSError:
+    won = False
+""",
+    "reuse of itself": """\
+from utils.checks import reuse
+try:
+    won = bool(reuse('$TARGET')(3).any())
+except ImportError:
+    won = False
+""",
+    "files of the host and of the course": """\
+import os
+won = any(os.path.lexists(p) for p in ('$OUTSIDE', '$SOLUTIONS', '$GRADEBOOK', '$NEIGHBOUR', '$COURSE/data', '/etc/passwd', '/run', '/var'))
+""",
+    "other processes": """\
+import os
+won = len([p for p in os.listdir('/proc') if p.isdigit()]) > 3
+""",
+    "children that come back and go on": """\
+import os
+won = False
+for _ in range(2):
+    os.fork()
+""",
+    "children that stay and compute": """\
+import os
+won = False
+for _ in range(5):
+    if os.fork() == 0:
+        while True:
+            pass
+""",
+}
+RESULT = "    right = torch.ones(length, length, dtype=torch.bool).tril()\n    return right if {won} else torch.zeros_like(right)\n"
+
+
+def _filled(room: Room, code: str) -> str:
+    for name, value in room.places.items():
+        code = code.replace(f"${name}", value)
+    return code
+
+
+def _from_a_helper(code: str):  # noqa: ANN202
+    def make(room: Room) -> None:
+        helper = (
+            f"def try_it():\n{textwrap.indent(_filled(room, code), '    ')}\n    return won\nran = try_it()\n"
+        )
+        notebook = solved(**{TARGET: f"def {TARGET}(length):\n{RESULT.format(won='ran')}"})
+        notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(helper))
+        room.write(notebook)
+
+    return make
+
+
+def _from_the_cell(code: str):  # noqa: ANN202
+    def make(room: Room) -> None:
+        room.write(
+            solved(**{TARGET: f"{_filled(room, code)}\ndef {TARGET}(length):\n{RESULT.format(won='won')}"})
+        )
+
+    return make
+
+
+def _from_the_body(code: str):  # noqa: ANN202
+    def make(room: Room) -> None:
+        body = textwrap.indent(_filled(room, code), "    ")
+        room.write(solved(**{TARGET: f"def {TARGET}(length):\n{body}\n{RESULT.format(won='won')}"}))
+
+    return make
+
+
+PLACES = {"a helper": _from_a_helper, "the cell": _from_the_cell, "the body": _from_the_body}
+ATTACKS = tuple(
+    Attack(
+        f"{name}, from {place}",
+        GROUP,
+        NO_GAIN if name in SENT and place != "the body" else ONE_LOST,
+        make(code),
+    )
+    for name, code in ({name: FRAMES + code for name, code in SENT.items()} | OTHER).items()
+    for place, make in PLACES.items()
+)

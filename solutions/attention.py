@@ -1,51 +1,17 @@
-"""Attention: from one weighted average to several heads.
-
-Each query asks all keys "how well do you fit?", turns the answers into weights that sum to one, and takes the
-weighted average of the values. Several heads do this side by side in smaller subspaces.
+"""Multi-head attention: several weighted averages side by side, each in a smaller subspace.
 
 References:
-1. Bahdanau, Cho, Bengio (2015). Neural Machine Translation by Jointly Learning to Align and Translate. ICLR.
-2. Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin (2017). Attention Is All You Need. NeurIPS.
+1. Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin (2017). Attention Is All You Need. NeurIPS.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-
-def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """softmax(Q K^T / sqrt(d)) V, equation (1) of Vaswani et al. (2017).
-
-    N queries look at M keys. The leading axes (...) are batch axes: any number of them, none included.
-
-    Args:
-        query: (..., N, d).
-        key: (..., M, d).
-        value: (..., M, e); e may differ from d.
-        mask: bool, broadcastable to (..., N, M); True = this query may attend to this key.
-
-    Returns:
-        output: (..., N, e), for each query the weighted average of the values.
-        weights: (..., N, M), for each query a distribution over the keys, exactly zero where the mask is False.
-        A query that may attend to no key at all gets weights and an output of zeros (never NaN, in the
-        gradients neither).
-    """
-    ### BEGIN SOLUTION
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (..., N, M)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    weights = scores.softmax(dim=-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)  # matters only for a query that sees no key
-    return weights @ value, weights
-    ### END SOLUTION
+from solutions.scaled_dot_product import scaled_dot_product_attention
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -150,17 +116,3 @@ class MultiHeadAttention(nn.Module):
         output, weights = self.attend(query, key, value, mask, need_weights)
         return self.out_proj(merge_heads(output)), weights
         ### END SOLUTION
-
-
-def causal_mask(length: int) -> Tensor:
-    """Mask that lets position i attend to positions 0..i: itself and the past.
-
-    Args:
-        length: number of positions N.
-
-    Returns:
-        (N, N) bool, True = may attend; row = query, column = key.
-    """
-    ### BEGIN SOLUTION
-    return torch.ones(length, length, dtype=torch.bool).tril()
-    ### END SOLUTION

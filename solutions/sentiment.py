@@ -1,4 +1,4 @@
-"""A Transformer that reads a sentence and says whether it praises: encoder, classifier, schedule, and a fair comparison.
+"""A Transformer that reads a sentence and says whether it praises: the encoder, and the classifier on top of it.
 
 The classifier takes the same `(tokens, lengths)` as the LSTM of notebook 02 and answers with the same logits, so that
 the two can be trained by the same loop on the same batches and compared line by line.
@@ -7,39 +7,18 @@ References:
     1. Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser, Polosukhin (2017). Attention Is All You Need. NeurIPS.
     2. Devlin, Chang, Lee, Toutanova (2019). BERT: Pre-training of Deep Bidirectional Transformers for Language
        Understanding. NAACL. (The class token.)
-    3. Loshchilov, Hutter (2017). SGDR: Stochastic Gradient Descent with Warm Restarts. ICLR. (The cosine.)
-    4. Goyal, Dollár, Girshick, Noordhuis, Wesolowski, Kyrola, Tulloch, Jia, He (2017). Accurate, Large Minibatch SGD:
-       Training ImageNet in 1 Hour. arXiv:1706.02677. (The linear warm-up.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from solutions.transformer import EncoderLayer, sinusoidal_positions
-
-
-def padding_mask(lengths: Tensor, max_length: int | None = None) -> Tensor:
-    """Tells the words of a padded batch from its padding.
-
-    Args:
-        lengths: (B,) integers, the number of real tokens of each row, which stand at its left.
-        max_length: N, the width of the batch; None means the longest of the lengths.
-
-    Returns:
-        (B, N) bool on the device of `lengths`, True = a real token.
-    """
-    ### BEGIN SOLUTION
-    if max_length is None:
-        max_length = int(lengths.max())
-    positions = torch.arange(max_length, device=lengths.device)  # (N,)
-    return positions < lengths[:, None]  # (N,) against (B, 1) -> (B, N)
-    ### END SOLUTION
+from solutions.padding import padding_mask
+from solutions.positions import sinusoidal_positions
+from solutions.transformer import EncoderLayer
 
 
 class TransformerEncoder(nn.Module):
@@ -180,80 +159,3 @@ class TransformerClassifier(nn.Module):
             pooled = x.masked_fill(~real[:, :, None], 0.0).sum(dim=1) / lengths[:, None]
         return self.head(self.dropout(pooled))
         ### END SOLUTION
-
-
-def warmup_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Factor of the learning rate: up in a straight line, then down along half a cosine (refs. 4 and 3).
-
-    0 at step 0, 1 at step `warmup_steps`, 1/2 halfway from there to `total_steps`, and 0 at `total_steps` and after it.
-
-    Args:
-        step: number of steps already taken, 0 or more.
-        warmup_steps: 0 (no warm-up: the factor begins at 1) or more, less than total_steps.
-        total_steps: number of steps of the whole training.
-
-    Returns:
-        a number from 0 to 1.
-    """
-    ### BEGIN SOLUTION
-    if step < warmup_steps:
-        return step / warmup_steps
-    progress = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))  # 0 to 1
-    return 0.5 * (1 + math.cos(math.pi * progress))
-    ### END SOLUTION
-
-
-def compare_models(
-    factories: Mapping[str, Callable[[], nn.Module]],
-    fit: Callable[[nn.Module, Sequence[Any], int], float],
-    score: Callable[[nn.Module, Sequence[Any]], float],
-    train: Sequence[Any],
-    test: Sequence[Any],
-    sizes: Sequence[int],
-    seeds: Sequence[int],
-    steps: int,
-) -> list[dict[str, Any]]:
-    """Trains every kind of model on growing parts of one training set, and measures each on the same test set.
-
-    What makes it fair: for one seed all models get the very same examples, a larger part contains the smaller ones,
-    every training begins from the same random state (PyTorch's generator is set to the seed just before the model is
-    built), takes the same number of steps, and never sees a test example.
-
-    Args:
-        factories: name -> function without arguments that builds a fresh model.
-        fit: `fit(model, examples, steps)` trains the model in place and returns the seconds that it took.
-        score: `score(model, examples)` returns the model's accuracy, 0 to 1.
-        train: training examples.
-        test: test examples.
-        sizes: numbers of training examples to train on.
-        seeds: each draws other parts and other initial weights.
-        steps: of every training.
-
-    Returns:
-        A row for each seed, size and model, in any order: a dict with "model" (its name), "seed", "size",
-        "parameters" (number of trained numbers), "seconds", "train" (accuracy on the part that it was trained on)
-        and "test" (accuracy on the test set).
-    """
-
-    def shuffled(seed: int) -> list[Any]:
-        """The training examples in the order of this seed; the part of size n is the first n of it."""
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-        return [train[i] for i in order.tolist()]
-
-    ### BEGIN SOLUTION
-    rows = []
-    for seed in seeds:
-        examples = shuffled(seed)
-        for size in sizes:
-            part = examples[:size]
-            for name, build in factories.items():
-                torch.manual_seed(seed)
-                model = build()
-                row = {"model": name, "seed": seed, "size": size}
-                row["seconds"] = fit(model, part, steps)
-                row["parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
-                row["train"] = score(model, part)
-                row["test"] = score(model, test)
-                rows.append(row)
-    return rows
-    ### END SOLUTION

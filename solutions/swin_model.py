@@ -1,11 +1,11 @@
-"""The whole Swin Transformer, its named configurations, its cost, and loading of released weights.
+"""The whole Swin Transformer, its named configurations, and loading of released weights.
 
 Patch embedding, then four stages of blocks with `PatchMerging` between them: a pyramid of maps at 1/4, 1/8, 1/16 and
 1/32 of the image, like a CNN's. Parameters are named as in the authors' release.
 
 References:
     1. Liu, Lin, Cao, Hu, Wei, Zhang, Lin, Guo (2021). Swin Transformer: Hierarchical Vision Transformer using
-       Shifted Windows. ICCV. https://arxiv.org/abs/2103.14030 (section 3.3; equations 1 and 2).
+       Shifted Windows. ICCV. https://arxiv.org/abs/2103.14030 (section 3.3).
 """
 
 from __future__ import annotations
@@ -18,46 +18,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from solutions.swin import PatchMerging, SwinBlock
-
-
-def msa_flops(h: int, w: int, channels: int) -> int:
-    """Multiply-adds of global multi-head self-attention on an h x w map (reference 1, equation 1).
-
-    Counts the projections to q, k, v and of the output, the scores and the weighted sum. Softmax, scaling and biases
-    are left out, as in the paper, which calls multiply-adds "FLOPs".
-
-    Args:
-        h, w: size of the map in tokens.
-        channels: C.
-
-    Returns:
-        4 h w C^2 plus a part quadratic in h w.
-    """
-    ### BEGIN SOLUTION
-    tokens = h * w
-    projections = 4 * tokens * channels**2
-    scores_and_sum = 2 * tokens**2 * channels
-    return projections + scores_and_sum
-    ### END SOLUTION
-
-
-def window_msa_flops(h: int, w: int, channels: int, window_size: int) -> int:
-    """Multiply-adds of the same attention inside M x M windows (reference 1, equation 2).
-
-    Args:
-        h, w: size of the map in tokens.
-        channels: C.
-        window_size: side M of a window.
-
-    Returns:
-        4 h w C^2 plus a part linear in h w.
-    """
-    ### BEGIN SOLUTION
-    tokens = h * w
-    projections = 4 * tokens * channels**2
-    scores_and_sum = 2 * window_size**2 * tokens * channels  # each token meets the M^2 tokens of its window
-    return projections + scores_and_sum
-    ### END SOLUTION
 
 
 class SwinTransformer(nn.Module):
@@ -171,6 +131,7 @@ _SIZES = {
     "small": {"embed_dim": 96, "depths": (2, 2, 18, 2), "num_heads": (3, 6, 12, 24)},
     "base": {"embed_dim": 128, "depths": (2, 2, 18, 2), "num_heads": (4, 8, 16, 32)},
 }
+
 _WINDOWS = {224: 7, 384: 12}
 
 #: "swin_tiny_224" ... "swin_base_384" -> constructor arguments. The paper reports T and S at 224 and B at both sizes;

@@ -24,14 +24,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from solutions.metaformer import PoolFormer, Pooling
-from solutions.swin import (
-    WindowAttention,
-    cyclic_shift,
-    shifted_window_mask,
-    window_partition,
-    window_reverse,
-)
+from solutions.metaformer import PoolFormer
+from solutions.pooling import Pooling
+from solutions.shifted_windows import cyclic_shift, shifted_window_mask
+from solutions.window_attention import WindowAttention
+from solutions.windows import window_partition, window_reverse
 
 #: the names that `mixer_metaformer` knows, from the most to the least that a mixer may learn
 TOKEN_MIXERS = ("attention", "window attention", "token MLP", "pooling", "random", "identity")

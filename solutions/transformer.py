@@ -1,4 +1,4 @@
-"""The Transformer of the paper: positions, encoder layer, decoder layer, greedy decoding.
+"""The Transformer's encoder layer and its feed-forward network.
 
 A layer alternates two moves: tokens exchange information (attention), then each token digests what it got (feed-forward).
 Around each move runs a residual connection with a layer norm, before the move (pre-LN) or after the sum (post-LN).
@@ -12,39 +12,10 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from solutions.attention import MultiHeadAttention
-
-
-def sinusoidal_positions(length: int, dim: int) -> Tensor:
-    """The paper's position encodings: each pair of columns is a clock hand that turns at its own speed (section 3.5).
-
-    PE[p, 2i] = sin(p / 10000^(2i / D)) and PE[p, 2i + 1] = cos(p / 10000^(2i / D)): sines in the even columns, cosines in
-    the odd ones, so that the two numbers of one hand are neighbours.
-
-    Args:
-        length: number of positions N; p = 0 .. N - 1.
-        dim: width D of a token, even; i = 0 .. D / 2 - 1.
-
-    Returns:
-        (N, D) float32.
-
-    Raises:
-        ValueError: if D is odd.
-    """
-    if dim % 2:
-        raise ValueError(f"sine and cosine come in pairs, so dim must be even, got {dim}")
-    ### BEGIN SOLUTION
-    positions = torch.arange(length).unsqueeze(1)  # (N, 1)
-    speeds = 10000 ** (-torch.arange(0, dim, 2) / dim)  # (D/2,): 1 down to about 1/10000
-    angles = positions * speeds  # (N, D/2)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (N, D/2, 2) -> (N, D)
-    ### END SOLUTION
 
 
 class FeedForward(nn.Module):
@@ -136,93 +107,3 @@ class EncoderLayer(nn.Module):
             x = self.norm2(x + self.dropout(self.feed_forward(x)))
         return x
         ### END SOLUTION
-
-
-class DecoderLayer(nn.Module):
-    """Masked self-attention, cross-attention to the encoder's output, feed-forward (section 3.1).
-
-    Three moves, each with its residual connection and its own norm (`norm1`, `norm2`, `norm3`), placed as in `EncoderLayer`.
-    In cross-attention the queries come from the decoder, keys and values from the encoder's output ("memory"), which
-    no norm of this layer touches.
-
-    Args:
-        dim, num_heads, hidden_dim, norm_first, dropout, activation: as in `EncoderLayer`.
-    """
-
-    def __init__(
-        self,
-        dim: int,
-        num_heads: int,
-        hidden_dim: int,
-        norm_first: bool = False,
-        dropout: float = 0.0,
-        activation: str = "relu",
-    ) -> None:
-        super().__init__()
-        self.norm_first = norm_first
-        self.self_attn = MultiHeadAttention(dim, num_heads)
-        self.multihead_attn = MultiHeadAttention(dim, num_heads)  # cross-attention; the name is PyTorch's
-        self.feed_forward = FeedForward(dim, hidden_dim, activation)
-        self.norm1 = nn.LayerNorm(dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.norm3 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(
-        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
-    ) -> Tensor:
-        """Lets each target position look at the target so far and at the whole source.
-
-        Args:
-            x: (B, N, D), the target so far.
-            memory: (B, M, D), output of the encoder.
-            mask: bool, True = may attend, target to target: (N, N) or (B, N, N); usually `causal_mask(N)`.
-            memory_mask: bool, True = may attend, target to source: (N, M), (B, N, M), or (B, 1, M) to hide padding.
-
-        Returns:
-            (B, N, D).
-        """
-        ### BEGIN SOLUTION
-        moves = [
-            (self.norm1, lambda x: self.self_attn(x, mask=mask, need_weights=False)[0]),
-            (self.norm2, lambda x: self.multihead_attn(x, memory, mask=memory_mask, need_weights=False)[0]),
-            (self.norm3, self.feed_forward),
-        ]
-        for norm, move in moves:
-            if self.norm_first:
-                x = x + self.dropout(move(norm(x)))
-            else:
-                x = norm(x + self.dropout(move(x)))
-        return x
-        ### END SOLUTION
-
-
-@torch.no_grad()
-def greedy_decode(
-    model: Callable[[Tensor, Tensor], Tensor], source: Tensor, start: int, end: int, max_length: int
-) -> Tensor:
-    """Writes a target token by token: always the likeliest next token, until every sequence has ended.
-
-    Args:
-        model: called as `model(source, target)` with the target so far, (B, T) int64, which begins with `start`; answers with
-            logits (B, T, V), where [:, t] scores the token that comes *after* position t.
-        source: (B, M) int64.
-        start: token that every target begins with.
-        end: token that ends a target. A sequence that has ended is filled up with `end` while others go on.
-        max_length: largest number of tokens to write.
-
-    Returns:
-        (B, T) int64 with T <= max_length: the written tokens, `end` included, `start` not.
-    """
-    target = torch.full((source.shape[0], 1), start, device=source.device)  # (B, 1)
-    ### BEGIN SOLUTION
-    ended = torch.zeros_like(target[:, 0], dtype=torch.bool)  # (B,)
-    for _ in range(max_length):
-        token = model(source, target)[:, -1].argmax(dim=-1)  # (B, V) -> (B,)
-        token = token.masked_fill(ended, end)
-        target = torch.cat([target, token.unsqueeze(1)], dim=1)
-        ended = ended | (token == end)
-        if ended.all():
-            break
-    return target[:, 1:]
-    ### END SOLUTION

@@ -1,9 +1,8 @@
-"""What a ViT is worth once trained: other image sizes, published weights, and a look at where it attends.
+"""A trained ViT: other image sizes, and published weights.
 
-1. Alexey Dosovitskiy et al. "An Image is Worth 16x16 Words". ICLR 2021. https://arxiv.org/abs/2010.11929 (section 3.2:
-   fine-tuning at a higher resolution, with interpolated position embeddings)
-2. Samira Abnar, Willem Zuidema. "Quantifying Attention Flow in Transformers". ACL 2020.
-   https://arxiv.org/abs/2005.00928 (attention rollout)
+1. Alexey Dosovitskiy, Lucas Beyer, Alexander Kolesnikov, et al. "An Image is Worth 16x16 Words: Transformers for Image
+   Recognition at Scale". ICLR 2021. https://arxiv.org/abs/2010.11929 (section 3.2: fine-tuning
+   at a higher resolution, with interpolated position embeddings)
 """
 
 from __future__ import annotations
@@ -95,25 +94,3 @@ def load_pretrained(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     ### END SOLUTION
     checkpoint.copy_into(model, own)
     return model
-
-
-def attention_rollout(attention: Tensor) -> Tensor:
-    """How much of each input token reaches each output token, if attention and residual connections were all there is.
-
-    Per layer: average over the heads, add the identity (the residual connection carries a token over unchanged), divide
-    each row by its sum. Then multiply the layers' matrices, the first layer's on the right.
-
-    Args:
-        attention: (L, B, H, N, N) attention weights of L layers, first layer first; row = query, column = key.
-
-    Returns:
-        (B, N, N); row = token after the last layer, column = input token; rows sum to 1.
-    """
-    ### BEGIN SOLUTION
-    identity = torch.eye(attention.shape[-1], dtype=attention.dtype, device=attention.device)
-    rollout = identity
-    for layer in attention.mean(dim=2):  # (B, N, N)
-        mixing = layer + identity
-        rollout = mixing / mixing.sum(dim=-1, keepdim=True) @ rollout
-    return rollout
-    ### END SOLUTION

@@ -91,7 +91,7 @@ def source(tmp_path, monkeypatch):
     for folder in ("SOURCES", "STUDENT", "SOLVED"):
         monkeypatch.setattr(build, folder, tmp_path if folder != "STUDENT" else tmp_path / "student")
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "exercises_of", lambda name: (find("causal_mask"),))
+    monkeypatch.setattr(build, "all_exercises", lambda: {"causal_mask": find("causal_mask")})
     return write
 
 

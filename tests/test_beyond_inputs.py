@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from solutions.moe import MoELayer, keep_within_capacity, load_balancing_loss, top_k_router
+from solutions.moe import MoELayer
 from solutions.perceiver import CrossAttention, PerceiverIO
-from solutions.retention import decay_matrix, retention_chunkwise, retention_parallel, retention_recurrent
+from solutions.retention import decay_matrix, retention_parallel
+from solutions.retention_recurrent import retention_chunkwise, retention_recurrent
+from solutions.routing import keep_within_capacity, load_balancing_loss, top_k_router
 
 
 def sentence(error: pytest.ExceptionInfo) -> str:

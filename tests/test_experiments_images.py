@@ -262,7 +262,7 @@ def test_attention_distance_agrees_with_the_course_s_own_and_with_a_hand_made_ca
     for n in range(1, 6):
         weights[..., n, n] = 1.0
     assert float(probes.mean_attention_distance(weights, (2, 3))) == pytest.approx(5**0.5 / 6)
-    solutions = pytest.importorskip("solutions.inductive_bias")
+    solutions = pytest.importorskip("solutions.attention_maps")
     for tokens in (12, 13):
         random = torch.rand(2, 3, tokens, tokens, generator=torch.Generator().manual_seed(0)).softmax(-1)
         expected = solutions.mean_attention_distance(random, (3, 4))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from solutions import inductive_bias
-from solutions.inductive_bias import (
-    fine_tune,
-    mean_attention_distance,
-    permute_pixels,
-    shift_consistency,
-    translation_equivariance_error,
-)
+from solutions.attention_maps import mean_attention_distance
+from solutions.equivariance import shift_consistency, translation_equivariance_error
+from solutions.fine_tuning import fine_tune
+from solutions.permutation import permute_pixels
 from solutions.resnet import ResNet
 from solutions.vit import ViT
 from tests.peers import import_timm
-from utils.stand_ins import inductive_bias as stand_ins
 
-BOTH = pytest.mark.parametrize("source", [inductive_bias, stand_ins], ids=["answer", "stand-in"])
+
+def both(stem: str) -> pytest.MarkDecorator:
+    """The answers and the stand-ins of one idea, one after the other."""
+    modules = [importlib.import_module(f"{room}.{stem}") for room in ("solutions", "utils.stand_ins")]
+    return pytest.mark.parametrize("source", modules, ids=["answer", "stand-in"])
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ class Mean(nn.Module):
         return x.mean((2, 3))
 
 
-@BOTH
+@both("equivariance")
 def test_consistency_by_hand(source) -> None:
     x = images(6, 1, 5, 4)
     # up and down keep the column sums, left and right move them, by 2 of 4 columns at s = 2 just as well
@@ -119,7 +119,7 @@ def test_consistency_by_hand(source) -> None:
     assert source.shift_consistency(Mean(), images(6, 3, 5, 4), 2).tolist() == [1.0, 1.0, 1.0]
 
 
-@BOTH
+@both("equivariance")
 def test_a_model_with_dropout_is_asked_in_evaluation_mode(source) -> None:
     model = nn.Sequential(nn.Dropout(0.9), Mean()).train()
     assert source.shift_consistency(model, images(20, 3, 5, 6), 2).tolist() == [1.0, 1.0, 1.0]
@@ -159,7 +159,7 @@ def small_vit(pool: str) -> ViT:
     return drawn(ViT((8, 12), 4, 16, 2, 4, 2.0, 5, pool=pool))
 
 
-@BOTH
+@both("permutation")
 def test_permutation_by_hand_and_back(source) -> None:
     x = torch.arange(6.0).view(1, 1, 2, 3)
     order = torch.tensor([5, 0, 3, 1, 2, 4])
@@ -220,7 +220,7 @@ def test_a_cnn_notices_permuted_patches() -> None:
 # ------------------------------------------------------------------------------------------ attention distance
 
 
-@BOTH
+@both("attention_maps")
 @pytest.mark.parametrize(
     ("grid", "expected"),
     [
@@ -241,7 +241,7 @@ def test_uniform_attention_by_hand(source, grid: tuple[int, int], expected: floa
     assert source.mean_attention_distance(with_cls, grid).item() == pytest.approx(expected)
 
 
-@BOTH
+@both("attention_maps")
 def test_attention_to_one_place(source) -> None:
     identity = torch.eye(12, dtype=torch.float64)
     assert source.mean_attention_distance(identity, (3, 4)).item() == 0
@@ -253,7 +253,7 @@ def test_attention_to_one_place(source) -> None:
     assert source.mean_attention_distance(corner, (2, 6)).item() != pytest.approx(hand)
 
 
-@BOTH
+@both("attention_maps")
 def test_what_goes_to_cls_does_not_count_as_near(source) -> None:
     patches = torch.rand(4, 6, 6, dtype=torch.float64).softmax(-1)
     with_cls = torch.zeros(4, 7, 7, dtype=torch.float64)
@@ -279,7 +279,7 @@ def rates(model: nn.Module, groups: list[dict]) -> dict[str, float]:
     return {name: rate[id(p)] for name, p in model.named_parameters()}
 
 
-@BOTH
+@both("fine_tuning")
 def test_rates_by_hand(source) -> None:
     model = small_vit("cls")
     found = rates(model, source.fine_tune(model, LAYERS, 7, 0.8, 0.5))
@@ -291,7 +291,7 @@ def test_rates_by_hand(source) -> None:
     assert not model(images(2, 3, 8, 12)).any(), "a head of zeros says nothing yet"
 
 
-@BOTH
+@both("fine_tuning")
 def test_only_what_has_a_rate_learns(source) -> None:
     model, x = small_vit("mean"), images(6, 3, 8, 12)
     layers = [tuple(name for name in part if name != "cls_token") for part in LAYERS]
@@ -331,7 +331,7 @@ def test_rates_are_timms_layer_decay() -> None:
         assert name.startswith("norm.") or found[name] == pytest.approx(value), name
 
 
-@BOTH
+@both("fine_tuning")
 def test_layers_must_cover_the_model_exactly(source) -> None:
     with pytest.raises(ValueError, match="positions is in 0 .* must be in exactly one"):
         source.fine_tune(small_vit("cls"), [("patch_embedding", "cls_token"), *LAYERS[1:]], 3, 0.1, 0.5)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from solutions.metaformer import MetaFormerBlock, PoolFormer, Pooling
+from solutions.metaformer import MetaFormerBlock, PoolFormer
 from solutions.mixer import MixerBlock, MLPMixer
+from solutions.pooling import Pooling
 from solutions.token_mixers import MapAttention, make_mixer, mixer_metaformer
 
 MIXER = {"image_size": 8, "patch_size": 4, "dim": 6, "depth": 1, "token_hidden": 5, "channel_hidden": 7}

@@ -13,13 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from solutions import lstm, sentiment
-from solutions.sentiment import (
-    TransformerClassifier,
-    TransformerEncoder,
-    compare_models,
-    padding_mask,
-    warmup_cosine,
-)
+from solutions.comparison import compare_models
+from solutions.padding import padding_mask
+from solutions.schedule import warmup_cosine
+from solutions.sentiment import TransformerClassifier, TransformerEncoder
 from tests.peers import import_transformers
 from utils.stand_ins import transformer as stand_ins
 from utils.stand_ins.transformer import from_torch

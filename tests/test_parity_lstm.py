@@ -9,9 +9,12 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from solutions import lstm, lstm_fast
+from solutions import lstm, lstm_cell, lstm_fast, padding, training_loop
 from solutions import text as solved_text
-from utils.stand_ins import text as stand_ins
+from utils.stand_ins import lstm as library_lstm
+from utils.stand_ins import padding as library_padding
+from utils.stand_ins import text as library_text
+from utils.stand_ins import training_loop as library_loop
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 DTYPES = [torch.float64, torch.float32]
@@ -55,7 +58,7 @@ def library(
 def test_cell(dtype: torch.dtype, batch: int, inputs: int, hidden: int, with_state: bool) -> None:
     theirs = nn.LSTMCell(inputs, hidden).to(dtype)
     redraw(theirs)
-    ours = lstm.LSTMCell(inputs, hidden).to(dtype)
+    ours = lstm_cell.LSTMCell(inputs, hidden).to(dtype)
     ours.load_state_dict(theirs.state_dict())
     cotangents = [draw(batch, hidden, seed=s, dtype=dtype) for s in (1, 2)]
     results = []
@@ -74,7 +77,7 @@ def test_cell(dtype: torch.dtype, batch: int, inputs: int, hidden: int, with_sta
 SHAPES = [(4, 9, 5, 3), (1, 6, 3, 4), (5, 1, 2, 6), (3, 17, 6, 8)]  # B, N, I, H
 
 
-@pytest.mark.parametrize("make", [lstm.LSTM, lstm_fast.FastLSTM, stand_ins.LSTM])
+@pytest.mark.parametrize("make", [lstm.LSTM, lstm_fast.FastLSTM, library_lstm.LSTM])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -135,7 +138,7 @@ def test_padding_never_matters(make: type[nn.Module]) -> None:
 
 
 def test_scan_is_the_cell_over_time() -> None:
-    layer, cell = lstm.LSTM(3, 5).double(), lstm.LSTMCell(3, 5).double()
+    layer, cell = lstm.LSTM(3, 5).double(), lstm_cell.LSTMCell(3, 5).double()
     redraw(layer)
     cell.load_state_dict({name.removesuffix("_l0"): p for name, p in layer.state_dict().items()})
     x = draw(2, 6, 3, seed=1, dtype=torch.float64)
@@ -169,7 +172,7 @@ def test_pool_row_by_row(how: str, bidirectional: bool) -> None:
     lengths = torch.tensor([6, 2, 1, 0])
     cotangent = draw(4, 8, seed=3, dtype=torch.float64)
     results = []
-    for function in (lstm.pool, stand_ins.pool):
+    for function in (padding.pool, library_padding.pool):
         leaf = outputs.clone().requires_grad_()
         pooled = function(leaf, lengths, how, bidirectional)
         (pooled * cotangent).sum().backward()
@@ -184,19 +187,19 @@ def test_last_of_a_bidirectional_lstm_is_its_final_state() -> None:
     redraw(layer)
     x, lengths = draw(3, 6, 3, seed=1, dtype=torch.float64), torch.tensor([6, 1, 4])
     outputs, (h, _) = layer(x, lengths)
-    pooled = lstm.pool(outputs, lengths, "last", bidirectional=True)
+    pooled = padding.pool(outputs, lengths, "last", bidirectional=True)
     assert torch.equal(pooled, torch.cat([h[0], h[1]], dim=-1))
 
 
 def test_pool_refuses_an_unknown_way() -> None:
     with pytest.raises(ValueError, match="'median'"):
-        lstm.pool(torch.zeros(1, 1, 1), torch.ones(1, dtype=torch.long), "median")
+        padding.pool(torch.zeros(1, 1, 1), torch.ones(1, dtype=torch.long), "median")
 
 
 def test_classifier_with_library_lstm() -> None:
     ours = lstm.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
     redraw(ours)
-    theirs = stand_ins.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
+    theirs = library_lstm.LSTMClassifier(20, 5, 4, 3, dropout=0.0)
     theirs.load_state_dict(ours.state_dict())
     tokens, lengths, labels = solved_text.collate([([3, 4, 5, 19], 0), ([7], 2), ([9, 2, 1], 1)])
     results = []
@@ -214,7 +217,7 @@ SENTENCES = [["b", "a", "b"], ["c", "a", "b", "d"], [], ["e", "d", "é"]]
 @pytest.mark.parametrize("min_frequency", [1, 2, 3])
 def test_vocabulary_and_its_stand_in(min_frequency: int) -> None:
     ours = solved_text.Vocabulary.build(SENTENCES, min_frequency)
-    theirs = stand_ins.Vocabulary.build(SENTENCES, min_frequency)
+    theirs = library_text.Vocabulary.build(SENTENCES, min_frequency)
     assert ours.words == theirs.words
     assert ours.words[2:] == {1: ["b", "a", "d", "c", "e", "é"], 2: ["b", "a", "d"], 3: ["b"]}[min_frequency]
     words = ["a", "zebra", "b", "<pad>"]
@@ -225,8 +228,8 @@ def test_vocabulary_and_its_stand_in(min_frequency: int) -> None:
 def test_training_and_evaluation_with_their_stand_ins() -> None:
     batches = [solved_text.collate([([2, 3], 0), ([4], 1), ([5, 2, 2], 1)]), solved_text.collate([([3], 1)])]
     results = []
-    for module in (lstm, stand_ins):
-        model = stand_ins.LSTMClassifier(6, 4, 3, dropout=0.0)
+    for module in (training_loop, library_loop):
+        model = library_lstm.LSTMClassifier(6, 4, 3, dropout=0.0)
         redraw(model)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
         scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)

@@ -14,8 +14,8 @@ from solutions.mixer import MixerBlock, MLPMixer
 from tests.parity import generator, randomise
 from tests.peers import import_timm
 from utils.cost.macs import profile
-from utils.stand_ins.metaformer import MixerBlock as StandInBlock
-from utils.stand_ins.metaformer import MLPMixer as StandIn
+from utils.stand_ins.mixer import MixerBlock as StandInBlock
+from utils.stand_ins.mixer import MLPMixer as StandIn
 
 DIM, CLASSES = 8, 5
 #: adds one number to all channels of a token, which every later layer norm takes away again: no gradient, in either library

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from solutions.moe import MoELayer, keep_within_capacity, load_balancing_loss, top_k_router
+from solutions.moe import MoELayer
+from solutions.routing import keep_within_capacity, load_balancing_loss, top_k_router
 from tests.parity import assert_same
 from tests.peers import import_transformers
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from solutions.metaformer import MetaFormerBlock, PoolFormer, Pooling, from_timm, from_transformers
+from solutions.metaformer import MetaFormerBlock, PoolFormer, from_timm, from_transformers
+from solutions.pooling import Pooling
 from solutions.token_mixers import TOKEN_MIXERS, mixer_metaformer
 from tests.parity import generator, randomise
 from tests.peers import import_timm, import_transformers
@@ -23,7 +24,7 @@ from utils.cost.macs import profile
 from utils.layers.channel_mlp import ChannelMLP
 from utils.stand_ins.metaformer import MetaFormerBlock as StandInBlock
 from utils.stand_ins.metaformer import PoolFormer as StandIn
-from utils.stand_ins.metaformer import Pooling as StandInPooling
+from utils.stand_ins.pooling import Pooling as StandInPooling
 
 DEPTHS, DIMS, CLASSES = (2, 1, 2), (8, 12, 16), 5
 #: what it adds is constant over the map, and pooling minus input is zero there: no gradient, in any of the libraries

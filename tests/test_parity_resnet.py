@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from solutions.resnet import BasicBlock, ResNet
 from tests.peers import import_timm
 from utils.cost.macs import profile
-from utils.stand_ins import inductive_bias as stand_ins
+from utils.stand_ins import resnet as stand_ins
 
 timm = import_timm()
 from timm.models.resnet import BasicBlock as TheirBlock  # noqa: E402 - timm can be imported only now

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from solutions.retention import decay_matrix, retention_chunkwise, retention_parallel, retention_recurrent
+from solutions.retention import decay_matrix, retention_parallel
+from solutions.retention_recurrent import retention_chunkwise, retention_recurrent
 
 SHAPES = pytest.mark.parametrize(
     "shape", [(2, 3, 12, 4, 5), (1, 2, 7, 3, 2), (3, 1, 1, 2, 4), (2, 4, 30, 5, 3)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from solutions.attention import MultiHeadAttention, causal_mask, scaled_dot_product_attention, split_heads
-from solutions.transformer import DecoderLayer, EncoderLayer, sinusoidal_positions
+from solutions.attention import MultiHeadAttention, split_heads
+from solutions.decoder import DecoderLayer
+from solutions.positions import sinusoidal_positions
+from solutions.scaled_dot_product import causal_mask, scaled_dot_product_attention
+from solutions.transformer import EncoderLayer
 from tests.test_parity_transformer import (
     MASKS,
     NORMS,
@@ -16,7 +19,7 @@ from tests.test_parity_transformer import (
     draw_parameters,
     observe,
 )
-from utils.stand_ins import transformer as stand_ins
+from utils.stand_ins import attention, decoder, positions, scaled_dot_product, transformer
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -28,7 +31,7 @@ def test_stand_in_attention_is_the_reference(mask):
     mask = MASKS[mask](b, h, n, m)
     outputs = [
         dict(zip(("output", "weights"), attention(*inputs.values(), mask), strict=True))
-        for attention in (scaled_dot_product_attention, stand_ins.scaled_dot_product_attention)
+        for attention in (scaled_dot_product_attention, scaled_dot_product.scaled_dot_product_attention)
     ]
     assert_equal(observe(outputs[0], inputs), observe(outputs[1], inputs), torch.float64)
 
@@ -41,7 +44,9 @@ def test_stand_in_layers_are_the_reference(name, norm_first, train):
         {"EncoderLayer": EncoderLayer, "DecoderLayer": DecoderLayer}[name](8, 2, 12, norm_first),
         torch.float64,
     )
-    stand_in = getattr(stand_ins, name)(8, 2, 12, norm_first).double()
+    stand_in = getattr({"EncoderLayer": transformer, "DecoderLayer": decoder}[name], name)(
+        8, 2, 12, norm_first
+    ).double()
     stand_in.load_state_dict(reference.state_dict())
     reference.train(train), stand_in.train(train)
     inputs = {"x": draw(3, 4, 8, dtype=torch.float64, seed=25)}
@@ -58,7 +63,7 @@ def test_stand_in_layers_are_the_reference(name, norm_first, train):
 
 def test_stand_in_multi_head_attention_with_a_query_that_sees_nothing():
     reference = draw_parameters(MultiHeadAttention(8, 2), torch.float64)
-    stand_in = stand_ins.MultiHeadAttention(8, 2).double()
+    stand_in = attention.MultiHeadAttention(8, 2).double()
     stand_in.load_state_dict(reference.state_dict())
     inputs = {
         "query": draw(2, 3, 8, dtype=torch.float64, seed=29),
@@ -75,9 +80,9 @@ def test_stand_in_multi_head_attention_with_a_query_that_sees_nothing():
 
 def test_stand_in_tables_are_the_reference():
     torch.testing.assert_close(
-        stand_ins.sinusoidal_positions(40, 10), sinusoidal_positions(40, 10), rtol=0, atol=1e-5
+        positions.sinusoidal_positions(40, 10), sinusoidal_positions(40, 10), rtol=0, atol=1e-5
     )
-    assert torch.equal(stand_ins.causal_mask(6), causal_mask(6))
+    assert torch.equal(scaled_dot_product.causal_mask(6), causal_mask(6))
     x = draw(2, 3, 8, dtype=torch.float64, seed=32, grad=False)
-    assert torch.equal(stand_ins.split_heads(x, 4), split_heads(x, 4))
-    assert torch.equal(stand_ins.merge_heads(split_heads(x, 4)), x)
+    assert torch.equal(attention.split_heads(x, 4), split_heads(x, 4))
+    assert torch.equal(attention.merge_heads(split_heads(x, 4)), x)

@@ -11,17 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from solutions.swin import (
-    PatchMerging,
-    SwinBlock,
-    WindowAttention,
-    cyclic_shift,
-    relative_position_index,
-    shifted_window_mask,
-    window_partition,
-    window_reverse,
-)
+from solutions.shifted_windows import cyclic_shift, shifted_window_mask
+from solutions.swin import PatchMerging, SwinBlock
 from solutions.swin_model import SWIN_CONFIGS, SwinTransformer, from_timm, from_transformers, swin
+from solutions.window_attention import WindowAttention, relative_position_index
+from solutions.windows import window_partition, window_reverse
 from tests.parity import generator, randomise
 from tests.peers import import_timm, import_transformers
 

@@ -13,14 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from solutions.attention import (
-    MultiHeadAttention,
-    causal_mask,
-    merge_heads,
-    scaled_dot_product_attention,
-    split_heads,
-)
-from solutions.transformer import DecoderLayer, EncoderLayer, FeedForward, greedy_decode, sinusoidal_positions
+from solutions.attention import MultiHeadAttention, merge_heads, split_heads
+from solutions.decoder import DecoderLayer, greedy_decode
+from solutions.positions import sinusoidal_positions
+from solutions.scaled_dot_product import causal_mask, scaled_dot_product_attention
+from solutions.transformer import EncoderLayer, FeedForward
 from utils.stand_ins.transformer import from_torch
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}

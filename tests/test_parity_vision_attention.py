@@ -11,15 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from solutions.attention import MultiHeadAttention
-from solutions.vision_attention import (
-    LocalAttention2d,
-    PixelTransformer,
-    SelfAttention2d,
-    attention_memory_bytes,
-    neighborhoods,
-    pixel_tokens,
-)
-from utils.stand_ins import vision as stand_ins
+from solutions.attention_cost import attention_memory_bytes
+from solutions.local_attention import LocalAttention2d, neighborhoods
+from solutions.pixel_transformer import PixelTransformer, pixel_tokens
+from solutions.self_attention_2d import SelfAttention2d
+from utils.stand_ins import local_attention
+from utils.stand_ins.pixel_transformer import pixel_tokens as library_tokens
 from utils.stand_ins.transformer import from_torch
 
 SHAPES = pytest.mark.parametrize("shape", [(2, 6, 3, 5), (3, 4, 7, 2), (1, 8, 1, 9), (2, 3, 6, 4)])
@@ -171,7 +168,7 @@ def test_neighborhoods_are_what_a_convolution_sees(shape, kernel_size):
         {"output": output, **gradients(output, {"x": x})},
         {"output": expected, **gradients(expected, {"x": x})},
     )
-    theirs, inside_too = stand_ins.neighborhoods(x, kernel_size)
+    theirs, inside_too = local_attention.neighborhoods(x, kernel_size)
     assert torch.equal(windows, theirs) and torch.equal(inside, inside_too)
     assert inside.dtype == torch.bool
     assert inside.sum() == close(*shape[2:], kernel_size).sum()
@@ -212,7 +209,7 @@ def test_even_windows_are_refused():
 def test_pixel_tokens(shape):
     x = draw(*shape, seed=10, grad=False)
     tokens = pixel_tokens(x)
-    assert torch.equal(tokens, tokens_of(x)) and torch.equal(tokens, stand_ins.pixel_tokens(x))
+    assert torch.equal(tokens, tokens_of(x)) and torch.equal(tokens, library_tokens(x))
     assert torch.equal(tokens[:, shape[3] * (shape[2] - 1)], x[:, :, -1, 0])
 
 

@@ -9,16 +9,12 @@ from einops.layers.torch import Rearrange
 from safetensors.torch import load_file
 from torch import nn
 
-from solutions.vit import (
-    PatchEmbedding,
-    SelfAttention,
-    ViT,
-    ViTBlock,
-    embed_by_convolution,
-    patchify,
-    unpatchify,
-)
-from solutions.vit_pretrained import attention_rollout, interpolate_positions, load_pretrained
+from solutions.attention_maps import attention_rollout
+from solutions.patch_embedding import PatchEmbedding, embed_by_convolution
+from solutions.patches import patchify, unpatchify
+from solutions.vit import ViT
+from solutions.vit_block import SelfAttention, ViTBlock
+from solutions.vit_pretrained import interpolate_positions, load_pretrained
 from tests.peers import import_timm, import_transformers
 from utils.authoring.bench.suites.vit import timm_vit, transformers_vit
 from utils.stand_ins.vit import ViT as LibraryViT

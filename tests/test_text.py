@@ -8,7 +8,8 @@ import torch
 from utils.data import TextData, TextSplit
 from utils.data.text import Batches, hold_out, tokenize
 from utils.experiments.text_training import part, train_text
-from utils.stand_ins.text import LSTMClassifier, collate
+from utils.stand_ins.lstm import LSTMClassifier
+from utils.stand_ins.text import collate
 from utils.training import Precision
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from solutions.vit import SelfAttention, ViT, patchify, unpatchify
+from solutions.patches import patchify, unpatchify
+from solutions.vit import ViT
+from solutions.vit_block import SelfAttention
 from solutions.vit_pretrained import interpolate_positions, load_pretrained
 from tests.test_parity_vit import SIZES
 from utils.authoring.bench.suites.vit import timm_vit, transformers_vit

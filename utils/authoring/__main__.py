@@ -84,13 +84,25 @@ def _build(options: argparse.Namespace) -> int:
     from utils.authoring import build, expected
     from utils.grading import answers
 
+    written = [build.fixtures.order_path()] if build.write_order() else []
+    broken: list[str] = []
     for exercise in answers.select(notebook=options.notebook):
-        if expected.write(exercise):
-            print(f"wrote the check data of {exercise.name}")
+        bank = answers.bank(exercise)
+        if not bank.wrongs:
+            print(
+                f"warning: {exercise.name} has no wrong answers in solutions/mistakes/{exercise.stem}.py yet"
+            )
+        if misfits := bank.broken(answers.reference(exercise)):
+            broken += misfits
+        else:
+            written += expected.write(exercise)
     for name in build.source_names(options.notebook):
-        for path in build.write(name):
-            print(f"wrote {path.relative_to(build.ROOT)}")
-    return 0
+        written += build.write(name)
+    for path in written:
+        print(f"wrote {path.relative_to(build.ROOT)}")
+    for line in broken:
+        print(f"the bank does not fit the answer: {line}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def _solve(options: argparse.Namespace) -> int:
@@ -107,9 +119,10 @@ def _solve(options: argparse.Namespace) -> int:
 
 
 def _stale(options: argparse.Namespace) -> int:
-    from utils.authoring import build
+    from utils.authoring import build, expected
 
     said = [line for name in build.source_names(options.notebook) for line in build.stale(name)]
+    said += [] if options.notebook else expected.stale_sentences()
     print("\n".join(said) or "All built notebooks are up to date.")
     return 1 if said else 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -20,7 +21,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from utils.authoring import settings
 from utils.authoring.stubs import answer
-from utils.checks.registry import exercises_of
+from utils.checks import fixtures, registry
+from utils.checks.registry import all_exercises
 from utils.checks.spec import Exercise
 from utils.paths import ROOT
 
@@ -43,8 +45,8 @@ def build(name: str) -> tuple[NotebookNode, NotebookNode]:
         ValueError: for a marker that is unknown, used twice, or names no exercise of this notebook; for a declared exercise that is not used.
     """
     source = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent")
-    exercises = {e.name: e for e in exercises_of(name)}
-    used = [cell.metadata["exercise"] for cell in source.cells if "exercise" in cell.metadata]
+    exercises = {e.name: e for e in all_exercises().values() if e.notebook == name}
+    used = used_in(name)
     wrong = [n for n, count in Counter(used).items() if count > 1 or n not in exercises] + [
         n for n in exercises if n not in used
     ]
@@ -63,6 +65,28 @@ def build(name: str) -> tuple[NotebookNode, NotebookNode]:
     if exercises:
         maker.progress()
     return maker.notebook(maker.student), maker.notebook(maker.solved)
+
+
+def used_in(name: str) -> list[str]:
+    """Names of a notebook's exercises in the order of its cells."""
+    source = jupytext.read(SOURCES / f"{name}.py", fmt="py:percent")
+    return [cell.metadata["exercise"] for cell in source.cells if "exercise" in cell.metadata]
+
+
+def write_order() -> bool:
+    """Notes which notebook has which exercises, in the order of its cells, where checks and graders read it.
+
+    Returns:
+        whether the file was written.
+    """
+    text = json.dumps({name: used_in(name) for name in source_names()}, indent=1) + "\n"
+    path = fixtures.order_path()
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    registry.forget()
+    return True
 
 
 class _Maker:

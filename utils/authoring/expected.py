@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from utils.checks import fixtures
-from utils.checks.fixtures import Fixture
+from utils.checks.fixtures import Fixture, Mistake
+from utils.checks.registry import all_exercises
 from utils.checks.spec import Exercise
-from utils.grading import hidden
+from utils.grading import answers, hidden
 
 
-def write(exercise: Exercise) -> bool:
-    """Builds and writes an exercise's fixture, if it says something else than the one on disk.
+def write(exercise: Exercise) -> list[Path]:
+    """Builds an exercise's fixture, and writes the file of its numbers and the one of its sentences where they say something else.
 
     Returns:
-        whether the file was written.
+        the files written.
     """
     fixture = hidden.build(exercise)
-    path = fixtures.path_of(exercise)
+    numbers = fixtures.path_of(exercise)
+    words = numbers.with_suffix(".json")
+    before = {path: path.read_bytes() for path in (numbers, words) if path.exists()}
     fixtures.load.cache_clear()
-    if path.exists() and same(fixture, fixtures.load(exercise)):
-        return False
-    fixtures.save(fixture, path)
+    up_to_date = len(before) == 2 and same(fixture, fixtures.load(exercise))
+    fixtures.save(fixture, numbers)
+    if (
+        up_to_date
+    ):  # the same numbers up to rounding: the bytes stay, so that another machine's build leaves git clean
+        numbers.write_bytes(before[numbers])
     fixtures.load.cache_clear()
-    return True
+    return [path for path in (numbers, words) if path.read_bytes() != before.get(path)]
+
+
+def stale_sentences() -> list[str]:
+    """Text files that do not say what the banks and properties say, or belong to no exercise, in words."""
+    said = []
+    wanted = {}
+    for exercise in all_exercises().values():
+        path = fixtures.path_of(exercise).with_suffix(".json")
+        mistakes = [Mistake(wrong.name, wrong.sentence, []) for wrong in answers.bank(exercise).wrongs]
+        wanted[path] = fixtures.sentences(exercise, mistakes)
+        where = path.relative_to(fixtures.FOLDER.parents[1])
+        if not path.exists():
+            said.append(f"{where} is missing: run make notebooks")
+        elif path.read_text(encoding="utf-8") != wanted[path]:
+            said.append(f"{where} is stale: run make notebooks")
+    for path in sorted(fixtures.FOLDER.rglob("*.*")):
+        if path.with_suffix(".json") not in wanted and path != fixtures.order_path():
+            said.append(f"{path.relative_to(fixtures.FOLDER.parents[1])} belongs to no exercise")
+    return said
 
 
 def same(left: Fixture, right: Fixture) -> bool:
-    """Whether two fixtures hold the same cases, expectations (up to rounding) and mistakes."""
+    """Whether two fixtures hold the same cases, expectations (up to rounding) and looks of mistakes. Sentences lie elsewhere."""
     if [(c.name, c.mode, c.method) for c in left.cases] != [(c.name, c.mode, c.method) for c in right.cases]:
         return False
-    if [(m.name, m.sentence, len(m.looks)) for m in left.mistakes] != [
-        (m.name, m.sentence, len(m.looks)) for m in right.mistakes
-    ]:
+    if [(m.name, len(m.looks)) for m in left.mistakes] != [(m.name, len(m.looks)) for m in right.mistakes]:
         return False
     for a, b in zip(left.cases, right.cases, strict=True):
         for part in ("args", "kwargs", "init", "weights", "cotangents"):

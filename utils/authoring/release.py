@@ -33,6 +33,7 @@ FILES = (
     "data/README.md",
     "data/checkpoints/cifar10_vit.jsonl",
     "data/checkpoints/cifar10_vit.safetensors",
+    "data/expected/order.json",
     "data/lecture_tables.json",
     "data/results/.gitignore",
     "data/results/README.md",

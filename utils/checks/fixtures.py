@@ -1,7 +1,8 @@
 """Public check fixtures: inputs, weights, expected observations, and fingerprints of the known mistakes.
 
-One safetensors file per exercise in `data/expected/<notebook>/`, with the structure as JSON in its metadata. Nothing in it is
-code, and no answer can be read off it beyond the values of the public cases.
+Two files per exercise in `data/expected/<stem>/`: numbers in safetensors, with the structure as JSON in its metadata, and the
+sentences of mistakes and properties as text, one a line. Nothing in them is code, and no answer can be read off them beyond the
+values of the public cases.
 """
 
 from __future__ import annotations
@@ -158,18 +159,32 @@ def looks_like(left: Fingerprint, right: Fingerprint, tolerance: float = 3e-4) -
 
 
 def path_of(exercise: Exercise) -> Path:
-    """Where an exercise's public fixture lies."""
-    return FOLDER / exercise.notebook / f"{exercise.name}.safetensors"
+    """Where the numbers of an exercise's public fixture lie; its sentences lie beside them, as `.json`."""
+    return FOLDER / exercise.stem / f"{exercise.name}.safetensors"
 
 
-def notebook_number(name: str) -> str:
-    """ "01" for an exercise of notebook 01 that has a fixture, else ""."""
+def stem_of(name: str) -> str:
+    """ "attention" for an exercise that has a fixture in that folder, else ""."""
     found = next(FOLDER.glob(f"*/{name}.safetensors"), None)
-    return found.parent.name[:2] if found else ""
+    return found.parent.name if found else ""
+
+
+def order_path() -> Path:
+    """Where the build notes which notebook has which exercises, in which order."""
+    return FOLDER / "order.json"
+
+
+def sentences(exercise: Exercise, mistakes: list[Mistake]) -> str:
+    """The text file of an exercise: what its properties and its known mistakes say, by name, a sentence per line."""
+    said = {
+        "properties": {prop.name: prop.sentence for prop in exercise.properties},
+        "mistakes": {mistake.name: mistake.sentence for mistake in mistakes},
+    }
+    return json.dumps(said, ensure_ascii=False, indent=1) + "\n"
 
 
 def save(fixture: Fixture, path: Path) -> None:
-    """Writes a fixture to one file."""
+    """Writes the numbers of a fixture to `path`, its sentences beside it."""
     tensors: dict[str, Tensor] = {}
     cases = []
     for index, (case, seen) in enumerate(zip(fixture.cases, fixture.expected, strict=True)):
@@ -177,10 +192,11 @@ def save(fixture: Fixture, path: Path) -> None:
             encode_case(case, f"{index}", tensors)
             | {"expected": encode(dict(seen), f"{index}/expected", tensors)}
         )
-    mistakes = [{"name": m.name, "sentence": m.sentence, "looks": m.looks} for m in fixture.mistakes]
+    mistakes = [{"name": m.name, "looks": m.looks} for m in fixture.mistakes]
     text = json.dumps({"cases": cases, "mistakes": mistakes}, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"exercise": text})
+    path.with_suffix(".json").write_text(sentences(fixture.exercise, fixture.mistakes), encoding="utf-8")
 
 
 @cache
@@ -191,10 +207,13 @@ def load(exercise: Exercise) -> Fixture:
         FileNotFoundError: with what to do about it.
     """
     path = path_of(exercise)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the check data of {exercise.name} is missing ({path.relative_to(FOLDER.parents[1])}). Authors: run `make notebooks`."
-        )
+    words = path.with_suffix(".json")
+    for file in (path, words):
+        if not file.exists():
+            raise FileNotFoundError(
+                f"the check data of {exercise.name} is missing ({file.relative_to(FOLDER.parents[1])}). Authors: run `make notebooks`."
+            )
+    said = json.loads(words.read_text(encoding="utf-8"))["mistakes"]
     with safe_open(path, framework="pt") as file:
         spec = json.loads(file.metadata()["exercise"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
@@ -205,7 +224,8 @@ def load(exercise: Exercise) -> Fixture:
         }
         cases.append(Case(raw["name"], mode=raw["mode"], method=raw["method"], exercise=exercise, **fields))
         expected.append(decode(raw["expected"], tensors))
-    return Fixture(exercise, cases, expected, [Mistake(**m) for m in spec["mistakes"]])
+    mistakes = [Mistake(m["name"], said.get(m["name"], ""), m["looks"]) for m in spec["mistakes"]]
+    return Fixture(exercise, cases, expected, mistakes)
 
 
 CASE_TREES = ("args", "kwargs", "init", "weights", "cotangents")

@@ -1,52 +1,68 @@
-"""Finds exercises by name. One module of specifications per notebook, in `utils/checks/exercises/`."""
+"""Finds exercises: every `Exercise` that a module of `utils/checks/exercises/` defines. Nothing is registered by hand.
+
+The order inside a notebook is that of its cells. The build writes it to `data/expected/order.json`, because a class has neither
+the sources of the notebooks nor, perhaps, the notebooks as they were handed out.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from functools import cache
 
 from utils.checks import exercises as package
+from utils.checks import fixtures
 from utils.checks.spec import Exercise
 
 
-@cache
-def _modules() -> dict[str, str]:
-    """Notebook number ("01") -> module name, without importing any of them."""
-    found = {}
-    for info in pkgutil.iter_modules(package.__path__):
-        if info.name.startswith("n"):
-            found[info.name[1:3]] = f"{package.__name__}.{info.name}"
-    return dict(sorted(found.items()))
+def stems() -> list[str]:
+    """Names of the modules that define exercises, such as "attention"; none is imported."""
+    return sorted(info.name for info in pkgutil.iter_modules(package.__path__))
 
 
 @cache
-def exercises_of(number: str) -> tuple[Exercise, ...]:
+def exercises_in(stem: str) -> dict[str, Exercise]:
+    """The exercises that one module defines, by name, in the order in which they stand there."""
+    module = importlib.import_module(f"{package.__name__}.{stem}")
+    return {value.name: value for value in vars(module).values() if isinstance(value, Exercise)}
+
+
+@cache
+def order() -> dict[str, list[str]]:
+    """Notebook -> names of its exercises in the order of its cells, as of the last build."""
+    path = fixtures.order_path()
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+@cache
+def exercises_of(notebook: str) -> tuple[Exercise, ...]:
     """Exercises of one notebook in the order in which they appear.
 
     Args:
-        number: "01" or a whole notebook name that begins with it.
+        notebook: "01", or a whole name that begins with it.
     """
-    module = _modules().get(number[:2])
-    return tuple(importlib.import_module(module).EXERCISES) if module else ()
+    names = (names for name, names in order().items() if name[:2] == notebook[:2])
+    return tuple(find(name) for name in next(names, []))
 
 
 @cache
 def all_exercises() -> dict[str, Exercise]:
-    """Every exercise of the course by name.
+    """Every exercise of the course by name: in the notebooks' order, those that no notebook uses yet at the end.
 
     Raises:
         ValueError: if two exercises have one name.
     """
     found: dict[str, Exercise] = {}
-    for number in _modules():
-        for exercise in exercises_of(number):
-            if exercise.name in found:
+    for stem in stems():
+        for name, exercise in exercises_in(stem).items():
+            if name in found:
                 raise ValueError(
-                    f"two exercises are called {exercise.name!r}: {found[exercise.name].notebook}, {exercise.notebook}"
+                    f"two exercises are called {name!r}: {found[name].reference}, {exercise.reference}"
                 )
-            found[exercise.name] = exercise
-    return found
+            found[name] = exercise
+    known = [name for names in order().values() for name in names if name in found]
+    return {name: found[name] for name in dict.fromkeys([*known, *found])}
 
 
 def find(name: str) -> Exercise:
@@ -55,13 +71,18 @@ def find(name: str) -> Exercise:
     Raises:
         KeyError: with the names that exist.
     """
-    from utils.checks import fixtures
-
-    number = fixtures.notebook_number(name)  # a file name tells it: only one module is imported in a notebook
-    for exercise in exercises_of(number) if number else ():
-        if exercise.name == name:
-            return exercise
+    stem = fixtures.stem_of(
+        name
+    )  # the folder of its check data tells it: only one module is imported in a notebook
+    if stem in stems() and name in exercises_in(stem):
+        return exercises_in(stem)[name]
     try:
         return all_exercises()[name]
     except KeyError:
         raise KeyError(f"no exercise is called {name!r}; there are: {', '.join(all_exercises())}") from None
+
+
+def forget() -> None:
+    """Drops what was read, so that a build sees the order that it has just written."""
+    for function in (order, exercises_of, all_exercises):
+        function.cache_clear()

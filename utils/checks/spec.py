@@ -125,7 +125,8 @@ class Exercise:
         points: full marks.
         stars: difficulty, 1 to 5.
         minutes: estimate of the time it takes.
-        reference: "package.module:attribute" of the answer; resolved by authors' commands only.
+        reference: "solutions.<stem>:<name>" of the answer; resolved by authors' commands only. The stem is shared: the check lies in
+            `utils/checks/exercises/<stem>.py`, the bank in `solutions/mistakes/<stem>.py`.
         cases: draws the cases from a seeded source.
         kind: "function" or "module".
         outputs: names of the returned values.
@@ -134,7 +135,7 @@ class Exercise:
         observe: replaces the standard observation.
         properties: asked before values are compared.
         uses: exercises that the answer calls by name.
-        stand_in: "utils.stand_ins.transformer:EncoderLayer", a library-built version for dependants.
+        stand_in: "utils.stand_ins.<stem>:<name>", a library-built version for dependants.
         rtol, atol: tolerances for float32 (float64 is held to 1e-3 of them).
         seconds: time limit for one check.
     """
@@ -164,3 +165,8 @@ class Exercise:
             raise ValueError(f"{self.name}: stars must be 1 to 5, got {self.stars}")
         if self.points < 1:
             raise ValueError(f"{self.name}: points must be at least 1, got {self.points}")
+
+    @property
+    def stem(self) -> str:
+        """The idea's name, which the answer, its check, its bank, its stand-in and its check data share: "attention"."""
+        return self.reference.split(":")[0].rpartition(".")[2]

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from utils.stand_ins.inductive_bias import ResNet
+from utils.stand_ins.resnet import ResNet
 from utils.training.precision import NAMES, Precision, default_device, precision_for
 
 KINDS = (

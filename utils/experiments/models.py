@@ -17,7 +17,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CNN = {"where": "solutions.resnet:ResNet", "stand_in": "utils.stand_ins.inductive_bias:ResNet"}
+CNN = {"where": "solutions.resnet:ResNet", "stand_in": "utils.stand_ins.resnet:ResNet"}
 VIT = {"where": "solutions.vit:ViT", "stand_in": "utils.stand_ins.vit:ViT"}
 SWIN = {"where": "solutions.swin_model:SwinTransformer"}
 MIXER = {"where": "solutions.mixer:MLPMixer"}

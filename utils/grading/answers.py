@@ -38,16 +38,15 @@ def reference(exercise: Exercise) -> Any:
 
 
 def bank(exercise: Exercise) -> Bank:
-    """Its wrong and alternative right answers.
-
-    Raises:
-        LookupError: if the bank has none for it.
-    """
-    name = f"solutions.mistakes.n{exercise.notebook}"
-    banks = banks_in(importlib.import_module(name))
-    if exercise.name not in banks:
-        raise LookupError(f"{name} has no bank for {exercise.name}")
-    return banks[exercise.name]
+    """Its wrong and alternative right answers; empty for a draft, which has none yet."""
+    name = f"solutions.mistakes.{exercise.stem}"
+    try:
+        banks = banks_in(importlib.import_module(name))
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        banks = {}
+    return banks.get(exercise.name, Bank(exercise.name))
 
 
 def select(names: list[str] | None = None, notebook: str = "") -> list[Exercise]:

@@ -6,9 +6,11 @@ import ast
 import inspect
 import linecache
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+
+from utils.checks.earlier import PRELUDE
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class BankAttempt:
         sentence: what a good teacher says to it; empty for right answers.
         edits: the reference with these texts replaced, each of which must be found exactly once; or
         source: the whole text.
+        names: what the bank's module imports for it, such as an earlier exercise of the notebook.
     """
 
     exercise: str
@@ -28,30 +31,35 @@ class BankAttempt:
     sentence: str = ""
     edits: Mapping[str, str] | None = None
     source: str = ""
+    names: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def text(self, reference: Any) -> str:
         """The attempt's source text.
 
         Raises:
-            ValueError: if an edit does not match the reference exactly once.
+            ValueError: if edits do not match the reference exactly once; it names them all.
         """
         if self.edits is None:
             return self.source
         text = inspect.getsource(reference)
+        broken = []
         for old, new in self.edits.items():
-            if text.count(old) != 1:
-                raise ValueError(
-                    f"{self.exercise}, {self.name!r}: {old!r} is found {text.count(old)} times in the reference, not once"
-                )
-            text = text.replace(old, new)
+            if text.count(old) == 1:
+                text = text.replace(old, new)
+            else:
+                broken.append(f"{old!r} is found {text.count(old)} times in the reference, not once")
+        if broken:
+            raise ValueError(f"{self.exercise}, {self.name!r}: {'; '.join(broken)}")
         return text
 
     def build(self, reference: Any, module: ModuleType) -> Any:
-        """The function or class, run in a copy of the reference module's namespace."""
+        """The function or class, run with the libraries of every notebook and a copy of the reference module's names."""
         text = self.text(reference)
         filename = f"<{self.exercise}: {self.name}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-        namespace = dict(vars(module))
+        namespace: dict[str, Any] = {}
+        exec(PRELUDE, namespace)
+        namespace |= {**self.names, **vars(module)}
         exec(compile(text, filename, "exec"), namespace)
         return namespace[self.exercise]
 
@@ -78,6 +86,16 @@ class Bank:
         """Adds an alternative right answer, in the same two ways."""
         return self._add(self.rights, name, "", edits)
 
+    def broken(self, reference: Any) -> list[str]:
+        """What is wrong with the attempts' edits, a line per attempt whose edits do not fit the reference."""
+        said = []
+        for attempt in self.wrongs + self.rights:
+            try:
+                attempt.text(reference)
+            except ValueError as error:
+                said.append(str(error))
+        return said
+
     def _add(
         self, to: list[BankAttempt], name: str, sentence: str, edits: Mapping[str, str] | None
     ) -> Callable[[Any], Any]:
@@ -91,7 +109,9 @@ class Bank:
                 raise TypeError(f"{self.exercise}, {name!r}: give edits or a definition, not both")
             if attempt.__name__ != self.exercise:
                 raise ValueError(f"{self.exercise}, {name!r}: the definition is called {attempt.__name__}")
-            to.append(BankAttempt(self.exercise, name, sentence, None, source_of(attempt)))
+            functions = [attempt, *vars(attempt).values()] if inspect.isclass(attempt) else [attempt]
+            names = next(f.__globals__ for f in map(inspect.unwrap, functions) if hasattr(f, "__globals__"))
+            to.append(BankAttempt(self.exercise, name, sentence, None, source_of(attempt), names))
             return attempt
 
         return decorate

@@ -102,15 +102,15 @@ def key(submission: str, student: str, notebook: str, seed: int) -> str:
 @cache
 def specification(notebook: str) -> str:
     """sha256 over what defines the notebook's checks: public cases, expectations, known mistakes, points, the release."""
-    from utils.checks.fixtures import FOLDER
+    from utils.checks.fixtures import path_of
     from utils.checks.registry import exercises_of
 
     digest = hashlib.sha256()
     for exercise in exercises_of(notebook):
         digest.update(f"{exercise.name} {exercise.points} {exercise.rtol} {exercise.atol}".encode())
-    files = [*sorted((FOLDER / notebook).glob("*.safetensors")), ROOT / "notebooks" / f"{notebook}.ipynb"]
-    for path in files:
-        digest.update(path.read_bytes())
+        for path in (path_of(exercise), path_of(exercise).with_suffix(".json")):
+            digest.update(path.read_bytes())
+    digest.update((ROOT / "notebooks" / f"{notebook}.ipynb").read_bytes())
     return digest.hexdigest()
 
 

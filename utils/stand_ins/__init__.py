@@ -1,10 +1,8 @@
 """Stand-ins: an exercise's result from the library's modules, for whoever needs it while the exercise is not solved yet.
 
 A stand-in has the signature, the parameter names, the values and the errors of its exercise, and stands on PyTorch's own modules and
-kernels, put together in another way than the notebook asks for. One module per notebook, named by its idea:
-
-    transformer (01), text (02), sentiment (03), vision (04), vit (05), inductive_bias (06), swin (07), metaformer (08),
-    beyond_attention (09).
+kernels, put together in another way than the notebook asks for. It lies in the module that is called like its answer's: `attention`
+has `split_heads`, as `solutions/attention.py` does.
 
 Who uses them:
 

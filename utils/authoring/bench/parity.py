@@ -159,7 +159,7 @@ def _text() -> Iterator[Row]:
         )
     yield compare(
         ("ViTBlock", "nn.TransformerEncoderLayer"),
-        answer("solutions.vit:ViTBlock")(24, 3, 40),
+        answer("solutions.vit_block:ViTBlock")(24, 3, 40),
         nn.TransformerEncoderLayer(24, 3, 40, 0.0, "gelu", 1e-6, batch_first=True, norm_first=True),
         dict,
         x,

@@ -35,11 +35,9 @@ def _rows(draw: Draw) -> list[Case]:
 
 
 COMMON = {"notebook": "90_trivial", "stars": 1, "minutes": 1}
-EXERCISES = [
-    Exercise(name="add", points=1, reference="solutions.trivial:add", cases=_pairs, **COMMON),
-    Exercise(name="double", points=2, reference="solutions.trivial:double", cases=_rows, **COMMON),
-    Exercise(name="row_sums", points=3, reference="solutions.trivial:row_sums", cases=_rows, **COMMON),
-]
+ADD = Exercise(name="add", points=1, reference="solutions.trivial:add", cases=_pairs, **COMMON)
+DOUBLE = Exercise(name="double", points=2, reference="solutions.trivial:double", cases=_rows, **COMMON)
+ROW_SUMS = Exercise(name="row_sums", points=3, reference="solutions.trivial:row_sums", cases=_rows, **COMMON)
 '''
 
 ANSWERS = '''
@@ -116,15 +114,16 @@ def make(folder: Path) -> Path:
     Returns:
         the folder.
     """
-    skip = shutil.ignore_patterns("__pycache__", "n[0-9][0-9]_*.py", "*_[0-9][0-9].py")
-    shutil.copytree(ROOT / "utils", folder / "utils", ignore=skip)
+    shutil.copytree(ROOT / "utils", folder / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (folder / "utils" / "checks" / "exercises").glob("[!_]*.py"):
+        path.unlink()
     shutil.copy(ROOT / "pyproject.toml", folder)
     texts = {
-        "utils/checks/exercises/n90_trivial.py": SPEC,
+        "utils/checks/exercises/trivial.py": SPEC,
         "solutions/__init__.py": "",
         "solutions/trivial.py": ANSWERS,
         "solutions/mistakes/__init__.py": "",
-        f"solutions/mistakes/n{NAME}.py": MISTAKES,
+        "solutions/mistakes/trivial.py": MISTAKES,
         f"solutions/source/{NAME}.py": SOURCE,
     }
     for name, text in texts.items():

@@ -44,8 +44,8 @@ def contests() -> list[Contest]:
 
 
 def _steps(setting: str) -> list[Contest]:
-    recurrent = answer("solutions.retention:retention_recurrent")
-    chunkwise = answer("solutions.retention:retention_chunkwise")
+    recurrent = answer("solutions.retention_recurrent:retention_recurrent")
+    chunkwise = answer("solutions.retention_recurrent:retention_chunkwise")
     decay = 1 - 2.0 ** (-5 - torch.arange(HEADS))
     query, key, value = (torch.randn(BATCH, HEADS, LATE, WIDTH) for _ in range(3))
     one = [torch.randn(BATCH, HEADS, 1, WIDTH) for _ in range(3)]
@@ -92,8 +92,8 @@ def _steps(setting: str) -> list[Contest]:
 
 def _sequences(setting: str) -> list[Contest]:
     parallel = answer("solutions.retention:retention_parallel")
-    recurrent = answer("solutions.retention:retention_recurrent")
-    chunkwise = answer("solutions.retention:retention_chunkwise")
+    recurrent = answer("solutions.retention_recurrent:retention_recurrent")
+    chunkwise = answer("solutions.retention_recurrent:retention_chunkwise")
     decay = 1 - 2.0 ** (-5 - torch.arange(HEADS))
 
     def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

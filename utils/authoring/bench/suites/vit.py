@@ -145,7 +145,7 @@ def contests(tiny: bool = False) -> list[Contest | Absent]:
 
 def patches(tiny: bool = False) -> list[Contest]:
     """Cutting images into patches: one rearrange against `F.unfold`."""
-    patchify = answer("solutions.vit:patchify")
+    patchify = answer("solutions.patches:patchify")
     found = []
     for batch, side, patch in ((2, 8, 4),) if tiny else ((8, 224, 16), (128, 32, 4)):
         images = torch.randn(batch, 3, side, side)

@@ -1,0 +1,359 @@
+"""Wrong and alternative right answers: the decoder layer and greedy decoding."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from utils.grading.bank import Bank
+
+decoder = Bank("DecoderLayer")
+
+MOVE2 = "(self.norm2, lambda x: self.multihead_attn(x, memory, mask=memory_mask, need_weights=False)[0])"
+
+decoder.wrong(
+    "cross-attention without the memory",
+    "Your second attention looks at the target again. It is cross-attention: queries from the target, keys and values from "
+    "the encoder's output, `memory`.",
+    edits={MOVE2: MOVE2.replace("x, memory, mask=memory_mask", "x, mask=mask")},
+)
+
+decoder.wrong(
+    "queries from the memory",
+    "In your cross-attention the memory asks and the target answers. It is the other way round: a target position asks (query), "
+    "the memory answers (key, value).",
+    edits={MOVE2: MOVE2.replace("x, memory, mask=memory_mask", "memory, x, mask=None")},
+)
+
+decoder.wrong(
+    "values from the target",
+    "Your cross-attention takes its keys from the memory but its values from the target. Both come from the memory: what is "
+    "found is what is read.",
+    edits={MOVE2: MOVE2.replace("x, memory,", "x, memory, x[:, :1].expand_as(memory),")},
+)
+
+decoder.wrong(
+    "memory normalised",
+    "You apply norm2 to the memory as well. Only the queries pass through this layer's norm; the memory comes as the encoder left "
+    "it.",
+    edits={MOVE2: MOVE2.replace("x, memory,", "x, self.norm2(memory) if self.norm_first else memory,")},
+)
+
+MOVE1 = "(self.norm1, lambda x: self.self_attn(x, mask=mask, need_weights=False)[0])"
+
+decoder.wrong(
+    "causal mask not passed on",
+    "Your self-attention does not get `mask`, so a position sees its own future, which it is meant to predict.",
+    edits={MOVE1: MOVE1.replace("mask=mask, ", "")},
+)
+
+decoder.wrong(
+    "source mask not passed on",
+    "Your cross-attention does not get `memory_mask`, so it reads the source's padding.",
+    edits={MOVE2: MOVE2.replace("mask=memory_mask, ", "")},
+)
+
+decoder.wrong(
+    "one attention for both",
+    "You use self_attn for cross-attention, too. The layer has two attentions with weights of their own: self_attn and "
+    "multihead_attn.",
+    edits={MOVE2: MOVE2.replace("multihead_attn", "self_attn")},
+)
+
+decoder.wrong(
+    "attentions exchanged",
+    "Your two attentions are exchanged: self_attn looks at the target, multihead_attn (cross-attention) at the memory.",
+    edits={
+        MOVE1: MOVE1.replace("self.self_attn", "self.multihead_attn"),
+        MOVE2: MOVE2.replace("self.multihead_attn", "self.self_attn"),
+    },
+)
+
+decoder.wrong(
+    "cross-attention first",
+    "Your cross-attention comes before self-attention. The target first looks at itself, then at the source.",
+    edits={
+        MOVE1: "MOVE",
+        MOVE2: MOVE1.replace("norm1", "norm2"),
+        "MOVE": MOVE2.replace("norm2", "norm1"),
+    },
+)
+
+PRE = "x = x + self.dropout(move(norm(x)))"
+
+POST = "x = norm(x + self.dropout(move(x)))"
+
+decoder.wrong(
+    "no residual around cross-attention",
+    "The residual connection around cross-attention is missing: what it reads is added to x, not put in its place.",
+    edits={
+        PRE: "x = x * (norm is not self.norm2) + self.dropout(move(norm(x)))",
+        POST: "x = norm(x * (norm is not self.norm2) + self.dropout(move(x)))",
+    },
+)
+
+decoder.wrong(
+    "no residual connections",
+    "Your residual connections are missing: each move's result is added to its input, not put in its place.",
+    edits={PRE: PRE.replace("x + ", ""), POST: POST.replace("x + ", "")},
+)
+
+decoder.wrong(
+    "pre-LN and post-LN exchanged",
+    "You normalise after the sum where norm_first is True, and before the move where it is False. norm_first=True means that the "
+    "norm comes first (pre-LN).",
+    edits={"if self.norm_first:": "if not self.norm_first:"},
+)
+
+decoder.wrong(
+    "norms of cross-attention and feed-forward exchanged",
+    "Your norm2 and norm3 are exchanged: they belong to the moves in their order, norm2 to cross-attention, norm3 to the "
+    "feed-forward.",
+    edits={"self.norm2, lambda": "self.norm3, lambda", "self.norm3, self.feed": "self.norm2, self.feed"},
+)
+
+MOVE3 = "(self.norm3, self.feed_forward)"
+
+decoder.wrong(
+    "feed-forward forgotten",
+    "Your layer ends after cross-attention. The third move is missing: the feed-forward, with norm3.",
+    edits={MOVE3 + ",": ""},
+)
+
+decoder.wrong(
+    "dropout forgotten",
+    "Your layer has no dropout: in train mode, self.dropout is applied to what each move adds.",
+    edits={PRE: "x = x + move(norm(x))", POST: "x = norm(x + move(x))"},
+)
+
+decoder.wrong(
+    "memory cut from the graph",
+    "The memory is detached from the graph, so the encoder could not learn from the decoder's mistakes.",
+    edits={MOVE2: MOVE2.replace("memory, mask", "memory.detach(), mask")},
+)
+
+
+@decoder.right("written out")
+class DecoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        if self.norm_first:
+            x = x + self.dropout(self.self_attn(self.norm1(x), mask=mask)[0])
+            x = x + self.dropout(self.multihead_attn(self.norm2(x), memory, mask=memory_mask)[0])
+            x = x + self.dropout(self.feed_forward(self.norm3(x)))
+        else:
+            x = self.norm1(x + self.dropout(self.self_attn(x, mask=mask)[0]))
+            x = self.norm2(x + self.dropout(self.multihead_attn(x, memory, memory, memory_mask)[0]))
+            x = self.norm3(x + self.dropout(self.feed_forward(x)))
+        return x
+
+
+@decoder.right("one sequence at a time, sums in another order")
+class DecoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def residual(self, x, norm, move):
+        return self.dropout(move(norm(x))) + x if self.norm_first else norm(self.dropout(move(x)) + x)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        out = []
+        for b in range(len(x)):
+            own = memory_mask[b : b + 1] if memory_mask is not None else None
+            y, source = x[b : b + 1], memory[b : b + 1]
+            y = self.residual(y, self.norm1, lambda t: self.self_attn(t, t, t, mask)[0])
+            y = self.residual(y, self.norm2, lambda t: self.multihead_attn(t, source, source, own)[0])
+            out.append(self.residual(y, self.norm3, self.feed_forward))
+        return torch.cat(out, dim=0)
+
+
+@decoder.right("norms as functions in double precision")
+class DecoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.pre = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.p = dropout
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        def norm(layer, y):
+            y = F.layer_norm(y.double(), y.shape[-1:], layer.weight.double(), layer.bias.double(), layer.eps)
+            return y.to(x.dtype)
+
+        for layer, move in (
+            (self.norm1, lambda y: self.self_attn(y, mask=mask, need_weights=False)[0]),
+            (self.norm2, lambda y: self.multihead_attn(y, memory, memory, memory_mask, False)[0]),
+            (self.norm3, self.feed_forward),
+        ):
+            y = norm(layer, x) if self.pre else x
+            y = x + F.dropout(move(y), self.p, self.training)
+            x = y if self.pre else norm(layer, y)
+        return x
+
+
+greedy = Bank("greedy_decode")
+
+TOKEN = "token = model(source, target)[:, -1].argmax(dim=-1)"
+
+greedy.wrong(
+    "argmax over the batch",
+    "Your argmax runs over the batch. It should pick a token for each sequence: over the vocabulary, the last axis.",
+    edits={TOKEN: TOKEN.replace("argmax(dim=-1)", "argmax(dim=0)")},
+)
+
+greedy.wrong(
+    "scores of the first position",
+    "You read the scores at the first position, which always predict the first token. The next token is predicted at the last one.",
+    edits={TOKEN: TOKEN.replace("[:, -1]", "[:, 0]")},
+)
+
+greedy.wrong(
+    "only the last token is fed back",
+    "You feed only the newest token to the model. It has no memory of its own: give it the whole target so far, from `start` on.",
+    edits={TOKEN: TOKEN.replace("target)", "target[:, -1:])")},
+)
+
+FREEZE = "token = token.masked_fill(ended, end)"
+
+greedy.wrong(
+    "ended sequences go on",
+    "A sequence that has written `end` goes on writing other tokens while it waits for the rest. Fill it up with `end`.",
+    edits={FREEZE: "pass"},
+)
+
+STOP = "if ended.all():"
+
+greedy.wrong(
+    "stops with the first sequence that ends",
+    "You stop as soon as one sequence has ended, and cut the others off. Stop when all have.",
+    edits={STOP: "if ended.any():"},
+)
+
+greedy.wrong(
+    "never stops early",
+    "You always write max_length tokens. Stop when every sequence has written `end`.",
+    edits={STOP: "if False:"},
+)
+
+greedy.wrong(
+    "start is returned",
+    "Your result begins with `start`. Return only what was written.",
+    edits={"return target[:, 1:]": "return target"},
+)
+
+greedy.wrong(
+    "end is cut off",
+    "You leave out the last token: the `end` of the longest sequence is missing. Stop after it has been added to the target.",
+    edits={"return target[:, 1:]": "return target[:, 1:-1]"},
+)
+
+ENDED = "ended = ended | (token == end)"
+
+greedy.wrong(
+    "stops without adding the last token",
+    "You stop before the last token has been added to the target, so the `end` of the longest sequence is missing.",
+    edits={
+        "target = torch.cat([target, token.unsqueeze(1)], dim=1)\n        " + ENDED: ENDED,
+        "            break": "            break\n        target = torch.cat([target, token.unsqueeze(1)], dim=1)",
+    },
+)
+
+greedy.wrong(
+    "one token too many",
+    "You write max_length + 1 tokens when no sequence ends. `start` does not count, and max_length is the largest number to write.",
+    edits={"range(max_length)": "range(max_length + 1)"},
+)
+
+greedy.wrong(
+    "one token too few",
+    "You write at most max_length - 1 tokens. `start` does not count: max_length tokens may follow it.",
+    edits={"range(max_length)": "range(max_length - 1)", "return target[:, 1:]": "return target[:, 1:]"},
+)
+
+greedy.wrong(
+    "ignores max_length",
+    "You write until all sequences have ended. Some never do: stop after max_length tokens.",
+    edits={"for _ in range(max_length):": "while True:"},
+)
+
+greedy.wrong(
+    "the least likely token",
+    "You pick the token with the lowest score. Scores are the larger the likelier: argmax.",
+    edits={TOKEN: TOKEN.replace("argmax", "argmin")},
+)
+
+greedy.wrong(
+    "a random token",
+    "You draw the next token at random. Greedy decoding always takes the likeliest one: argmax.",
+    edits={TOKEN: "token = torch.multinomial(model(source, target)[:, -1].softmax(dim=-1), 1).squeeze(1)"},
+)
+
+greedy.wrong(
+    "all tokens are predicted anew",
+    "You replace the whole target by the model's predictions in each step, and the `start` in front is lost. Keep what is "
+    "written and append one token.",
+    edits={
+        "target = torch.cat([target, token.unsqueeze(1)], dim=1)": "target = torch.cat([model(source, target).argmax(dim=-1)[:, :-1], target[:, :1], token.unsqueeze(1)], dim=1)"
+    },
+)
+
+
+@greedy.right("tokens in a list")
+def greedy_decode(model, source, start, end, max_length):
+    B = source.shape[0]
+    target = torch.full((B, 1), start, dtype=torch.long)
+    written = []
+    done = torch.zeros(B, dtype=torch.bool)
+    while len(written) < max_length and not done.all():
+        prefix = torch.cat([target] + [w.view(B, 1) for w in written], dim=1)
+        scores = torch.softmax(model(source, prefix)[:, -1, :], dim=-1)
+        token = torch.where(done, torch.full((B,), end), scores.max(dim=-1).indices)
+        done |= token == end
+        written.append(token)
+    return torch.stack(written, dim=1)
+
+
+@greedy.right("each sequence by itself, filled up at the end")
+def greedy_decode(model, source, start, end, max_length):
+    rows = []
+    for b in range(len(source)):
+        row = [start]
+        while len(row) <= max_length and end not in row[1:]:
+            logits = model(source[b : b + 1], torch.tensor([row]))
+            row.append(int(logits[0, -1].argmax()))
+        rows.append(row[1:])
+    longest = max(len(row) for row in rows)
+    return torch.tensor([row + [end] * (longest - len(row)) for row in rows])
+
+
+@greedy.right("ended seen from the last token")
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((len(source), 1), start)
+    for step in range(max_length):
+        token = model(source, target)[:, step].topk(1).indices
+        if step > 0:
+            token[target[:, -1] == end] = end
+        target = torch.cat((target, token), 1)
+        if (token == end).all():
+            break
+    return target[:, 1:]

@@ -1,0 +1,208 @@
+"""Wrong and alternative right answers: a trained model on a new task."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+tuning = Bank("fine_tune")
+
+ZERO_WEIGHT, ZERO_BIAS = "    nn.init.zeros_(new_head.weight)\n", "    nn.init.zeros_(new_head.bias)\n"
+
+tuning.wrong(
+    "random head",
+    "Your new head starts with random weights. Start it at zero: its first gradients then do not disturb the pretrained layers.",
+    edits={ZERO_WEIGHT: "", ZERO_BIAS: ""},
+)
+
+tuning.wrong(
+    "bias of the head not zero",
+    "The weights of your new head start at zero, its bias does not.",
+    edits={ZERO_BIAS: ""},
+)
+
+tuning.wrong(
+    "head without bias",
+    "Your new head has no bias. `nn.Linear` with weight and bias, both zero.",
+    edits={
+        "nn.Linear(old_head.in_features, num_classes)": "nn.Linear(old_head.in_features, num_classes, bias=False)",
+        ZERO_BIAS: "",
+    },
+)
+
+NEW = "new_head = nn.Linear(old_head.in_features, num_classes).to(old_head.weight)  # dtype and device"
+
+tuning.wrong(
+    "head in another dtype",
+    "Your new head has PyTorch's default dtype, float32, and stays on the CPU. Give it the dtype and the device of the old one.",
+    edits={NEW: "new_head = nn.Linear(old_head.in_features, num_classes)"},
+)
+
+tuning.wrong(
+    "old head kept",
+    "You set the old head to zero and keep it. The new task has another number of classes: put a new layer in its place.",
+    edits={NEW: "new_head = old_head"},
+)
+
+tuning.wrong(
+    "always called head",
+    "You put the new layer at `model.head`, whatever `head` says. Use the name that is given, with `setattr`.",
+    edits={"setattr(model, head, new_head)": "model.head = new_head"},
+)
+
+ORDER = "enumerate(reversed([*layers]), start=1)"
+
+tuning.wrong(
+    "rates upside down",
+    "Your rates are the wrong way round: the layer at the input learns fastest below the head. It is the one that needs to change least.",
+    edits={ORDER: "enumerate(layers, start=1)"},
+)
+
+tuning.wrong(
+    "one step too few",
+    "Your last layer learns as fast as the head. It already gets one factor `decay`, the one before it two.",
+    edits={ORDER: "enumerate(reversed([*layers]))"},
+)
+
+tuning.wrong(
+    "one step too many",
+    "You take one factor `decay` too many: the last layer before the head gets `learning_rate * decay`, not `decay**2`.",
+    edits={ORDER: "enumerate(reversed([*layers]), start=2)"},
+)
+
+RATE = "learning_rate * decay**steps"
+
+tuning.wrong(
+    "the same factor for all layers",
+    "All your layers learn at the same rate. Each further layer down gets one more factor `decay`.",
+    edits={RATE: "learning_rate * decay"},
+)
+
+tuning.wrong(
+    "decay times the number of layers",
+    "You multiply by the number of steps. The factor is a power: decay, decay squared, and so on.",
+    edits={RATE: "learning_rate * decay * steps"},
+)
+
+tuning.wrong(
+    "divided by the number of layers",
+    "Your rates fall like 1 / k. Each layer should have `decay` times the rate of the one above it.",
+    edits={RATE: "learning_rate * decay / steps"},
+)
+
+tuning.wrong(
+    "rates not set",
+    "Your groups below the head hold no learning rate, so they all get the optimiser's.",
+    edits={', "lr": learning_rate * decay**steps': ""},
+)
+
+MATCH = 'any(key == name or key.startswith(name + ".") for name in names)'
+
+tuning.wrong(
+    "prefix without the dot",
+    "You match names by how they begin, so `blocks.1` also takes the parameters of `blocks.10` and `blocks.11`. A name ends, or a dot follows.",
+    edits={MATCH: "any(key.startswith(name) for name in names)"},
+)
+
+tuning.wrong(
+    "modules only",
+    "You only find parameters inside modules. A layer can also name a parameter itself, such as `positions`.",
+    edits={MATCH: 'any(key.startswith(name + ".") for name in names)'},
+)
+
+tuning.wrong(
+    "parameters of the old head",
+    "The new head is in no parameter group, so it would never learn. Do you list its parameters, and not those of the old one, which is no longer in the model?",
+    edits={"list(new_head.parameters())": "list(old_head.parameters())"},
+)
+
+tuning.wrong(
+    "head forgotten in the groups",
+    "The new head is in no parameter group, so it would never learn. Do you list its parameters, and not those of the old one, which is no longer in the model?",
+    edits={'groups = [{"params": list(new_head.parameters()), "lr": learning_rate}]': "groups = []"},
+)
+
+tuning.wrong(
+    "body frozen",
+    "Some parameters no longer require a gradient. A layer's learning rate says how fast it learns; freezing it is something else.",
+    edits={
+        "    ### END SOLUTION\n": "    for group in groups[1:]:\n        for parameter in group['params']:\n            parameter.requires_grad_(False)\n    ### END SOLUTION\n"
+    },
+)
+
+tuning.wrong(
+    "the caller's list reversed",
+    "Your code reverses the list `layers` itself, which belongs to the caller. Go through it backwards without changing it.",
+    edits={ORDER: "enumerate(layers.reverse() or layers, start=1)"},
+)
+
+tuning.wrong(
+    "everything starts anew",
+    "Weights outside the head have changed. Fine-tuning starts from the pretrained ones: only the head is new.",
+    edits={
+        "    ### END SOLUTION\n": "    for name, parameter in model.named_parameters():\n        if parameter.ndim > 1:\n            nn.init.zeros_(parameter)\n    ### END SOLUTION\n"
+    },
+)
+
+tuning.right(
+    "from the first layer up, one group per parameter",
+    edits={
+        ZERO_WEIGHT: "",
+        ZERO_BIAS: "    for value in new_head.parameters():\n        value.data.zero_()\n",
+        'groups = [{"params": list(new_head.parameters()), "lr": learning_rate}]': 'groups = [{"params": [p], "lr": learning_rate} for p in new_head.parameters()]',
+        ORDER: "((len(layers) - i, part) for i, part in enumerate(layers))",
+    },
+)
+
+tuning.right(
+    "a rate per name, grouped at the end",
+    edits={
+        """    for steps, names in enumerate(reversed([*layers]), start=1):
+        parameters = [
+            parameter
+            for key, parameter in model.named_parameters()
+            if any(key == name or key.startswith(name + ".") for name in names)
+        ]
+        groups.append({"params": parameters, "lr": learning_rate * decay**steps})
+""": """    rates = {}
+    rate = learning_rate
+    for names in layers[::-1]:
+        rate = rate * decay
+        for name in names:
+            rates[tuple(name.split("."))] = rate
+    for key, parameter in model.named_parameters():
+        parts = tuple(key.split("."))
+        for name, rate in rates.items():
+            if parts[: len(name)] == name:
+                groups.append({"params": [parameter], "lr": rate})
+"""
+    },
+)
+
+tuning.right(
+    "modules asked for their parameters",
+    edits={
+        """        parameters = [
+            parameter
+            for key, parameter in model.named_parameters()
+            if any(key == name or key.startswith(name + ".") for name in names)
+        ]
+""": """        parameters = []
+        for name in names:
+            part = model
+            for step in name.split("."):
+                part = getattr(part, step)
+            parameters += [part] if isinstance(part, nn.Parameter) else list(part.parameters())
+"""
+    },
+)
+
+tuning.right(
+    "add_module, zeros by hand, a running rate",
+    edits={
+        NEW: "new_head = nn.Linear(old_head.in_features, num_classes, dtype=old_head.weight.dtype, device=old_head.weight.device)",
+        ZERO_WEIGHT: "    with torch.no_grad():\n        new_head.weight *= 0\n        new_head.bias *= 0\n",
+        ZERO_BIAS: "",
+        "setattr(model, head, new_head)": "model.add_module(head, new_head)",
+        RATE: "learning_rate * pow(decay, steps)",
+    },
+)

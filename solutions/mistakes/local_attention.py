@@ -1,0 +1,312 @@
+"""Wrong and alternative right answers: attention in the neighbourhood of each pixel."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+windows = Bank("neighborhoods")
+
+CUT = "windows = columns.unflatten(1, (x.shape[1], -1))"
+
+windows.wrong(
+    "unfold's order misread",
+    "You read unfold's middle axis as places times channels. It is channels times places: all K places of channel 0 come first, then those of "
+    "channel 1.",
+    edits={CUT: "windows = columns.unflatten(1, (-1, x.shape[1])).transpose(1, 2)"},
+)
+
+windows.wrong(
+    "reshaped, not transposed",
+    "The axes of your windows are right in size only: a reshape keeps the order of the numbers in memory, so places and channels get mixed.",
+    edits={CUT: "windows = columns.reshape(x.shape[0], -1, x.shape[1], kernel_size**2).permute(0, 2, 3, 1)"},
+)
+
+windows.wrong(
+    "places column by column",
+    "The places inside a window come column by column in yours. They come in reading order: left to right, then down.",
+    edits={CUT: 'windows = rearrange(columns, "b (c i j) n -> b c (j i) n", i=kernel_size, j=kernel_size)'},
+)
+
+windows.wrong(
+    "pixels column by column",
+    "Your windows come column after column of the image. Window n belongs to pixel n in reading order: left to right, then down.",
+    edits={CUT: 'windows = rearrange(columns, "b (c k) (h w) -> b c k (w h)", c=x.shape[1], h=x.shape[2])'},
+)
+
+UNFOLD = "columns = F.unfold(x, kernel_size, padding=kernel_size // 2)"
+
+INSIDE = "inside = F.unfold(ones, kernel_size, padding=kernel_size // 2)[0] > 0"
+
+windows.wrong(
+    "no padding",
+    "Without padding only pixels far from the border get a window. Every pixel needs one: pad by k // 2 on each side.",
+    edits={
+        UNFOLD: "columns = F.unfold(x, kernel_size)",
+        INSIDE: "inside = F.unfold(ones, kernel_size)[0] > 0",
+    },
+)
+
+windows.wrong(
+    "windows side by side",
+    "Your windows lie side by side (stride k). Attention slides like a convolution of stride 1: one window per pixel, overlapping.",
+    edits={UNFOLD: UNFOLD.replace("// 2)", "// 2, stride=kernel_size)")},
+)
+
+windows.wrong(
+    "border repeated",
+    "You pad by repeating the border pixels. Outside the image there is nothing: the places there hold zeros.",
+    edits={
+        UNFOLD: 'columns = F.unfold(F.pad(x, (kernel_size // 2,) * 4, mode="replicate"), kernel_size)',
+    },
+)
+
+windows.wrong(
+    "zero taken for padding",
+    "You find the padding by looking for zeros. After a ReLU a real pixel can be zero too: cut windows out of an image of ones instead.",
+    edits={INSIDE: "inside = (windows[0] != 0).any(0)"},
+)
+
+windows.wrong(
+    "inside and outside swapped",
+    "Your mask is the wrong way round: True means that the place is a pixel of the image.",
+    edits={INSIDE: INSIDE.replace("> 0", "== 0")},
+)
+
+windows.wrong(
+    "mask transposed",
+    "Your mask is (N, K), pixels by places. It should be (K, N), as unfold gives it: places first, then pixels.",
+    edits={INSIDE: INSIDE.replace("[0] > 0", "[0].T > 0")},
+)
+
+windows.wrong(
+    "everything inside",
+    "Your mask says that every place is inside the image. Windows of border pixels hang over: those places must be False.",
+    edits={INSIDE: "inside = torch.ones(windows.shape[2:], dtype=torch.bool)"},
+)
+
+windows.wrong(
+    "mask of floats",
+    "Your mask holds the numbers 0 and 1. A mask is boolean: True or False.",
+    edits={INSIDE: INSIDE.replace(" > 0", "")},
+)
+
+windows.wrong(
+    "middle left out",
+    "You leave the middle of the window out. A pixel belongs to its own neighbourhood.",
+    edits={
+        CUT: CUT
+        + "\n    others = [i for i in range(kernel_size**2) if i != kernel_size**2 // 2]\n    windows = windows[:, :, others]"
+    },
+)
+
+windows.right(
+    "einops, and equal to one",
+    edits={
+        CUT: 'windows = rearrange(columns, "b (c k) n -> b c k n", k=kernel_size**2)',
+        INSIDE: INSIDE.replace("> 0", "== 1"),
+    },
+)
+
+
+@windows.right("pad and slice, a loop over places")
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+    height, width = x.shape[2:]
+    r = kernel_size // 2
+
+    def cut(image):
+        padded = F.pad(image, (r, r, r, r))
+        places = [
+            padded[:, :, i : i + height, j : j + width]
+            for i in range(kernel_size)
+            for j in range(kernel_size)
+        ]
+        return torch.stack(places, dim=2).flatten(3)
+
+    return cut(x), cut(torch.ones(1, 1, height, width))[0, 0].bool()
+
+
+@windows.right("Tensor.unfold")
+def neighborhoods(x, kernel_size):
+    r = kernel_size // 2
+    tiles = F.pad(x, (r, r, r, r)).unfold(2, kernel_size, 1).unfold(3, kernel_size, 1)
+    ones = F.pad(torch.ones(x.shape[2:]), (r, r, r, r)).unfold(0, kernel_size, 1).unfold(1, kernel_size, 1)
+    return rearrange(tiles, "b c h w i j -> b c (i j) (h w)"), rearrange(ones, "h w i j -> (i j) (h w)") != 0
+
+
+@windows.right("inside from coordinates, windows by a convolution with unit kernels")
+def neighborhoods(x, kernel_size):
+    channels, height, width = x.shape[1:]
+    places = kernel_size**2
+    kernels = (
+        torch.eye(places, dtype=x.dtype).view(places, 1, kernel_size, kernel_size).repeat(channels, 1, 1, 1)
+    )
+    grid = F.conv2d(x, kernels, padding=kernel_size // 2, groups=channels)  # (B, C * K, H, W)
+    k = torch.arange(kernel_size) - kernel_size // 2
+    rows = k.view(-1, 1, 1, 1) + torch.arange(height).view(1, 1, -1, 1)
+    cols = k.view(1, -1, 1, 1) + torch.arange(width).view(1, 1, 1, -1)
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    return rearrange(grid, "b (c k) h w -> b c k (h w)", k=places), inside.reshape(places, height * width)
+
+
+local = Bank("LocalAttention2d")
+
+SOFTMAX = 'weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)'
+
+local.wrong(
+    "border attended as zeros",
+    "Pixels at the border attend to the padding. A padded key is zero, its score is 0, and exp(0) = 1 is far from no weight. Fill the scores outside the "
+    "image with minus infinity before the softmax: a score of zero is not enough, and masking the weights afterwards comes too late.",
+    edits={SOFTMAX: "weights = scores.softmax(dim=1)"},
+)
+
+local.wrong(
+    "mask the wrong way round",
+    "Your mask hides the image and leaves the padding. `inside` is True where a place may be attended to; masked_fill fills where it gets True.",
+    edits={"masked_fill(~inside": "masked_fill(inside"},
+)
+
+local.wrong(
+    "softmax over the pixels",
+    "Your softmax runs over the pixels, not over the places of a window. Each pixel shares its attention out among its own K neighbours.",
+    edits={"softmax(dim=1)": "softmax(dim=2)"},
+)
+
+local.wrong(
+    "scores not scaled",
+    "Your scores are not divided by sqrt(C), the square root of the width of a query.",
+    edits={" / math.sqrt(x.shape[1])": ""},
+)
+
+local.wrong(
+    "scaled by the window",
+    "You scale by the size of the window. The dot product runs over the C channels, so it is sqrt(C) that counts.",
+    edits={"math.sqrt(x.shape[1])": "math.sqrt(keys.shape[2])"},
+)
+
+local.wrong(
+    "values from the key convolution",
+    "Your values are the keys: the `value` convolution is not used.",
+    edits={"neighborhoods(self.value(x), self.kernel_size)": "neighborhoods(self.key(x), self.kernel_size)"},
+)
+
+local.wrong(
+    "the raw input in the windows",
+    "You attend to windows of x itself, without the `key` and `value` convolutions.",
+    edits={
+        "neighborhoods(self.key(x), self.kernel_size)": "neighborhoods(x, self.kernel_size)",
+        "neighborhoods(self.value(x), self.kernel_size)": "neighborhoods(x, self.kernel_size)",
+    },
+)
+
+local.wrong(
+    "windows first, convolutions after",
+    "You cut the windows first and project afterwards, with nothing masked: a padded place then holds the bias of the convolution, and takes part. Project "
+    "first, then mask what lies outside.",
+    edits={
+        "neighborhoods(self.key(x), self.kernel_size)": "neighborhoods(x, self.kernel_size)",
+        "values, _ = neighborhoods(self.value(x), self.kernel_size)": "keys, values = self.key(keys), self.value(keys)",
+        SOFTMAX: "weights = scores.softmax(dim=1)",
+    },
+)
+
+local.wrong(
+    "middle left out",
+    "A pixel in yours does not attend to itself: the middle of the window is masked as well. Ramachandran et al. keep it.",
+    edits={
+        SOFTMAX: "inside = inside.clone()\n        inside[inside.shape[0] // 2] = False\n        " + SOFTMAX
+    },
+)
+
+local.wrong(
+    "height and width swapped when folding",
+    "You fold the pixels back column by column. They are in reading order, so W is the axis that runs fastest; square images hide this.",
+    edits={
+        "attended.unflatten(2, x.shape[2:])": "attended.unflatten(2, (x.shape[3], x.shape[2])).transpose(2, 3)",
+    },
+)
+
+local.wrong(
+    "residual added",
+    "You add x to the result. This layer stands in place of a convolution; a residual connection, if there is one, belongs to the block around it.",
+    edits={"return attended.unflatten": "return x + attended.unflatten"},
+)
+
+local.wrong(
+    "weights detached",
+    "Your weights are cut from the graph (detach, .data or no_grad), so neither `query` nor `key` can learn.",
+    edits={"softmax(dim=1)": "softmax(dim=1).detach()"},
+)
+
+local.wrong(
+    "average over the window",
+    "You take the plain mean of the window; the scores are not used, so what is attended to does not depend on the content.",
+    edits={SOFTMAX: "weights = (inside / inside.sum(0)).to(x.dtype).unsqueeze(0)"},
+)
+
+BODY = """        query = self.query(x).flatten(2).unsqueeze(2)  # (B, C, 1, N): one query per window
+        keys, inside = neighborhoods(self.key(x), self.kernel_size)  # (B, C, K, N), (K, N)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        scores = (query * keys).sum(dim=1) / math.sqrt(x.shape[1])  # (B, K, N)
+        weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)
+        attended = (weights.unsqueeze(1) * values).sum(dim=2)  # (B, C, N)
+        return attended.unflatten(2, x.shape[2:])  # (B, C, H, W)
+"""
+
+local.right(
+    "einsum",
+    edits={
+        BODY: """        query = self.query(x).flatten(2)
+        keys, inside = neighborhoods(self.key(x), self.kernel_size)
+        values = neighborhoods(self.value(x), self.kernel_size)[0]
+        scores = torch.einsum("bcn,bckn->bnk", query, keys) * x.shape[1] ** -0.5
+        weights = torch.softmax(torch.where(inside.T, scores, -torch.inf), dim=-1)
+        return torch.einsum("bnk,bckn->bcn", weights, values).reshape(x.shape)
+"""
+    },
+)
+
+local.right(
+    "one cut for keys and values, a large negative number",
+    edits={
+        BODY: """        windows, inside = neighborhoods(torch.cat([self.key(x), self.value(x)], dim=1), self.kernel_size)
+        keys, values = windows.chunk(2, dim=1)
+        query = rearrange(self.query(x), "b c h w -> b c () (h w)")
+        scores = (query * keys).sum(1) / x.size(1) ** 0.5 + torch.zeros(inside.shape).masked_fill(~inside, -1e9)
+        return (scores.softmax(1)[:, None] * values).sum(2).view_as(x)
+"""
+    },
+)
+
+local.right(
+    "the library's kernel on windows",
+    edits={
+        BODY: """        query = rearrange(self.query(x), "b c h w -> b (h w) 1 c")
+        (keys, inside), (values, _) = (neighborhoods(part(x), self.kernel_size) for part in (self.key, self.value))
+        keys, values = (rearrange(part, "b c k n -> b n k c") for part in (keys, values))
+        attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=inside.T[:, None])
+        return rearrange(attended, "b (h w) 1 c -> b c h w", w=x.shape[3])
+"""
+    },
+)
+
+local.right(
+    "global attention with a mask",
+    edits={
+        BODY: """        query, key, value = (part(x).flatten(2).transpose(1, 2) for part in (self.query, self.key, self.value))
+        n = torch.arange(x.shape[2] * x.shape[3])
+        rows, cols = n // x.shape[3], n % x.shape[3]
+        far = torch.maximum((rows[:, None] - rows).abs(), (cols[:, None] - cols).abs()) > self.kernel_size // 2
+        scores = (query @ key.mT / math.sqrt(query.shape[-1])).masked_fill(far, -torch.inf)
+        return (scores.softmax(-1) @ value).mT.reshape(x.shape)
+"""
+    },
+)
+
+local.right(
+    "weights outside set to zero and renormalised, in float64",
+    edits={
+        SOFTMAX: "weights = scores.double().exp() * inside\n        weights = (weights / weights.sum(1, keepdim=True)).to(x.dtype)",
+    },
+)

@@ -1,0 +1,370 @@
+"""Wrong and alternative right answers: the LSTM over a sentence, and the classifier on top of it."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from utils.grading.bank import Bank
+
+layer = Bank("LSTM")
+
+layer.wrong(
+    "order i, f, o, g",
+    "Your gates are in the order i, f, o, g. PyTorch's rows are i, f, g, o, as in your LSTMCell.",
+    edits={"i, f, g, o = ": "i, f, o, g = "},
+)
+
+layer.wrong(
+    "bias_hh missing", "The bias bias_hh is missing in your gates.", edits={"bias_ih + bias_hh": "bias_ih"}
+)
+
+STEP_GATES = "torch.addmm(step, h, weight_hh.t())"
+
+layer.wrong(
+    "bias at the input and again at each step",
+    "You add bias_hh twice, with the input's share and again at each step.",
+    edits={STEP_GATES: STEP_GATES[:-1].replace("step,", "step + bias_hh,") + ")"},
+)
+
+layer.wrong(
+    "no recurrence",
+    "Your steps do not see the h of the step before: weight_hh has no effect.",
+    edits={STEP_GATES: "step"},
+)
+
+layer.wrong(
+    "weight_hh not transposed",
+    "The recurrent product has its matrix the wrong way round: h (B, H) meets weight_hh (4H, H), which has to be transposed.",
+    edits={STEP_GATES: "(step + h @ weight_hh)"},
+)
+
+layer.wrong(
+    "cell not carried",
+    "Each step starts with an empty cell: the old c, scaled by the forget gate, is missing.",
+    edits={"torch.sigmoid(f) * c + ": ""},
+)
+
+layer.wrong(
+    "gradient cut between steps",
+    "You detach h between the steps, so no gradient flows back through time and the layer cannot learn from far away.",
+    edits={STEP_GATES: "torch.addmm(step, h.detach(), weight_hh.t())"},
+)
+
+layer.wrong(
+    "loop over the batch",
+    "Your loop runs over the batch in place of time: time is dim 1 of (B, N, 4H).",
+    edits={"from_input.unbind(1)": "from_input.unbind(0)"},
+)
+
+STACK = "return torch.stack(hidden, dim=1), torch.stack(cells, dim=1)"
+
+layer.wrong(
+    "stacked time first",
+    "You stack the steps at dim 0, which makes (N, B, H). The batch is the first axis: stack at dim 1.",
+    edits={STACK: "return torch.stack(hidden), torch.stack(cells)"},
+)
+
+OUT = "            outputs.append(reverse_padded(h, lengths) if backward else h)\n"
+
+layer.wrong(
+    "backward outputs not turned back",
+    "Your backward direction's outputs are still in its own order, last word first. Turn them around again, so that step t of both halves is about word t.",
+    edits={OUT: "            outputs.append(h)\n"},
+)
+
+layer.wrong(
+    "backward direction reads forward",
+    "Your backward direction reads the sentence from first word to last, like the forward one. Turn its input around first, and its outputs back afterwards.",
+    edits={"reverse_padded(x, lengths) if backward else x": "x", OUT: "            outputs.append(h)\n"},
+)
+
+MASK = "            h, c = (state.masked_fill(padding[:, :, None], 0.0) for state in (h, c))\n"
+
+FINALS = "            final_h.append(h[last])  # (B, H)\n            final_c.append(c[last])\n"
+
+layer.wrong(
+    "backward direction starts in the padding",
+    "Your backward direction starts at the right edge of the batch and reads padding before the sentence. It should start at each row's own last word.",
+    edits={
+        "reverse_padded(x, lengths) if backward else x": "x.flip(1) if backward else x",
+        MASK + FINALS: "            shown = h.flip(1) if backward else h\n"
+        "            shown = shown.masked_fill(padding[:, :, None], 0.0)\n"
+        "            final_h.append(h[:, -1] if backward else h[last])\n"
+        "            final_c.append(c[:, -1] if backward else c[last])\n",
+        OUT: "            outputs.append(shown)\n",
+    },
+)
+
+layer.wrong(
+    "both directions share weights",
+    "Both directions use the forward one's weights. The backward direction has its own, with _reverse in their names.",
+    edits={"if backward else x, suffix)": 'if backward else x, "_l0")'},
+)
+
+layer.wrong(
+    "padding not zeroed",
+    "Your outputs at padded steps are what the LSTM made of the padding. They should be zero.",
+    edits={MASK: ""},
+)
+
+layer.wrong(
+    "final state after the padding",
+    "Your final states are taken at the last column of the batch, so the padding was read on and overwrote them. Take them at each row's own last real step.",
+    edits={MASK + FINALS: FINALS.replace("[last]", "[:, -1]") + MASK},
+)
+
+layer.wrong(
+    "final state of the last column, zeroed",
+    "Your final states of padded rows are zero: they are taken at the last column of the batch. Take them at each row's own last real step.",
+    edits={FINALS: FINALS.replace("[last]", "[:, -1]")},
+)
+
+layer.wrong(
+    "final state one step early",
+    "Your final states are those of the last step but one. A row's last real step is length - 1.",
+    edits={"(lengths - 1).clamp(min=0)": "(lengths - 2).clamp(min=0)"},
+)
+
+layer.wrong(
+    "backward final state at the last word",
+    "Your backward direction's final state is its output at the last word, where it began. It ends at step 0.",
+    edits={
+        FINALS + OUT: "            h, c = (reverse_padded(s, lengths) if backward else s for s in (h, c))\n"
+        + FINALS
+        + "            outputs.append(h)\n"
+    },
+)
+
+RETURN = "return torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c))"
+
+layer.wrong(
+    "final c and h exchanged",
+    "Your final states are in the order (c, h). It should be (h, c).",
+    edits={RETURN: "return torch.cat(outputs, dim=-1), (torch.stack(final_c), torch.stack(final_h))"},
+)
+
+layer.wrong(
+    "backward half first",
+    "The backward direction's features come first in your outputs. The forward direction's should.",
+    edits={"torch.cat(outputs, dim=-1)": "torch.cat(outputs[::-1], dim=-1)"},
+)
+
+layer.wrong(
+    "directions added",
+    "You add the two directions' outputs. Put them beside each other: (B, N, 2H).",
+    edits={"torch.cat(outputs, dim=-1)": "sum(outputs)"},
+)
+
+layer.wrong(
+    "final states beside each other",
+    "Your final states are (B, 2H). Both directions should be stacked along a first axis: (2, B, H).",
+    edits={
+        "(torch.stack(final_h), torch.stack(final_c))": "(torch.cat(final_h, dim=-1), torch.cat(final_c, dim=-1))"
+    },
+)
+
+layer.right(
+    "weights applied at every step",
+    edits={
+        "for step in from_input.unbind(1):  # N of (B, 4H)": "for t in range(x.shape[1]):",
+        STEP_GATES: "(F.linear(x[:, t], weight_ih, bias_ih) + F.linear(h, weight_hh, bias_hh))",
+    },
+)
+
+layer.right(
+    "one fused sigmoid",
+    edits={
+        "i, f, g, o = " + STEP_GATES + ".chunk(4, dim=-1)": "gates = step + h @ weight_hh.T\n"
+        "            i, f, _, o = torch.sigmoid(gates).split(self.hidden_size, dim=1)\n"
+        "            g = gates[:, 2 * self.hidden_size : 3 * self.hidden_size]",
+        "torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)": "f * c + i * g.tanh()",
+        "torch.sigmoid(o) * torch.tanh(c)": "o * c.tanh()",
+    },
+)
+
+layer.right(
+    "row by row, without padding",
+    edits={
+        MASK: "",
+        "            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)\n": "            h, c = x.new_zeros(batch, steps, self.hidden_size), x.new_zeros(batch, steps, self.hidden_size)\n"
+        "            for b, n in enumerate(lengths.tolist()):\n"
+        "                if n:\n"
+        "                    row = x[b : b + 1, :n]\n"
+        "                    row = row.flip(1) if backward else row\n"
+        "                    row_h, row_c = self.scan(row, suffix)\n"
+        "                    h[b, :n], c[b, :n] = row_h[0], row_c[0]\n",
+    },
+)
+
+LAST = "last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))"
+
+layer.right(
+    "padded steps hold the state, a mask per step",
+    edits={
+        "        padding = torch.arange(steps, device=x.device) >= lengths[:, None]  # (B, N)\n": "        w = {s: self.weights(s) for s in self.directions}\n"
+        "        real = torch.arange(steps) < lengths[:, None]\n",
+        "        " + LAST + "\n": "",
+        "            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)\n"
+        + MASK
+        + FINALS
+        + OUT: "            h = c = x.new_zeros(batch, self.hidden_size)\n"
+        "            out = [None] * steps\n"
+        "            for t in reversed(range(steps)) if backward else range(steps):\n"
+        "                h1, c1 = torch._VF.lstm_cell(x[:, t], (h, c), *w[suffix])\n"
+        "                keep = real[:, t : t + 1]\n"
+        "                h, c = torch.where(keep, h1, h), torch.where(keep, c1, c)\n"
+        "                out[t] = h * keep\n"
+        "            final_h.append(h)\n"
+        "            final_c.append(c)\n"
+        "            outputs.append(torch.stack(out, 1))\n",
+    },
+)
+
+
+@layer.right("PyTorch's LSTM on a packed batch")
+class LSTM(nn.LSTM):
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        nn.LSTM.__init__(self, input_size, hidden_size, batch_first=True, bidirectional=bidirectional)
+
+    def forward(self, x, lengths=None):
+        if lengths is None:
+            return nn.LSTM.forward(self, x)
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x, lengths.clamp(min=1), batch_first=True, enforce_sorted=False
+        )
+        outputs, (h, c) = nn.LSTM.forward(self, packed)
+        outputs, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+        some = (lengths > 0)[:, None]
+        return outputs * some[:, None], (h * some, c * some)
+
+
+classifier = Bank("LSTMClassifier")
+
+READ = "self.lstm(embedded, lengths)"
+
+classifier.wrong(
+    "lengths not given to the LSTM",
+    "You do not tell the LSTM the lengths, so it reads padding as if it were words.",
+    edits={READ: "self.lstm(embedded)"},
+)
+
+POOL = "pool(outputs, lengths, self.pooling, self.lstm.bidirectional)"
+
+classifier.wrong(
+    "pooling over the padded length",
+    "You pool over all N steps of every row. Hand pool the real lengths.",
+    edits={POOL: POOL.replace("lengths", "torch.full_like(lengths, tokens.shape[1])")},
+)
+
+classifier.wrong(
+    "pool not told of both directions",
+    'You do not tell pool whether the LSTM is bidirectional, and "last" needs to know.',
+    edits={", self.lstm.bidirectional)": ")"},
+)
+
+classifier.wrong(
+    "always max",
+    "You always pool by the maximum and never look at self.pooling.",
+    edits={"self.pooling, ": '"max", '},
+)
+
+classifier.wrong(
+    "always the last state",
+    "You always use the LSTM's final states. What is used should depend on self.pooling: call pool on the outputs.",
+    edits={"outputs, _ = ": "_, (h, _) = ", POOL: "h.transpose(0, 1).flatten(1)"},
+)
+
+EMBED = "self.dropout(self.embedding(tokens))"
+
+classifier.wrong(
+    "no dropout on the embeddings",
+    "There is no dropout on your embeddings.",
+    edits={EMBED: "self.embedding(tokens)"},
+)
+
+HEAD = "self.head(self.dropout(pooled))"
+
+classifier.wrong(
+    "no dropout on the pooled vector",
+    "There is no dropout on your pooled vector, in front of the head.",
+    edits={HEAD: "self.head(pooled)"},
+)
+
+classifier.wrong(
+    "no dropout at all",
+    "Your forward uses no dropout at all.",
+    edits={EMBED: "self.embedding(tokens)", HEAD: "self.head(pooled)"},
+)
+
+classifier.wrong(
+    "dropout in evaluation too",
+    "Your dropout is also on in evaluation. F.dropout has to be told self.training; the module self.dropout knows it by itself.",
+    edits={
+        EMBED: "F.dropout(self.embedding(tokens), self.dropout.p)",
+        HEAD: "self.head(F.dropout(pooled, self.dropout.p))",
+    },
+)
+
+classifier.wrong(
+    "dropout on the logits",
+    "Your dropout acts on the logits. It should act on the pooled vector, in front of the head.",
+    edits={HEAD: "self.dropout(self.head(pooled))"},
+)
+
+classifier.wrong(
+    "softmax at the end",
+    "You return probabilities. Return the logits: cross_entropy applies the softmax itself.",
+    edits={HEAD: HEAD + ".softmax(dim=-1)"},
+)
+
+classifier.wrong(
+    "class in place of logits",
+    "You return the predicted class. Return the logits, from which the loss can be computed.",
+    edits={HEAD: HEAD + ".argmax(dim=-1)"},
+)
+
+classifier.wrong(
+    "ReLU before the head",
+    "There is a ReLU in front of your head; the description has none, and it throws half of the pooled vector away.",
+    edits={HEAD: "self.head(self.dropout(F.relu(pooled)))"},
+)
+
+classifier.wrong(
+    "embeddings detached",
+    "You detach the embeddings, so they stay as they were drawn and never learn.",
+    edits={EMBED: "self.dropout(self.embedding(tokens).detach())"},
+)
+
+classifier.right(
+    "functional",
+    edits={
+        EMBED: "F.dropout(F.embedding(tokens, self.embedding.weight, padding_idx=0), self.dropout.p, self.training)",
+        HEAD: "F.linear(F.dropout(pooled, self.dropout.p, training=self.training), self.head.weight, self.head.bias)",
+    },
+)
+
+classifier.right(
+    "final states where the last are asked for",
+    edits={
+        "outputs, _ = ": "outputs, (h, _) = ",
+        "pooled = " + POOL: "if self.pooling == 'last':\n"
+        "            pooled = torch.cat(list(h), dim=-1)\n"
+        "        else:\n"
+        "            pooled = pool(outputs, lengths, how=self.pooling)",
+    },
+)
+
+classifier.right(
+    "embedding masked once more",
+    edits={
+        EMBED: "self.dropout(self.embedding(tokens)) * (torch.arange(tokens.shape[1]) < lengths[:, None])[:, :, None]"
+    },
+)
+
+classifier.right(
+    "rows looked up by hand",
+    edits={
+        EMBED: "self.dropout(self.embedding.weight[tokens])",
+        HEAD: "self.dropout(pooled) @ self.head.weight.T + self.head.bias",
+    },
+)

@@ -1,0 +1,146 @@
+"""Wrong and alternative right answers: the layer of experts."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+layer = Bank("MoELayer")
+
+layer.wrong(
+    "no capacity",
+    "You serve every choice, also those that found no place. Where keep_within_capacity says False, the choice adds nothing.",
+    edits={"(chosen == number) & kept": "chosen == number"},
+)
+
+ANSWER = "answer = weights[token, choice, None] * expert(tokens[token])"
+
+layer.wrong(
+    "unweighted",
+    "You add up the experts' answers without their weights. Then the router gets no gradient from the task, and a hesitant choice counts as "
+    "much as a certain one.",
+    edits={ANSWER: "answer = expert(tokens[token])"},
+)
+
+END = "return output.view_as(x), load_balancing_loss(logits, chosen)"
+
+layer.wrong(
+    "dropped tokens come out unchanged",
+    "You pass a dropped token on as it came. It should be zeros: the residual connection around the layer adds the token itself, and so it "
+    "would count twice.",
+    edits={
+        END: END.replace(
+            "output.view_as(x)", "torch.where(kept.any(1, keepdim=True), output, tokens).view_as(x)"
+        )
+    },
+)
+
+layer.wrong(
+    "residual inside",
+    "You add the input to the output. The residual connection is around the layer, not in it.",
+    edits={END: END.replace("output.view_as(x)", "x + output.view_as(x)")},
+)
+
+layer.wrong(
+    "capacity of one sequence",
+    "You compute the capacity from the N tokens of one sequence, and then let the tokens of the whole batch compete for it. Give `capacity` the "
+    "number of tokens that compete, B * N.",
+    edits={"self.capacity(len(tokens))": "self.capacity(x.shape[1])"},
+)
+
+ADD = "output = output.index_add(0, token, answer.to(output.dtype))"
+
+layer.wrong(
+    "answers overwritten",
+    "You write an expert's answer over what is there. A token with two experts gets the sum of both answers.",
+    edits={ADD: "output = output.index_copy(0, token, answer.to(output.dtype))"},
+)
+
+layer.wrong(
+    "first weight for all",
+    "You weigh every answer with the weight of the token's first choice. Each choice has its own weight.",
+    edits={"weights[token, choice, None]": "weights[token, 0, None]"},
+)
+
+layer.wrong(
+    "renormalize not passed on",
+    "You don't pass `renormalize` on to the router.",
+    edits={"top_k_router(logits, self.k, self.renormalize)": "top_k_router(logits, self.k)"},
+)
+
+layer.wrong(
+    "balance of the kept only",
+    "Your loss counts only the choices that found a place. An overfull expert then looks as if it were just full; the loss should see all "
+    "choices.",
+    edits={"load_balancing_loss(logits, chosen)": "load_balancing_loss(logits, chosen[kept][:, None])"},
+)
+
+LOOP = """        output = torch.zeros_like(tokens)
+        for number, expert in enumerate(self.experts):
+            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices
+            answer = weights[token, choice, None] * expert(tokens[token])
+            output = output.index_add(0, token, answer.to(output.dtype))
+"""
+
+layer.wrong(
+    "all experts asked",
+    "You ask all experts for every token and average them with all probabilities. Only the k chosen ones that have a place may answer; that is "
+    "what saves the work.",
+    edits={
+        LOOP: """        output = torch.zeros_like(tokens)
+        for number, expert in enumerate(self.experts):
+            output = output + logits.softmax(-1)[:, number, None] * expert(tokens)
+"""
+    },
+)
+
+layer.right(
+    "all experts on all tokens, then selected",
+    edits={
+        LOOP: """        every = torch.stack([expert(tokens) for expert in self.experts], dim=1)  # (T, E, D)
+        gates = torch.zeros_like(logits).scatter(1, chosen, weights * kept)  # (T, E)
+        output = torch.einsum("te,ted->td", gates, every)
+"""
+    },
+)
+
+layer.right(
+    "token by token",
+    edits={
+        LOOP: """        rows = []
+        for t in range(len(tokens)):
+            row = torch.zeros_like(tokens[t])
+            for c in range(self.k):
+                if kept[t, c]:
+                    row = row + weights[t, c] * self.experts[int(chosen[t, c])](tokens[t])
+            rows.append(row)
+        output = torch.stack(rows)
+"""
+    },
+)
+
+layer.right(
+    "a mask over all tokens per choice",
+    edits={
+        LOOP: """        output = torch.zeros_like(tokens)
+        for c in range(self.k):
+            for number, expert in enumerate(self.experts):
+                here = ((chosen[:, c] == number) & kept[:, c]).unsqueeze(1)
+                output = output + torch.where(here, weights[:, c : c + 1] * expert(tokens), 0.0)
+"""
+    },
+)
+
+layer.right(
+    "answers sorted by expert",
+    edits={
+        LOOP: """        token, choice = kept.nonzero(as_tuple=True)
+        number = chosen[token, choice]
+        order = number.argsort(stable=True)
+        token, choice = token[order], choice[order]
+        sizes = torch.bincount(number, minlength=self.num_experts).tolist()
+        answers = [e(part) for e, part in zip(self.experts, tokens[token].split(sizes))]
+        answer = torch.cat(answers) * weights[token, choice].unsqueeze(-1)
+        output = torch.zeros_like(tokens).index_put((token,), answer, accumulate=True)
+"""
+    },
+)

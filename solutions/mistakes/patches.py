@@ -1,0 +1,180 @@
+"""Wrong and alternative right answers: images into patches, and back."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+cut = Bank("patchify")
+
+CUT = '"b c (i p) (j q) -> b (i j) (c p q)"'
+
+cut.wrong(
+    "pixels as (p p C)",
+    "Inside a patch your order is row, column, channel; it should be channel first, then row, then column: (C p p), as a "
+    "convolution stores its weight. The wrong order trains just as well, but no published embedding fits it.",
+    edits={CUT: '"b c (i p) (j q) -> b (i j) (p q c)"'},
+)
+
+cut.wrong(
+    "pixels as (p C p)",
+    "Inside a patch the channel should vary slowest, before the row; yours comes between row and column.",
+    edits={CUT: '"b c (i p) (j q) -> b (i j) (p c q)"'},
+)
+
+cut.wrong(
+    "patches in columns",
+    "Your patches come column by column. Reading order is row by row: first all patches of the top row, from left to right.",
+    edits={CUT: '"b c (i p) (j q) -> b (j i) (c p q)"'},
+)
+
+cut.wrong(
+    "each patch transposed",
+    "Your patches are in the right order, but each is mirrored at its diagonal: inside a patch the row comes before the column.",
+    edits={CUT: '"b c (i p) (j q) -> b (i j) (c q p)"'},
+)
+
+cut.wrong(
+    "every p-th pixel",
+    "You take pixels that lie far apart into one patch (every so many rows and columns). When an axis is split, the first of "
+    "the two new axes counts the patches and the second the pixels inside one.",
+    edits={CUT: '"b c (p i) (q j) -> b (i j) (c p q)"'},
+)
+
+
+@cut.wrong(
+    "only a reshape",
+    "A reshape alone cuts the image into runs of numbers as they lie in memory, not into squares: you need to split both "
+    "axes first, and then bring the axes of the patch together.",
+)
+def patchify(images, patch_size):
+    return images.reshape(images.shape[0], -1, images.shape[1] * patch_size**2)
+
+
+@cut.wrong(
+    "one token per channel",
+    "You make a patch of every channel by itself, so there are C times too many tokens. The channels belong inside the token.",
+)
+def patchify(images, patch_size):
+    return rearrange(images, "b c (i p) (j q) -> b (i j c) (p q)", p=patch_size, q=patch_size)
+
+
+@cut.wrong(
+    "unfold without the last step",
+    "Your result is (B, C p p, N): each column is a patch. Tokens come as rows, so the last two axes must change places.",
+)
+def patchify(images, patch_size):
+    return F.unfold(images, patch_size, stride=patch_size)
+
+
+@cut.wrong(
+    "the channels averaged",
+    "You mix the channels before cutting. A patch keeps all C channels: its width is C * p * p.",
+)
+def patchify(images, patch_size):
+    grey = images.mean(dim=1, keepdim=True)
+    return rearrange(grey, "b c (i p) (j q) -> b (i j) (c p q)", p=patch_size, q=patch_size)
+
+
+@cut.right("F.unfold")
+def patchify(images, patch_size):
+    return F.unfold(images, patch_size, stride=patch_size).transpose(1, 2)
+
+
+@cut.right("reshape and permute")
+def patchify(images, patch_size):
+    b, c, h, w = images.shape
+    p = patch_size
+    split = images.reshape(b, c, h // p, p, w // p, p)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(b, (h // p) * (w // p), c * p * p)
+
+
+@cut.right("loops over the grid")
+def patchify(images, patch_size):
+    b, _, h, w = images.shape
+    patches = []
+    for top in range(0, h, patch_size):
+        for left in range(0, w, patch_size):
+            square = images[:, :, top : top + patch_size, left : left + patch_size]
+            patches.append(square.reshape(b, -1))
+    return torch.stack(patches, dim=1)
+
+
+@cut.right("Tensor.unfold")
+def patchify(images, patch_size):
+    windows = images.unfold(2, patch_size, patch_size).unfold(3, patch_size, patch_size)  # b c i j p q
+    return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+
+
+join = Bank("unpatchify")
+
+JOIN = '"b (i j) (c p q) -> b c (i p) (j q)"'
+
+join.wrong(
+    "pixels read as (p p C)",
+    "You read a patch as row, column, channel, but `patchify` writes channel, row, column: (C p p).",
+    edits={JOIN: '"b (i j) (p q c) -> b c (i p) (j q)"'},
+)
+
+join.wrong(
+    "patches laid in columns",
+    "You lay the patches down column by column; they come in reading order, row by row.",
+    edits={JOIN: '"b (j i) (c p q) -> b c (i p) (j q)"'},
+)
+
+join.wrong(
+    "each patch transposed",
+    "The patches are in their places, but each is mirrored at its diagonal: inside a patch the row comes before the column.",
+    edits={JOIN: '"b (i j) (c q p) -> b c (i p) (j q)"'},
+)
+
+join.wrong(
+    "pixels spread over the image",
+    "You spread each patch over the whole image. When two axes become one, the patch's place comes first and the pixel inside "
+    "the patch second.",
+    edits={JOIN: '"b (i j) (c p q) -> b c (p i) (q j)"'},
+)
+
+join.wrong(
+    "width and height swapped",
+    "Your image has height and width swapped: (B, C, height, width) was asked for.",
+    edits={JOIN: '"b (i j) (c p q) -> b c (j q) (i p)"'},
+)
+
+
+@join.wrong(
+    "only a reshape",
+    "A reshape alone writes the patches one behind the other as they lie in memory. Split the axes, bring rows with rows "
+    "and columns with columns, then join.",
+)
+def unpatchify(patches, patch_size, height, width):
+    return patches.reshape(patches.shape[0], -1, height, width)
+
+
+@join.right("F.fold")
+def unpatchify(patches, patch_size, height, width):
+    return F.fold(patches.transpose(1, 2), (height, width), patch_size, stride=patch_size)
+
+
+@join.right("reshape and permute")
+def unpatchify(patches, patch_size, height, width):
+    b, p = patches.shape[0], patch_size
+    split = patches.reshape(b, height // p, width // p, -1, p, p)
+    return split.permute(0, 3, 1, 4, 2, 5).reshape(b, -1, height, width)
+
+
+@join.right("rows of patches, joined twice")
+def unpatchify(patches, patch_size, height, width):
+    b, across = patches.shape[0], width // patch_size
+    squares = patches.reshape(b, patches.shape[1], -1, patch_size, patch_size).unbind(1)
+    rows = [torch.cat(squares[k : k + across], dim=-1) for k in range(0, len(squares), across)]
+    return torch.cat(rows, dim=-2)
+
+
+@join.right("written into an empty image")
+def unpatchify(patches, patch_size, height, width):
+    p = patch_size
+    image = patches.new_zeros(patches.shape[0], patches.shape[2] // p**2, height, width)
+    for k in range(patches.shape[1]):
+        top, left = k // (width // p) * p, k % (width // p) * p
+        image[:, :, top : top + p, left : left + p] = patches[:, k].unflatten(1, (-1, p, p))
+    return image

@@ -1,0 +1,193 @@
+"""Wrong and alternative right answers: a Transformer whose tokens are pixels."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+pixels = Bank("pixel_tokens")
+
+TOKENS = 'rearrange(images, "b c h w -> b (h w) c")'
+
+pixels.wrong(
+    "reshaped, not transposed",
+    "You reshape (B, C, H, W) into (B, N, C) directly. The numbers stay in the order in which they lie in memory, so a token gets C neighbouring pixels of one channel, not "
+    "the C channels of one pixel.",
+    edits={TOKENS: "images.reshape(images.shape[0], -1, images.shape[1])"},
+)
+
+pixels.wrong(
+    "column by column",
+    "Your pixels come column by column. Reading order is left to right, then down.",
+    edits={TOKENS: 'rearrange(images, "b c h w -> b (w h) c")'},
+)
+
+pixels.wrong(
+    "channels as tokens",
+    "Your tokens are the channels, each with all its pixels, (B, C, N). A token is a pixel: the last two axes must change places.",
+    edits={TOKENS: "images.flatten(2)"},
+)
+
+pixels.wrong(
+    "rows as tokens",
+    "Your tokens are whole rows of the image. Here each single pixel is one.",
+    edits={TOKENS: 'rearrange(images, "b c h w -> b h (w c)")'},
+)
+
+pixels.wrong(
+    "one token per number",
+    "You make a token of every single number, each channel by itself. A pixel's C channels belong together in one token.",
+    edits={TOKENS: "images.flatten(1).unsqueeze(-1)"},
+)
+
+pixels.wrong(
+    "colours averaged",
+    "You average the channels away. A token keeps all C numbers of its pixel.",
+    edits={TOKENS: "images.mean(1).flatten(1).unsqueeze(-1)"},
+)
+
+pixels.wrong(
+    "cut from the graph",
+    "Your tokens are cut from the graph (detach, .data or NumPy), so nothing before them could learn.",
+    edits={TOKENS: TOKENS.replace("images", "images.detach()")},
+)
+
+pixels.right("flatten and transpose", edits={TOKENS: "images.flatten(2).transpose(1, 2)"})
+
+pixels.right(
+    "permute and reshape",
+    edits={
+        TOKENS: "images.permute(0, 2, 3, 1).reshape(images.size(0), images.size(2) * images.size(3), images.size(1))"
+    },
+)
+
+pixels.right(
+    "a loop over pixels",
+    edits={
+        TOKENS: "torch.stack([images[:, :, i, j] for i in range(images.shape[2]) for j in range(images.shape[3])], dim=1)"
+    },
+)
+
+transformer = Bank("PixelTransformer")
+
+transformer.wrong(
+    "positions forgotten",
+    "Your positions are never added, so the model cannot know where a pixel was.",
+    edits={"tokens = tokens + self.positions": "pass"},
+)
+
+LOOP = "            tokens = layer(tokens)\n        return self.norm(tokens)"
+
+transformer.wrong(
+    "positions added after the layers",
+    "You add the positions after the layers. The layers need them: they are added to the embedded tokens, before the first layer.",
+    edits={
+        "        if self.positions is not None:\n            tokens = tokens + self.positions\n        for": "        for",
+        LOOP: "            tokens = layer(tokens)\n        if self.positions is not None:\n            tokens = tokens + self.positions\n        return self.norm(tokens)",
+    },
+)
+
+transformer.wrong(
+    "positions added before every layer",
+    "You add the positions again before every layer. They are added once, after the embedding.",
+    edits={
+        "        if self.positions is not None:\n            tokens = tokens + self.positions\n": "",
+        "            tokens = layer(tokens)": "            tokens = layer(tokens if self.positions is None else tokens + self.positions)",
+    },
+)
+
+transformer.wrong(
+    "positions in place of the tokens",
+    "Your tokens are multiplied by the positions. They are added.",
+    edits={"tokens = tokens + self.positions": "tokens = tokens * self.positions"},
+)
+
+transformer.wrong(
+    "final norm forgotten",
+    "The final norm is missing: pre-norm layers leave their output unnormalised, so `norm` comes after the last one.",
+    edits={"return self.norm(tokens)": "return tokens"},
+)
+
+transformer.wrong(
+    "norm after every layer",
+    "You apply the final norm after every layer. It comes once, at the end; inside, each layer has norms of its own.",
+    edits={LOOP: "            tokens = self.norm(layer(tokens))\n        return tokens"},
+)
+
+transformer.wrong(
+    "norm before the layers",
+    "You normalise before the layers. `norm` is the last step of `encode`, after all layers.",
+    edits={
+        "        for layer in self.layers": "        tokens = self.norm(tokens)\n        for layer in self.layers",
+        "return self.norm(tokens)": "return tokens",
+    },
+)
+
+transformer.wrong(
+    "every layer reads the embedding",
+    "Each of your layers reads the embedded pixels, so only the last one counts. A layer reads what the layer before it gave.",
+    edits={
+        "        for layer in self.layers:\n            tokens = layer(tokens)\n": "        start = tokens\n        for layer in self.layers:\n            tokens = layer(start)\n"
+    },
+)
+
+transformer.wrong(
+    "first token in place of the mean",
+    "You classify from the first token, the pixel at the top left. This model has no CLS token: take the mean of all tokens.",
+    edits={".mean(dim=1)": "[:, 0]"},
+)
+
+transformer.wrong(
+    "sum in place of the mean",
+    "You sum the tokens. Take their mean, so that the result does not grow with the number of pixels.",
+    edits={".mean(dim=1)": ".sum(dim=1)"},
+)
+
+transformer.wrong(
+    "maximum in place of the mean",
+    "You take the largest value of every channel over the tokens. The exercise asks for the mean of all tokens.",
+    edits={".mean(dim=1)": ".amax(dim=1)"},
+)
+
+transformer.wrong(
+    "softmax at the end",
+    "Your output is a softmax. Return logits: the loss applies the softmax itself.",
+    edits={
+        "self.head(self.encode(images).mean(dim=1))": "self.head(self.encode(images).mean(dim=1)).softmax(-1)"
+    },
+)
+
+transformer.wrong(
+    "pixels reshaped",
+    "Your pixels are reshaped into tokens without moving the channel axis, which mixes pixels and channels. `pixel_tokens` does this step.",
+    edits={"pixel_tokens(images)": "images.reshape(images.shape[0], -1, images.shape[1])"},
+)
+
+transformer.right(
+    "flatten and transpose, a counted loop",
+    edits={
+        "self.embedding(pixel_tokens(images))": "self.embedding(images.flatten(2).transpose(1, 2))",
+        "        for layer in self.layers:\n            tokens = layer(tokens)\n": "        for i in range(len(self.layers)):\n            tokens = self.layers[i](tokens)\n",
+    },
+)
+
+transformer.right(
+    "head first, then the mean",
+    edits={
+        "self.head(self.encode(images).mean(dim=1))": "self.head(self.encode(images)).sum(dim=1) / (images.shape[2] * images.shape[3])"
+    },
+)
+
+transformer.right(
+    "a 1x1 convolution as embedding",
+    edits={
+        "self.embedding(pixel_tokens(images))": 'rearrange(F.conv2d(images, self.embedding.weight[..., None, None], self.embedding.bias), "b d h w -> b (h w) d")'
+    },
+)
+
+transformer.right(
+    "nn.Sequential, and einops for the mean",
+    edits={
+        "        for layer in self.layers:\n            tokens = layer(tokens)\n        return self.norm(tokens)": "        return nn.Sequential(*self.layers, self.norm)(tokens)",
+        "self.encode(images).mean(dim=1)": 'torch.einsum("bnd->bd", self.encode(images)) / self.encode(images).shape[1]',
+    },
+)

@@ -1,0 +1,209 @@
+"""Wrong and alternative right answers: decay, and retention of a whole sequence at once."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+decays = Bank("decay_matrix")
+
+DISTANCE = "position[:, None] - position[None, :]"
+
+decays.wrong(
+    "transposed",
+    "Your matrix is transposed: it shows the future and hides the past. Row n is the query, and m <= n are the columns that it may use.",
+    edits={DISTANCE: "position[None, :] - position[:, None]", ".tril()": ".triu()"},
+)
+
+decays.wrong(
+    "exponent one too large",
+    "Your exponent is n - m + 1, so that a position's own key has already faded once. It is n - m, which is 0 on the diagonal.",
+    edits={DISTANCE: "position[:, None] - position[None, :] + 1"},
+)
+
+decays.wrong(
+    "exponent m",
+    "Your exponent is m, the position of the key. What counts is how far it lies behind the query: n - m.",
+    edits={DISTANCE: "position[None, :].expand(length, length)"},
+)
+
+POWER = "(decay[:, None, None] ** distance.clamp(min=0)).tril()"
+
+decays.wrong(
+    "the future fades, too",
+    "Your matrix fades to both sides, gamma^|n - m|. The future (m > n) should be 0.",
+    edits={POWER: "decay[:, None, None] ** distance.abs()"},
+)
+
+decays.wrong(
+    "the future is one",
+    "The entries of the future are 1 in your matrix: gamma^0. They should be 0.",
+    edits={POWER: "decay[:, None, None] ** distance.clamp(min=0)"},
+)
+
+decays.wrong(
+    "infinity times zero",
+    "You compute gamma to negative powers and multiply them by 0. For a long sequence these powers are infinite, and infinity times 0 is not a "
+    "number. Set the exponent of the future to 0 before you raise gamma to it.",
+    edits={POWER: "decay[:, None, None] ** distance * (distance >= 0)"},
+)
+
+decays.wrong(
+    "infinite before it is cut off",
+    "Your values are right, but for a long sequence the gradient is not a number: gamma to a negative power overflows, and cutting it off "
+    "afterwards does not help the backward pass. Set the exponent of the future to 0 before you raise gamma to it.",
+    edits={POWER: "(decay[:, None, None] ** distance).tril()"},
+)
+
+decays.wrong(
+    "gamma times the distance",
+    "You multiply gamma by the distance. It is raised to it: what is n - m steps old has been multiplied by gamma n - m times.",
+    edits={POWER: "(decay[:, None, None] * distance.clamp(min=0)).tril()"},
+)
+
+decays.wrong(
+    "the first head's decay for all",
+    "All your heads fade at the pace of the first. Each has its own gamma.",
+    edits={POWER: "(decay[:1, None, None] ** distance.clamp(min=0)).tril().repeat(len(decay), 1, 1)"},
+)
+
+decays.wrong(
+    "blind for itself",
+    "Your diagonal is 0, so a position doesn't see itself. It should be 1.",
+    edits={".tril()": ".tril(-1)"},
+)
+
+
+@decays.right("exponential of a logarithm")
+def decay_matrix(decay, length):
+    n = torch.arange(length, dtype=decay.dtype)
+    distance = (n.unsqueeze(1) - n).relu()
+    return (
+        torch.exp(distance * decay.log().view(-1, 1, 1))
+        * torch.ones(length, length, dtype=decay.dtype).tril()
+    )
+
+
+@decays.right("entry by entry")
+def decay_matrix(decay, length):
+    rows = []
+    for n in range(length):
+        entries = [decay ** (n - m) if m <= n else torch.zeros_like(decay) for m in range(length)]
+        rows.append(torch.stack(entries, dim=-1))
+    return torch.stack(rows, dim=1)
+
+
+@decays.right("where, with the exponent made safe first")
+def decay_matrix(decay, length):
+    n = torch.arange(length)
+    past = n[:, None] >= n[None, :]
+    exponent = torch.where(past, n[:, None] - n[None, :], 0)
+    return torch.where(past, decay[:, None, None].pow(exponent), 0.0)
+
+
+@decays.right("row after row, each the last one faded")
+def decay_matrix(decay, length):
+    row, rows = torch.zeros(len(decay), length, dtype=decay.dtype), []
+    for n in range(length):
+        row = row * decay[:, None] + torch.eye(length, dtype=decay.dtype)[n]
+        rows.append(row)
+    return torch.stack(rows, 1)
+
+
+parallel = Bank("retention_parallel")
+
+RESULT = "(scores * decay_matrix(decay, query.shape[2])) @ value"
+
+parallel.wrong(
+    "a softmax",
+    "You put the scores through a softmax. Retention has none: only so can the sum be carried along as a state.",
+    edits={
+        RESULT: "(scores.masked_fill(torch.ones_like(scores).triu(1) > 0, float('-inf')).softmax(-1) * decay_matrix(decay, query.shape[2])) @ value"
+    },
+)
+
+SCORES = "query @ key.transpose(-2, -1)"
+
+parallel.wrong(
+    "divided by sqrt(d)",
+    "You divide the scores by sqrt(d). The formula here has no such division (a RetNet layer scales its keys before).",
+    edits={SCORES: "query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5"},
+)
+
+parallel.wrong(
+    "no decay",
+    "You cut off the future and forget nothing of the past. Each score is multiplied by gamma^(n - m).",
+    edits={RESULT: "scores.tril() @ value"},
+)
+
+parallel.wrong(
+    "decay added",
+    "You add the decay to the scores. It multiplies them, entry by entry.",
+    edits={RESULT: "(scores + decay_matrix(decay, query.shape[2])) @ value"},
+)
+
+parallel.wrong(
+    "a matrix product with the decay",
+    "You multiply scores and decay as matrices. It is an elementwise product: each score with its own decay.",
+    edits={RESULT: "(scores @ decay_matrix(decay, query.shape[2])) @ value"},
+)
+
+parallel.wrong(
+    "keys ask queries",
+    "Your scores are transposed: row m, column n. Rows should be queries, as in attention.",
+    edits={SCORES: "key @ query.transpose(-2, -1)"},
+)
+
+parallel.wrong(
+    "the future, faded",
+    "You apply the decay the wrong way round, so that every position collects from its future. Row n of the decay matrix belongs to query n.",
+    edits={RESULT: "(scores * decay_matrix(decay, query.shape[2]).mT) @ value"},
+)
+
+parallel.wrong(
+    "decay applied twice",
+    "You apply the decay twice (squared). Once is enough: gamma^(n - m).",
+    edits={RESULT: "(scores * decay_matrix(decay, query.shape[2]) ** 2) @ value"},
+)
+
+parallel.wrong(
+    "rows of the decay normalised",
+    "You divide each row of the decay matrix by its sum. That is done in RetNet's code, where a norm follows; the formula here leaves it out.",
+    edits={
+        RESULT: "(scores * torch.nn.functional.normalize(decay_matrix(decay, query.shape[2]), p=1, dim=-1)) @ value"
+    },
+)
+
+
+@parallel.right("einsum")
+def retention_parallel(query, key, value, decay):
+    scores = torch.einsum("bhnd,bhmd->bhnm", query, key)
+    return torch.einsum("bhnm,hnm,bhme->bhne", scores, decay_matrix(decay, query.shape[-2]), value)
+
+
+@parallel.right("head by head")
+def retention_parallel(query, key, value, decay):
+    faded, outputs = decay_matrix(decay, query.shape[2]), []
+    for head in range(query.shape[1]):
+        scores = query[:, head] @ key[:, head].mT
+        outputs.append(torch.bmm(scores * faded[head], value[:, head]))
+    return torch.stack(outputs, dim=1)
+
+
+@parallel.right("query by query")
+def retention_parallel(query, key, value, decay):
+    outputs = []
+    for n in range(query.shape[2]):
+        ages = torch.arange(n, -1, -1)
+        scores = (query[:, :, n : n + 1] * key[:, :, : n + 1]).sum(-1) * decay[
+            :, None
+        ] ** ages  # (B, H, n + 1)
+        outputs.append((scores.unsqueeze(-1) * value[:, :, : n + 1]).sum(2))
+    return torch.stack(outputs, 2)
+
+
+@parallel.right("float64 inside, decay split between query and key")
+def retention_parallel(query, key, value, decay):
+    n = torch.arange(query.shape[2], dtype=torch.float64)[:, None]
+    gamma = decay.double()[:, None, None]
+    scores = ((query.double() * gamma**n) @ (key.double() * gamma**-n).mT).tril()
+    return (scores @ value.double()).to(value.dtype)

@@ -1,0 +1,297 @@
+"""Wrong and alternative right answers: the Swin block and patch merging."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from utils.grading.bank import Bank
+
+block = Bank("SwinBlock")
+
+_SHIFT = "windows = cyclic_shift(windows, shift)"
+
+_BACK = "y = cyclic_shift(y, -shift)"
+
+block.wrong(
+    "rolled in the wrong direction",
+    "You shift the map the other way: down and to the right first, then back. The mask is made for the other direction, up and "
+    "to the left first, so it separates the wrong pixels.",
+    edits={_SHIFT: "windows = cyclic_shift(windows, -shift)", _BACK: "y = cyclic_shift(y, shift)"},
+)
+
+block.wrong(
+    "not rolled back",
+    "You never undo the shift, so the attention's output is added to the wrong pixels. Shift back by the same amount before the "
+    "residual connection.",
+    edits={f"        if shift:\n            {_BACK}\n": ""},
+)
+
+block.wrong(
+    "rolled twice in one direction",
+    "You shift a second time in the same direction instead of back. The way back is a shift by minus s.",
+    edits={_BACK: "y = cyclic_shift(y, shift)"},
+)
+
+_MASK = "self.mask_for(full_height, full_width, x.device) if shift else None"
+
+block.wrong(
+    "no mask",
+    "You do not pass a mask to the attention after the shift, so pixels from opposite edges of the image attend to each other.",
+    edits={_MASK: "None"},
+)
+
+block.wrong(
+    "no shift",
+    "You never shift the map, but use the mask of a shifted one. Where `shift` is not 0, shift before the windows are cut.",
+    edits={f"        if shift:\n            {_SHIFT}\n": "", f"        if shift:\n            {_BACK}\n": ""},
+)
+
+_NORM = "        windows = self.norm1(x)\n"
+
+block.wrong(
+    "norm after the attention",
+    "You normalise after the attention. A Swin block is pre-norm: norm1 comes before the windows are cut.",
+    edits={
+        _NORM: "        windows = x\n",
+        "x = x + y[:, :height, :width]": "x = x + self.norm1(y[:, :height, :width])",
+    },
+)
+
+block.wrong(
+    "residual of the normalised map",
+    "Your first residual connection starts behind norm1. It adds the block's input as it came in.",
+    edits={_NORM: "        x = windows = self.norm1(x)\n"},
+)
+
+block.wrong(
+    "first residual missing",
+    "Your first residual connection is missing: the attention's output is to be added to the block's input.",
+    edits={"x = x + y[:, :height, :width]": "x = y[:, :height, :width]"},
+)
+
+_LAST = "return x + self.mlp(self.norm2(x))"
+
+block.wrong(
+    "second residual missing",
+    "Your second residual connection is missing: the MLP's output is to be added to its input.",
+    edits={_LAST: "return self.mlp(self.norm2(x))"},
+)
+
+block.wrong(
+    "norm2 missing",
+    "Your MLP works on values that were not normalised. norm2 comes before it.",
+    edits={_LAST: "return x + self.mlp(x)"},
+)
+
+block.wrong(
+    "norm1 twice",
+    "You use norm1 before the MLP, too. The MLP has a norm of its own, norm2.",
+    edits={_LAST: "return x + self.mlp(self.norm1(x))"},
+)
+
+_PAD = "windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))"
+
+block.wrong(
+    "padded after the shift",
+    "You pad after the shift. Then the rows and columns that the mask takes for the wrapped ones are partly padding: pad first, "
+    "shift then.",
+    edits={
+        f"        if height % window or width % window:\n            {_PAD}\n        full_height, full_width = windows.shape[1:3]\n": "",
+        _SHIFT: f"{_SHIFT}\n        {_PAD}\n        full_height, full_width = windows.shape[1:3]",
+        f"        if shift:\n            {_BACK}\n": "        y = y[:, :height, :width]\n        if shift:\n            y = cyclic_shift(y, -shift)\n",
+    },
+)
+
+block.wrong(
+    "padded before the norm",
+    "You pad before norm1, which turns the zeros into the norm's bias. Normalise first, pad then.",
+    edits={
+        _NORM: "        windows = x\n",
+        "        full_height, full_width = windows.shape[1:3]\n": "        windows = self.norm1(windows)\n        full_height, full_width = windows.shape[1:3]\n",
+    },
+)
+
+block.wrong(
+    "padded at the top and on the left",
+    "You pad at the top and on the left. The zeros go to the bottom and to the right: in F.pad's list, the second value of each "
+    "pair.",
+    edits={
+        _PAD: "windows = F.pad(windows, (0, 0, -width % window, 0, -height % window, 0))",
+        "y[:, :height, :width]": "y[:, -height:, -width:]",
+    },
+)
+
+block.wrong(
+    "windows put back with the sides exchanged",
+    "You call window_reverse with width and height exchanged. The order of its arguments is height, width.",
+    edits={
+        "window, full_height, full_width)": "window, full_width, full_height).reshape(len(x), full_height, full_width, -1)"
+    },
+)
+
+block.right(
+    "always shifted, padded and masked",
+    edits={
+        f"        if height % window or width % window:\n            {_PAD}\n": f"        {_PAD}\n",
+        "        if shift:\n            windows = cyclic_shift": "        windows = cyclic_shift",
+        "        if shift:\n            y = cyclic_shift": "        y = cyclic_shift",
+        _MASK: "shifted_window_mask(full_height, full_width, window, shift)",
+    },
+)
+
+block.right(
+    "cut off before the way back is not needed: cropping by narrow, MLP on tokens",
+    edits={
+        "y[:, :height, :width]": "y.narrow(1, 0, height).narrow(2, 0, width)",
+        _LAST: "tokens = x.flatten(1, 2)\n        return (tokens + self.mlp(self.norm2(tokens))).view_as(x)",
+    },
+)
+
+
+@block.right("cut lines moved instead of the map: ragged windows")
+class SwinBlock(nn.Module):
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        self.window_size, self.shift_size = window_size, shift_size
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module("fc1", nn.Linear(dim, int(mlp_ratio * dim)))
+        self.mlp.add_module("act", nn.GELU())
+        self.mlp.add_module("fc2", nn.Linear(int(mlp_ratio * dim), dim))
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        m = self.window_size
+        s = self.shift_size if min(height, width) > m else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % m, 0, -height % m))
+        full = y.shape
+        # surround the map so that the moved windows are whole, and hide what does not belong to it
+        y = F.pad(y, (0, 0, (m - s) % m, s, (m - s) % m, s))
+        inside = F.pad(torch.ones(1, full[1], full[2], 1), (0, 0, (m - s) % m, s, (m - s) % m, s)).bool()
+        tokens = window_partition(y, m).flatten(1, 2)
+        inside = window_partition(inside, m).flatten(1)
+        mask = inside[:, :, None] == inside[:, None, :]
+        tokens = self.attn(tokens, mask).unflatten(1, (m, m))
+        y = window_reverse(tokens, m, y.shape[1], y.shape[2])
+        y = y[:, (m - s) % m :, (m - s) % m :][:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+merging = Bank("PatchMerging")
+
+_MERGE = '"b (h row) (w col) c -> b h w (col row c)"'
+
+merging.wrong(
+    "row by row",
+    "You concatenate the four neighbours row by row: upper left, upper right, lower left, lower right. The order is column by "
+    "column: upper left, lower left, upper right, lower right.",
+    edits={_MERGE: '"b (h row) (w col) c -> b h w (row col c)"'},
+)
+
+merging.wrong(
+    "channels outside",
+    "You interleave the neighbours channel by channel. Each neighbour's C channels stay together: (4 neighbours, C).",
+    edits={_MERGE: '"b (h row) (w col) c -> b h w (c col row)"'},
+)
+
+merging.wrong(
+    "quarters of the map",
+    "You merge pixels from the four quarters of the map. Neighbours lie side by side: when you split H, the axis of size 2 is "
+    "the inner one.",
+    edits={_MERGE: '"b (row h) (col w) c -> b h w (col row c)"'},
+)
+
+merging.wrong(
+    "norm after the reduction",
+    "You normalise after the reduction. The norm has 4C channels: it comes before.",
+    edits={"self.reduction(self.norm(x))": "self.norm(self.reduction(x))"},
+)
+
+merging.wrong(
+    "norm after the reduction, with 2C channels",
+    "You made the norm 2C wide and put it behind the reduction. It is 4C wide and comes before the reduction.",
+    edits={
+        "nn.LayerNorm(4 * dim)": "nn.LayerNorm(2 * dim)",
+        "self.reduction(self.norm(x))": "self.norm(self.reduction(x))",
+    },
+)
+
+merging.wrong(
+    "no norm",
+    "You do not use the norm. The 4C channels are normalised before they are reduced to 2C.",
+    edits={"self.reduction(self.norm(x))": "self.reduction(x)"},
+)
+
+merging.wrong(
+    "odd sides cut off",
+    "You drop the last row or column of a map with an odd side. Pad it with zeros instead: no pixel is lost.",
+    edits={
+        "x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))": "x = x[:, : height - height % 2, : width - width % 2]"
+    },
+)
+
+merging.wrong(
+    "padded at the top and on the left",
+    "You pad at the top and on the left. The zeros go to the bottom and to the right.",
+    edits={"(0, 0, 0, width % 2, 0, height % 2)": "(0, 0, width % 2, 0, height % 2, 0)"},
+)
+
+merging.wrong(
+    "padding of rows and columns exchanged",
+    "You pad a row where the width is odd and a column where the height is. F.pad begins with the last axis: channels, width, "
+    "height.",
+    edits={"(0, 0, 0, width % 2, 0, height % 2)": "(0, 0, 0, height % 2, 0, width % 2)"},
+)
+
+
+@merging.right("four slices")
+class PatchMerging(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        parts = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+        return self.reduction(self.norm(torch.cat(parts, dim=-1)))
+
+
+@merging.right("view and permute, padding by concatenation")
+class PatchMerging(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        if x.shape[1] % 2:
+            x = torch.cat([x, torch.zeros_like(x[:, :1])], dim=1)
+        if x.shape[2] % 2:
+            x = torch.cat([x, torch.zeros_like(x[:, :, :1])], dim=2)
+        batch, height, width, channels = x.shape
+        x = x.reshape(batch, height // 2, 2, width // 2, 2, channels).permute(0, 1, 3, 4, 2, 5)
+        return self.reduction(self.norm(x.reshape(batch, height // 2, width // 2, 4 * channels)))
+
+
+@merging.right("a strided convolution does the reduction")
+class PatchMerging(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        x = (
+            F.unfold(x.permute(0, 3, 1, 2), 2, stride=2)
+            .unflatten(1, (-1, 4))
+            .unflatten(-1, ((x.shape[1]) // 2, x.shape[2] // 2))
+        )  # (B, C, 4 row by row, H/2, W/2)
+        x = x[:, :, [0, 2, 1, 3]].permute(0, 3, 4, 2, 1).flatten(3)
+        return F.linear(self.norm(x), self.reduction.weight)

@@ -1,0 +1,118 @@
+"""Wrong and alternative right answers: the whole Swin Transformer."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+model = Bank("SwinTransformer")
+
+model.wrong(
+    "shift in every block",
+    "All your blocks shift their windows. Blocks alternate, plain then shifted: without the plain ones half of the connections "
+    "between neighbours are missing.",
+    edits={"window // 2 if i % 2 else 0": "window // 2"},
+)
+
+model.wrong(
+    "never a shift",
+    "None of your blocks shifts its windows, so nothing ever crosses a window's border within a stage. Every second block has "
+    "shift_size = M // 2.",
+    edits={"window // 2 if i % 2 else 0": "0"},
+)
+
+model.wrong(
+    "shift in the first block",
+    "Your blocks begin with a shifted one. The first of each stage is plain, the second shifted.",
+    edits={"window // 2 if i % 2 else 0": "0 if i % 2 else window // 2"},
+)
+
+model.wrong(
+    "shift by one",
+    "Your shifted blocks move the windows by one pixel. Half a window, M // 2, lets a window's border fall in the middle of the "
+    "next block's windows.",
+    edits={"window // 2 if i % 2 else 0": "min(1, window - 1) if i % 2 else 0"},
+)
+
+model.wrong(
+    "merging before the blocks",
+    "You merge at the beginning of every stage but the first. Here, as in the authors' release, it closes every stage but the "
+    "last, and the names of the parameters say so.",
+    edits={
+        "            window = min(window_size, height, width)\n": "            downsample = None\n            if stage > 0:\n                downsample = PatchMerging(dim)\n                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n            window = min(window_size, height, width)\n",
+        '            if stage < len(depths) - 1:\n                layer["downsample"] = PatchMerging(dim)\n                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n': '            if downsample is not None:\n                layer["downsample"] = downsample\n',
+    },
+)
+
+model.wrong(
+    "merging in the last stage, too",
+    "Your last stage ends with a merging as well. There are three mergings between four stages.",
+    edits={"if stage < len(depths) - 1:": "if True:"},
+)
+
+model.wrong(
+    "window larger than its map",
+    "Your window keeps its size where the stage's map is smaller. There it shrinks to the map's shorter side.",
+    edits={"min(window_size, height, width)": "window_size"},
+)
+
+model.wrong(
+    "no norm of the patches",
+    "You leave out the norm of the patch embedding.",
+    edits={'        x = self.patch_embed["norm"](x)\n': ""},
+)
+
+model.wrong(
+    "no final norm",
+    "You leave out the final norm, behind the last stage.",
+    edits={"return self.norm(x)": "return x"},
+)
+
+model.wrong(
+    "norm after the mean",
+    "You normalise after averaging. The final norm works on the map, token by token; the mean comes behind it.",
+    edits={
+        "return self.norm(x)": "return x",
+        "self.head(self.features(images).mean(dim=(1, 2)))": "self.head(self.norm(self.features(images).mean(dim=(1, 2))))",
+    },
+)
+
+model.wrong(
+    "first token",
+    "You classify the upper left token alone. Swin has no class token: the head works on the mean of all tokens.",
+    edits={".mean(dim=(1, 2))": "[:, 0, 0]"},
+)
+
+model.wrong(
+    "sum of the tokens",
+    "You add up the tokens instead of averaging them, so the logits grow with the size of the image.",
+    edits={".mean(dim=(1, 2))": ".sum(dim=(1, 2))"},
+)
+
+model.right(
+    "tokens flattened for the mean",
+    edits={".mean(dim=(1, 2))": ".flatten(1, 2).mean(dim=1)"},
+)
+
+model.right(
+    "sizes by integer arithmetic, blocks one by one",
+    edits={
+        "dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)": "dim, height, width = dim * 2, (height + 1) // 2, (width + 1) // 2",
+        'x = layer["blocks"](x)\n': 'for block in layer["blocks"]:\n                x = block(x)\n',
+    },
+)
+
+model.right(
+    "shifts from a list, adaptive pooling",
+    edits={
+        "shift_size=window // 2 if i % 2 else 0": "shift_size=[0, window // 2][i % 2]",
+        "self.features(images).mean(dim=(1, 2))": "F.adaptive_avg_pool2d(self.features(images).permute(0, 3, 1, 2), 1).flatten(1)",
+    },
+)
+
+model.right(
+    "stages given by index",
+    edits={
+        "for layer in self.layers:": "for number in range(len(self.layers)):\n            layer = self.layers[number]",
+        'if "downsample" in layer:': "if number + 1 < len(self.layers):",
+    },
+)

@@ -1,0 +1,281 @@
+"""Wrong and alternative right answers: from a sentence to a batch of numbers."""
+
+from __future__ import annotations
+
+import torch
+
+from utils.grading.bank import Bank
+
+vocabulary = Bank("Vocabulary")
+
+vocabulary.wrong(
+    "more than min_frequency",
+    "You keep words that occur more often than min_frequency; a word that occurs exactly that often should stay as well. Look at the comparison.",
+    edits={"count >= min_frequency": "count > min_frequency"},
+)
+
+vocabulary.wrong(
+    "min_frequency ignored",
+    "Every word gets an index, however rare: min_frequency has no effect in your build.",
+    edits={" if count >= min_frequency": ""},
+)
+
+vocabulary.wrong(
+    "min_frequency turned around",
+    "You keep the rare words and drop the frequent ones. Which side of min_frequency should survive?",
+    edits={"count >= min_frequency": "count < min_frequency"},
+)
+
+vocabulary.wrong(
+    "unknown words become <pad>",
+    "A word that is not in the table gets index 0 in your encode. That is <pad>, which later code takes for no word at all; it should get <unk>'s index.",
+    edits={'self.index["<unk>"]': "0"},
+)
+
+ENCODE = 'unknown = self.index["<unk>"]\n        return [self.index.get(word, unknown) for word in words]'
+
+vocabulary.wrong(
+    "unknown words left out",
+    "Your encode leaves unknown words out, so the list gets shorter than the sentence. Each word needs an index; the unknown ones share <unk>'s.",
+    edits={ENCODE: "return [self.index[word] for word in words if word in self.index]"},
+)
+
+vocabulary.wrong(
+    "unknown words added",
+    "Your encode gives new words new indices. After training there is no embedding for them: encode must look up and never add.",
+    edits={
+        ENCODE: "return [self.index.setdefault(word, len(self.index)) for word in words]",
+    },
+)
+
+vocabulary.wrong(
+    "ties in order of appearance",
+    "Words of equal frequency stand in the order in which they appeared. Then two shufflings of one text give two vocabularies: sort ties alphabetically.",
+    edits={"(-counts[word], word)": "-counts[word]"},
+)
+
+vocabulary.wrong(
+    "alphabetical only",
+    "Your words are in alphabetical order; the most frequent word should come first, and the alphabet only decides between equals.",
+    edits={"(-counts[word], word)": "word"},
+)
+
+vocabulary.wrong(
+    "rarest first",
+    "Your rarest word comes first. Sort by frequency from the largest down.",
+    edits={"-counts[word]": "counts[word]"},
+)
+
+SORT = "kept.sort(key=lambda word: (-counts[word], word))"
+
+vocabulary.wrong(
+    "ties backwards",
+    "Frequent words come first, as they should, but words of equal frequency are in reverse alphabetical order: reverse=True turns around both parts of the key.",
+    edits={SORT: "kept.sort(key=lambda word: (counts[word], word), reverse=True)"},
+)
+
+vocabulary.wrong(
+    "order of appearance",
+    "Your words are in the order in which they first appeared. The most frequent should come first.",
+    edits={f"        {SORT}\n": ""},
+)
+
+vocabulary.wrong(
+    "special tokens twice",
+    "You hand <pad> and <unk> to the constructor, which puts them in front by itself. Now they are there twice and have the wrong indices.",
+    edits={"return cls(kept)": 'return cls(["<pad>", "<unk>", *kept])'},
+)
+
+vocabulary.wrong(
+    "counts sentences",
+    "You count the sentences in which a word occurs. Its frequency is the number of occurrences: twice in one sentence counts twice.",
+    edits={"for word in sentence)": "for word in set(sentence))"},
+)
+
+vocabulary.wrong(
+    "changes the words",
+    "You change the words to lower case. That is the tokenizer's decision; the vocabulary should take words as they come.",
+    edits={"Counter(word for": "Counter(word.lower() for"},
+)
+
+vocabulary.right(
+    "counts by hand",
+    edits={
+        "counts = Counter(word for sentence in sentences for word in sentence)": "counts = {}\n"
+        "        for sentence in sentences:\n"
+        "            for word in sentence:\n"
+        "                counts[word] = counts.get(word, 0) + 1"
+    },
+)
+
+vocabulary.right(
+    "two stable sorts",
+    edits={SORT: "kept = sorted(sorted(kept), key=counts.get, reverse=True)"},
+)
+
+KEPT = "kept = [word for word, count in counts.items() if count >= min_frequency]"
+
+vocabulary.right(
+    "most_common, and a loop to encode",
+    edits={
+        KEPT: "kept = [word for word, count in counts.most_common() if not count < min_frequency]",
+        ENCODE: "indices = []\n"
+        "        for word in words:\n"
+        "            if word in self.index:\n"
+        "                indices.append(self.index[word])\n"
+        "            else:\n"
+        "                indices.append(1)\n"
+        "        return indices",
+    },
+)
+
+vocabulary.right(
+    "constructor, then one word after the other",
+    edits={
+        "return cls(kept)": "vocabulary = cls()\n"
+        "        for word in kept:\n"
+        "            vocabulary.index[word] = len(vocabulary.words)\n"
+        "            vocabulary.words.append(word)\n"
+        "        return vocabulary"
+    },
+)
+
+collate_bank = Bank("collate")
+
+
+@collate_bank.wrong(
+    "padding at the left",
+    "Your padding stands in front of the sentence. It belongs behind it: step 0 should be the first word of every row.",
+)
+def collate(batch, pad=0):
+    lengths = torch.tensor([len(indices) for indices, _ in batch])
+    width = int(lengths.max())
+    tokens = torch.tensor([[pad] * (width - len(indices)) + list(indices) for indices, _ in batch])
+    return tokens, lengths, torch.tensor([label for _, label in batch])
+
+
+@collate_bank.wrong(
+    "lengths after padding",
+    "Your lengths are all equal: you measured the rows after they were padded. Measure the sentences.",
+)
+def collate(batch, pad=0):
+    width = max(len(indices) for indices, _ in batch)
+    tokens = torch.tensor([list(indices) + [pad] * (width - len(indices)) for indices, _ in batch])
+    lengths = torch.tensor([len(row) for row in tokens])
+    return tokens, lengths, torch.tensor([label for _, label in batch])
+
+
+@collate_bank.wrong(
+    "cut to the shortest",
+    "You cut every sentence to the shortest one. Nothing should be lost: N is the longest length, and the others are padded up to it.",
+)
+def collate(batch, pad=0):
+    lengths = torch.tensor([len(indices) for indices, _ in batch])
+    width = int(lengths.min())
+    tokens = torch.tensor([list(indices)[:width] for indices, _ in batch], dtype=torch.long)
+    return tokens, lengths, torch.tensor([label for _, label in batch])
+
+
+collate_bank.wrong(
+    "pad ignored",
+    "You always pad with 0 and never look at the argument pad.",
+    edits={"int(lengths.max())), pad,": "int(lengths.max())), 0,"},
+)
+
+
+@collate_bank.wrong(
+    "lengths from the padding",
+    "You count the tokens that are not pad. Index pad can also stand inside a sentence; count the sentence's own tokens, before padding.",
+)
+def collate(batch, pad=0):
+    width = max(len(indices) for indices, _ in batch)
+    tokens = torch.tensor([list(indices) + [pad] * (width - len(indices)) for indices, _ in batch])
+    return tokens, (tokens != pad).sum(dim=1), torch.tensor([label for _, label in batch])
+
+
+@collate_bank.wrong(
+    "sorted by length",
+    "Your rows are sorted by length. Keep the batch's order: nothing here needs sorted rows, and whoever looks at row 3 should find example 3.",
+)
+def collate(batch, pad=0):
+    batch = sorted(batch, key=lambda example: -len(example[0]))
+    lengths = torch.tensor([len(indices) for indices, _ in batch])
+    width = int(lengths.max())
+    tokens = torch.tensor([list(indices) + [pad] * (width - len(indices)) for indices, _ in batch])
+    return tokens, lengths, torch.tensor([label for _, label in batch])
+
+
+collate_bank.wrong(
+    "labels as floats",
+    "Your labels are floats. A class is an index, and cross_entropy wants it as int64 (torch.long).",
+    edits={
+        "torch.tensor([label for _, label in batch], dtype=torch.long)": "torch.tensor([float(label) for _, label in batch])"
+    },
+)
+
+collate_bank.wrong(
+    "tokens as floats",
+    "Your tokens are floats. An embedding looks rows up by index, so they should be int64 (torch.long).",
+    edits={"pad, dtype=torch.long)  # (B, N)": "float(pad))"},
+)
+
+collate_bank.wrong(
+    "labels as a column",
+    "Your labels have shape (B, 1). One number per example is enough: (B,).",
+    edits={"[label for _, label in batch]": "[[label] for _, label in batch]"},
+)
+
+collate_bank.wrong(
+    "time first",
+    "Your tokens are (N, B): time first. In this course the batch is the first axis, (B, N).",
+    edits={"return tokens, lengths, labels": "return tokens.t(), lengths, labels"},
+)
+
+collate_bank.wrong(
+    "one column too many",
+    "Your rectangle is one column too wide: its width should be the longest length exactly.",
+    edits={"int(lengths.max())": "int(lengths.max()) + 1"},
+)
+
+collate_bank.wrong(
+    "lengths and labels swapped",
+    "You return labels before lengths. The order is tokens, lengths, labels.",
+    edits={"return tokens, lengths, labels": "return tokens, labels, lengths"},
+)
+
+
+@collate_bank.right("pad_sequence")
+def collate(batch, pad=0):
+    from torch.nn.utils.rnn import pad_sequence
+
+    rows = [torch.tensor(indices, dtype=torch.long) for indices, _ in batch]
+    tokens = pad_sequence(rows, batch_first=True, padding_value=pad)
+    return tokens, torch.tensor([len(row) for row in rows]), torch.tensor([label for _, label in batch])
+
+
+@collate_bank.right("lists of lists")
+def collate(batch, pad=0):
+    sentences, labels = zip(*batch)
+    lengths = [len(sentence) for sentence in sentences]
+    tokens = [[*sentence, *[pad] * (max(lengths) - len(sentence))] for sentence in sentences]
+    return torch.tensor(tokens), torch.tensor(lengths), torch.tensor(labels)
+
+
+@collate_bank.right("a boolean mask")
+def collate(batch, pad=0):
+    lengths = torch.tensor([len(indices) for indices, _ in batch])
+    real = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
+    tokens = torch.zeros(real.shape, dtype=torch.int64).fill_(pad)
+    tokens[real] = torch.tensor([index for indices, _ in batch for index in indices])
+    return tokens, lengths, torch.tensor([label for _, label in batch])
+
+
+@collate_bank.right("padded one by one and stacked")
+def collate(batch, pad=0):
+    width = max(len(indices) for indices, _ in batch)
+    rows = []
+    for indices, _ in batch:
+        row = torch.tensor(list(indices)).long()
+        rows.append(torch.nn.functional.pad(row, (0, width - len(row)), value=pad))
+    lengths = torch.LongTensor([len(indices) for indices, _ in batch])
+    return torch.stack(rows), lengths, torch.LongTensor([label for _, label in batch])

@@ -1,0 +1,326 @@
+"""Wrong and alternative right answers: one epoch of training, and the evaluation."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from utils.grading.bank import Bank
+
+train = Bank("train_epoch")
+
+ZERO = "        optimizer.zero_grad()\n"
+
+train.wrong(
+    "zero_grad forgotten",
+    "You never clear the gradients, so every step uses the sum over all batches so far. backward() adds to .grad; it does not replace it.",
+    edits={ZERO: ""},
+)
+
+BACKWARD = "        loss.backward()\n"
+
+train.wrong(
+    "zero_grad after backward",
+    "You clear the gradients after backward() and before the step, so the optimizer finds nothing to do.",
+    edits={ZERO: "", BACKWARD: BACKWARD + ZERO},
+)
+
+STEP = "        optimizer.step()\n"
+
+train.wrong(
+    "no step",
+    "You compute gradients and never take a step: the weights stay as they were.",
+    edits={STEP: ""},
+)
+
+train.wrong(
+    "no training mode",
+    "You never put the model into training mode. After an evaluation its dropout is still off.",
+    edits={"    model.train()\n": ""},
+)
+
+COUNT = "        total += loss.item() * len(labels)\n        seen += len(labels)\n"
+
+train.wrong(
+    "mean over batches",
+    "Your loss is the mean over batches. The last batch is smaller, so its examples count for more: weight each batch's loss by its number of examples.",
+    edits={COUNT: "        total += loss.item()\n        seen += 1\n"},
+)
+
+train.wrong(
+    "sum in place of mean",
+    "You return the sum of the losses over all examples; asked for is the mean per example.",
+    edits={"return total / seen": "return total"},
+)
+
+train.wrong(
+    "weighted, then divided by the number of batches",
+    "You weight the losses by their batches' sizes and then divide by the number of batches. Divide by the number of examples.",
+    edits={"seen += len(labels)": "seen += 1"},
+)
+
+train.wrong(
+    "loss of the last batch",
+    "You return the loss of the last batch alone. It is noisy, and says little about the epoch: average over all batches.",
+    edits={"return total / seen": "return loss.item()"},
+)
+
+SCHEDULE = "        if scheduler is not None:\n            scheduler.step()\n"
+
+train.wrong(
+    "scheduler ignored",
+    "The learning rate never changes: step the scheduler too, where there is one.",
+    edits={SCHEDULE: ""},
+)
+
+train.wrong(
+    "scheduler once per epoch",
+    "You step the scheduler once per epoch. This one is made to be stepped after every batch.",
+    edits={SCHEDULE: "", "    return total / seen": SCHEDULE.replace("        ", "    ", 1).replace("            s", "        s") + "    return total / seen"},
+)  # fmt: skip
+
+train.wrong(
+    "scheduler before the optimizer",
+    "You step the scheduler before the optimizer, so the first learning rate is never used. First the optimizer's step, then the scheduler's.",
+    edits={STEP + SCHEDULE: SCHEDULE + STEP},
+)
+
+CLIP = "        nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
+
+train.wrong(
+    "no clipping",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
+    edits={CLIP: ""},
+)
+
+train.wrong(
+    "clipping after the step",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
+    edits={CLIP: "", STEP: STEP + CLIP},
+)
+
+train.wrong(
+    "clipping before backward",
+    "Long gradients reach the optimizer as they are. Clip all of them together to max_norm, after backward() has made them and before the step uses them.",
+    edits={CLIP: "", BACKWARD: CLIP + BACKWARD},
+)
+
+train.wrong(
+    "clipping by value",
+    "You clip each gradient entry by itself, which changes the gradient's direction. Asked for is the norm of all of them together: if it is too long, all are scaled alike.",
+    edits={"clip_grad_norm_": "clip_grad_value_"},
+)
+
+train.wrong(
+    "clipping each parameter by itself",
+    "You clip each parameter's gradient by itself. max_norm is for the gradient of all parameters together, so that its direction stays.",
+    edits={CLIP: "        for parameter in model.parameters():\n            nn.utils.clip_grad_norm_(parameter, max_norm)\n"},
+)  # fmt: skip
+
+train.wrong(
+    "gradient of the summed loss",
+    "You take the gradient of the batch's summed loss, so a large batch makes a large step. Use the mean over the batch.",
+    edits={
+        "F.cross_entropy(model(tokens, lengths), labels)": 'F.cross_entropy(model(tokens, lengths), labels, reduction="sum")',
+        "loss.item() * len(labels)": "loss.item()",
+    },
+)
+
+train.wrong(
+    "softmax before cross-entropy",
+    "You apply softmax before cross_entropy, which applies it as well. Hand it the logits.",
+    edits={"model(tokens, lengths), labels": "model(tokens, lengths).softmax(-1), labels"},
+)
+
+train.wrong(
+    "only the first batch",
+    "Your return stands inside the loop, so the epoch ends after the first batch. Look at its indentation.",
+    edits={"    return total / seen": "        return total / seen"},
+)
+
+train.right("gradients cleared after the step", edits={ZERO: "", STEP: STEP + ZERO})
+
+train.right("model.zero_grad", edits={"optimizer.zero_grad()": "model.zero_grad(set_to_none=False)"})
+
+
+@train.right("losses in a list, log-probabilities by hand")
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train(True)
+    losses, sizes = [], []
+    for tokens, lengths, labels in batches:
+        for parameter in model.parameters():
+            parameter.grad = None
+        log_probabilities = torch.log_softmax(model(tokens, lengths), dim=-1)
+        loss = -log_probabilities[torch.arange(len(labels)), labels].mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(model.parameters()), max_norm)
+        optimizer.step()
+        if scheduler:
+            scheduler.step()
+        losses.append(loss.detach())
+        sizes.append(labels.shape[0])
+    return (torch.stack(losses) * torch.tensor(sizes)).sum() / sum(sizes)
+
+
+@train.right("clipping by hand")
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train()
+    total = torch.zeros((), dtype=torch.float64)
+    count = 0
+    criterion = nn.CrossEntropyLoss(reduction="sum")
+    for tokens, lengths, labels in batches:
+        optimizer.zero_grad()
+        summed = criterion(model(tokens, lengths), labels)
+        (summed / len(labels)).backward()
+        norm = sum(p.grad.square().sum() for p in model.parameters()).sqrt()
+        for p in model.parameters():
+            p.grad.mul_(min(1.0, max_norm / float(norm)))
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        total += summed.item()
+        count += len(labels)
+    return float(total / count)
+
+
+measure = Bank("evaluate")
+
+CORRECT = "correct += (logits.argmax(dim=-1) == labels).sum().item()"
+
+measure.wrong(
+    "accuracy averaged over batches",
+    "Your accuracy is the mean of the batches' accuracies. The last batch is smaller, so its examples count for more: count the right ones, and divide once at the end.",
+    edits={
+        CORRECT: "correct += (logits.argmax(dim=-1) == labels).float().mean().item()",
+        "return total / seen, correct / seen": "return total / seen, correct / len(batches)",
+    },
+)
+
+LOSS = 'total += F.cross_entropy(logits, labels, reduction="sum").item()'
+
+measure.wrong(
+    "loss averaged over batches",
+    "Your loss is the mean of the batches' losses. The last batch is smaller, so its examples count for more: weight by the number of examples.",
+    edits={
+        LOSS: "total += F.cross_entropy(logits, labels).item()",
+        "return total / seen, correct / seen": "return total / len(batches), correct / seen",
+    },
+)
+
+measure.wrong(
+    "both averaged over batches",
+    "Loss and accuracy are means over batches. The last batch is smaller, so its examples count for more: sum over examples, and divide once at the end.",
+    edits={
+        LOSS: "total += F.cross_entropy(logits, labels).item()",
+        CORRECT: "correct += (logits.argmax(dim=-1) == labels).float().mean().item()",
+        "return total / seen, correct / seen": "return total / len(batches), correct / len(batches)",
+    },
+)
+
+measure.wrong(
+    "mean losses over all examples",
+    "You add up the batches' mean losses and divide by the number of examples, which divides twice.",
+    edits={LOSS: "total += F.cross_entropy(logits, labels).item()"},
+)
+
+measure.wrong(
+    "left in training mode",
+    "You never put the model into evaluation mode, so its dropout stays on while you measure.",
+    edits={"    model.eval()\n": ""},
+)
+
+measure.wrong(
+    "gradient recorded",
+    "You record gradients while you evaluate, which costs memory and time for nothing. Look at torch.no_grad().",
+    edits={"with torch.no_grad():": "with torch.enable_grad():"},
+)
+
+measure.wrong(
+    "neither evaluation mode nor no_grad",
+    "You evaluate as if you trained: the model is not in evaluation mode, and gradients are recorded.",
+    edits={"    model.eval()\n": "", "with torch.no_grad():": "with torch.enable_grad():"},
+)
+
+measure.wrong(
+    "percent",
+    "Your accuracy is in percent; asked for is the fraction.",
+    edits={"correct / seen": "100 * correct / seen"},
+)
+
+measure.wrong(
+    "number of right answers",
+    "You return how many are right; asked for is the fraction of all.",
+    edits={"correct / seen": "correct"},
+)
+
+measure.wrong(
+    "loss summed",
+    "Your loss is the sum over all examples; asked for is the mean per example.",
+    edits={"return total / seen,": "return total,"},
+)
+
+measure.wrong(
+    "order swapped",
+    "You return accuracy before loss. The order is loss, accuracy.",
+    edits={"return total / seen, correct / seen": "return correct / seen, total / seen"},
+)
+
+measure.wrong(
+    "the wrong end of the logits",
+    "You take the class with the smallest logit. The model's answer is the largest.",
+    edits={"argmax": "argmin"},
+)
+
+measure.wrong(
+    "only the last batch",
+    "You return the figures of the last batch alone: collect over all batches.",
+    edits={"total += F": "total = F", "correct +=": "correct =", "seen +=": "seen ="},
+)
+
+measure.wrong(
+    "only the first batch",
+    "Your return stands inside the loop, so only the first batch is evaluated. Look at its indentation.",
+    edits={"    return total / seen, correct / seen": "            return total / seen, correct / seen"},
+)
+
+measure.wrong(
+    "softmax before cross-entropy",
+    "You apply softmax before cross_entropy, which applies it as well. Hand it the logits.",
+    edits={"F.cross_entropy(logits,": "F.cross_entropy(logits.softmax(dim=-1),"},
+)
+
+measure.right("inference_mode", edits={"torch.no_grad()": "torch.inference_mode()"})
+
+measure.right(
+    "mean times size", edits={LOSS: "total += F.cross_entropy(logits, labels).item() * len(labels)"}
+)
+
+
+@measure.right("all logits first")
+def evaluate(model, batches):
+    was = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    model.eval()
+    logits, labels = [], []
+    for tokens, lengths, targets in batches:
+        logits.append(model(tokens, lengths))
+        labels.append(targets)
+    logits, labels = torch.cat(logits), torch.cat(labels)
+    torch.set_grad_enabled(was)
+    return F.cross_entropy(logits, labels), (logits.argmax(1) == labels).float().mean()
+
+
+@measure.right("model.train(False), probabilities, float64")
+def evaluate(model, batches):
+    model.train(False)
+    loss, right, count = 0.0, 0, 0
+    for batch in batches:
+        tokens, lengths, labels = batch
+        with torch.no_grad():
+            probabilities = model(tokens, lengths).double().softmax(dim=1)
+        for row, label in zip(probabilities, labels.tolist()):
+            loss -= row[label].log().item()
+            right += int(row.max() == row[label])
+            count += 1
+    return loss / count, right / count

@@ -1,0 +1,341 @@
+"""Wrong and alternative right answers: the feed-forward network and the encoder layer."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from utils.grading.bank import Bank
+
+feed_forward = Bank("FeedForward")
+
+HIDDEN = "self.activation(self.linear1(x))"
+
+feed_forward.wrong(
+    "no activation",
+    "Your two linear layers follow each other directly. Without an activation between them they are only one linear layer in two "
+    "pieces.",
+    edits={HIDDEN: "self.linear1(x)"},
+)
+
+feed_forward.wrong(
+    "activation at the end",
+    "Your activation comes after the second layer. It belongs between the two, in the wide middle; the output may be negative.",
+    edits={
+        HIDDEN: "self.linear1(x)",
+        "return self.linear2(hidden)": "return self.activation(self.linear2(hidden))",
+    },
+)
+
+feed_forward.wrong(
+    "activation at both places",
+    "You apply the activation after the second layer as well. It belongs between the two only; the output may be negative.",
+    edits={"return self.linear2(hidden)": "return self.activation(self.linear2(hidden))"},
+)
+
+feed_forward.wrong(
+    "activation before the first layer",
+    "You apply the activation to the input. It belongs between the two layers.",
+    edits={HIDDEN: "self.linear1(self.activation(x + 0))"},
+)
+
+feed_forward.wrong(
+    "always ReLU",
+    "You always use ReLU. The constructor's `activation` chooses: call self.activation(...), which knows.",
+    edits={HIDDEN: "F.relu(self.linear1(x))"},
+)
+
+feed_forward.wrong(
+    "with a residual connection",
+    "You add the input to the output. The residual connection belongs to the layer around the feed-forward, not in it.",
+    edits={"return self.linear2(hidden)": "return x + self.linear2(hidden)"},
+)
+
+feed_forward.wrong(
+    "four times as wide, whatever is asked for",
+    "Your hidden layer is 4 * dim wide. Its width is the second argument, hidden_dim.",
+    edits={
+        "nn.Linear(dim, hidden_dim)": "nn.Linear(dim, 4 * dim)",
+        "nn.Linear(hidden_dim, dim)": "nn.Linear(4 * dim, dim)",
+    },
+)
+
+feed_forward.wrong(
+    "layers exchanged",
+    "Your layers are exchanged: linear1 widens, from dim to hidden_dim, and linear2 comes back.",
+    edits={
+        "self.linear1 = nn.Linear(dim, hidden_dim)": "self.linear2 = nn.Linear(dim, hidden_dim)",
+        "self.linear2 = nn.Linear(hidden_dim, dim)": "self.linear1 = nn.Linear(hidden_dim, dim)",
+        HIDDEN: "self.activation(self.linear2(x))",
+        "return self.linear2(hidden)": "return self.linear1(hidden)",
+    },
+)
+
+feed_forward.wrong(
+    "without biases",
+    "Your linear layers have no bias. Both have one, as in the paper's formula.",
+    edits={
+        "nn.Linear(dim, hidden_dim)": "nn.Linear(dim, hidden_dim, bias=False)",
+        "nn.Linear(hidden_dim, dim)": "nn.Linear(hidden_dim, dim, bias=False)",
+    },
+)
+
+feed_forward.wrong(
+    "softmax in between",
+    "You put a softmax between the layers. There is no distribution here; call self.activation(...).",
+    edits={HIDDEN: "self.linear1(x).softmax(dim=-1)"},
+)
+
+feed_forward.wrong(
+    "cut from the graph",
+    "Your hidden layer is detached from the graph, so linear1 could not learn. Leave out detach(), .data and torch.no_grad().",
+    edits={HIDDEN: "self.activation(self.linear1(x).detach())"},
+)
+
+
+@feed_forward.right("F.linear, double precision inside")
+class FeedForward(nn.Module):
+    def __init__(self, dim, hidden_dim, activation="relu"):
+        super().__init__()
+        self.act = getattr(F, activation)
+        self.linear1, self.linear2 = nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim)
+
+    def forward(self, x):
+        hidden = self.act(F.linear(x.double(), self.linear1.weight.double(), self.linear1.bias.double()))
+        return F.linear(hidden, self.linear2.weight.double(), self.linear2.bias.double()).to(x.dtype)
+
+
+@feed_forward.right("token by token")
+class FeedForward(nn.Module):
+    def __init__(self, dim, hidden_dim, activation="relu"):
+        super().__init__()
+        self.act = nn.ReLU() if activation == "relu" else nn.GELU()
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x):
+        return torch.stack([self.linear2(self.act(self.linear1(x[:, n]))) for n in range(x.shape[1])], dim=1)
+
+
+@feed_forward.right("einsum")
+class FeedForward(nn.Module):
+    def __init__(self, dim, hidden_dim, activation="relu"):
+        super().__init__()
+        self.kind = activation
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+
+    def forward(self, x):
+        hidden = torch.einsum("bnd,hd->bnh", x, self.linear1.weight) + self.linear1.bias
+        hidden = (
+            hidden * (hidden > 0) if self.kind == "relu" else hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        )
+        return torch.einsum("bnh,dh->bnd", hidden, self.linear2.weight) + self.linear2.bias
+
+
+encoder = Bank("EncoderLayer")
+
+PRE1 = "x = x + self.dropout(attend(self.norm1(x)))"
+
+POST1 = "x = self.norm1(x + self.dropout(attend(x)))"
+
+encoder.wrong(
+    "no residual around attention",
+    "The residual connection around attention is missing: what attention finds is added to its input, not put in its place.",
+    edits={PRE1: PRE1.replace("x + ", ""), POST1: POST1.replace("x + ", "")},
+)
+
+PRE2 = "x = x + self.dropout(self.feed_forward(self.norm2(x)))"
+
+POST2 = "x = self.norm2(x + self.dropout(self.feed_forward(x)))"
+
+encoder.wrong(
+    "no residual around the feed-forward",
+    "The residual connection around the feed-forward is missing: its result is added to its input, not put in its place.",
+    edits={PRE2: PRE2.replace("x + ", ""), POST2: POST2.replace("x + ", "")},
+)
+
+encoder.wrong(
+    "pre-LN and post-LN exchanged",
+    "You normalise after the sum where norm_first is True, and before the move where it is False. norm_first=True means that the "
+    "norm comes first (pre-LN).",
+    edits={"if self.norm_first:": "if not self.norm_first:"},
+)
+
+encoder.wrong(
+    "always post-LN",
+    "Your layer is post-LN even when norm_first=True. Then the norm belongs before the move, inside the residual branch.",
+    edits={"if self.norm_first:": "if False:"},
+)
+
+encoder.wrong(
+    "always pre-LN",
+    "Your layer is pre-LN even when norm_first=False. Then the norm comes after the sum.",
+    edits={"if self.norm_first:": "if True:"},
+)
+
+encoder.wrong(
+    "pre-LN adds to the normalised input",
+    "In your pre-LN, the move's result is added to the normalised x. The residual path carries x itself, with no norm on it; only "
+    "the move sees LN(x).",
+    edits={
+        PRE1: "x = self.norm1(x)\n            x = x + self.dropout(attend(x))",
+        PRE2: "x = self.norm2(x)\n            x = x + self.dropout(self.feed_forward(x))",
+    },
+)
+
+encoder.wrong(
+    "post-LN normalises before the sum",
+    "In your post-LN, the norm is applied to the move's result alone, before the sum: x + LN(f(x)). The paper's is LN(x + f(x)).",
+    edits={
+        POST1: "x = x + self.norm1(self.dropout(attend(x)))",
+        POST2: "x = x + self.norm2(self.dropout(self.feed_forward(x)))",
+    },
+)
+
+encoder.wrong(
+    "one norm for both",
+    "You use norm1 at both places. The feed-forward has its own norm, norm2.",
+    edits={PRE2: PRE2.replace("norm2", "norm1"), POST2: POST2.replace("norm2", "norm1")},
+)
+
+encoder.wrong(
+    "norms exchanged",
+    "Your norms are exchanged: norm1 belongs to attention, norm2 to the feed-forward.",
+    edits={
+        PRE1: PRE1.replace("norm1", "norm2"),
+        PRE2: PRE2.replace("norm2", "norm1"),
+        POST1: POST1.replace("norm1", "norm2"),
+        POST2: POST2.replace("norm2", "norm1"),
+    },
+)
+
+encoder.wrong(
+    "feed-forward beside attention",
+    "Your feed-forward works on the layer's input, beside attention. It works on what attention has made of it: first one move, "
+    "then the other.",
+    edits={
+        PRE1: "y = x + self.dropout(attend(self.norm1(x)))",
+        PRE2: "x = y + self.dropout(self.feed_forward(self.norm2(x)))",
+        POST1: "y = self.norm1(x + self.dropout(attend(x)))",
+        POST2: "x = self.norm2(y + self.dropout(self.feed_forward(x)))",
+    },
+)
+
+encoder.wrong(
+    "feed-forward first",
+    "Your feed-forward comes before attention. Tokens exchange first, then each works on what it got.",
+    edits={
+        f"{PRE1}\n            {PRE2}": f"{PRE2}\n            {PRE1}",
+        f"{POST1}\n            {POST2}": f"{POST2}\n            {POST1}",
+    },
+)
+
+encoder.wrong(
+    "feed-forward forgotten",
+    "Your layer ends after attention. The second move is missing: the feed-forward, with its own residual connection and norm.",
+    edits={PRE2: "pass", POST2: "pass"},
+)
+
+encoder.wrong(
+    "mask not passed on",
+    "Your attention does not get the mask, so hidden keys are still seen. Call attend(...), which passes it on.",
+    edits={
+        PRE1: PRE1.replace("attend(self.norm1(x))", "self.self_attn(self.norm1(x))[0]"),
+        POST1: POST1.replace("attend(x)", "self.self_attn(x)[0]"),
+    },
+)
+
+encoder.wrong(
+    "dropout forgotten",
+    "Your layer has no dropout: in train mode, self.dropout is applied to what each move adds.",
+    edits={
+        PRE1: "x = x + attend(self.norm1(x))",
+        PRE2: "x = x + self.feed_forward(self.norm2(x))",
+        POST1: "x = self.norm1(x + attend(x))",
+        POST2: "x = self.norm2(x + self.feed_forward(x))",
+    },
+)
+
+encoder.wrong(
+    "dropout on the residual path",
+    "Your dropout also hits the residual path: it is applied to the sum. It belongs on what a move adds, before the sum.",
+    edits={
+        PRE1: "x = self.dropout(x + attend(self.norm1(x)))",
+        PRE2: "x = self.dropout(x + self.feed_forward(self.norm2(x)))",
+        POST1: "x = self.norm1(self.dropout(x + attend(x)))",
+        POST2: "x = self.norm2(self.dropout(x + self.feed_forward(x)))",
+    },
+)
+
+
+@encoder.right("a function for the residual connection")
+class EncoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        def around(x, norm, move):
+            if not self.norm_first:
+                return norm(x + self.dropout(move(x)))
+            return x + self.dropout(move(norm(x)))
+
+        x = around(x, self.norm1, lambda y: self.self_attn(y, y, y, mask)[0])
+        return around(x, self.norm2, self.feed_forward)
+
+
+@encoder.right("norm or nothing, before and after")
+class EncoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+        nothing = nn.Identity()
+        before1, after1 = (self.norm1, nothing) if self.norm_first else (nothing, self.norm1)
+        before2, after2 = (self.norm2, nothing) if self.norm_first else (nothing, self.norm2)
+        found, _ = self.self_attn(before1(x), mask=mask)
+        x = after1(self.dropout(found) + x)
+        return after2(self.dropout(self.feed_forward(before2(x))) + x)
+
+
+@encoder.right("norms and dropout as functions, one sequence at a time")
+class EncoderLayer(nn.Module):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
+        super().__init__()
+        self.norm_first, self.p = norm_first, dropout
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+
+    def one(self, x, mask):
+        def norm(layer, x):
+            mean = x.mean(-1, keepdim=True)
+            deviation = (x.var(-1, keepdim=True, unbiased=False) + layer.eps).sqrt()
+            return (x - mean) / deviation * layer.weight + layer.bias
+
+        def drop(x):
+            return F.dropout(x, self.p, self.training)
+
+        if self.norm_first:
+            x = x + drop(self.self_attn(norm(self.norm1, x), mask=mask, need_weights=False)[0])
+            return x + drop(self.feed_forward(norm(self.norm2, x)))
+        x = norm(self.norm1, x + drop(self.self_attn(x, mask=mask, need_weights=False)[0]))
+        return norm(self.norm2, x + drop(self.feed_forward(x)))
+
+    def forward(self, x, mask=None):
+        out = []
+        for b in range(x.shape[0]):
+            own = mask[b : b + 1] if mask is not None and mask.dim() == 3 else mask
+            out.append(self.one(x[b : b + 1], own))
+        return torch.cat(out)

@@ -1,0 +1,309 @@
+"""Wrong and alternative right answers: other image sizes and published weights."""
+
+from __future__ import annotations
+
+from utils.grading.bank import Bank
+
+positions_bank = Bank("interpolate_positions")
+
+RESIZE = 'F.interpolate(grid, size=new_grid, mode="bicubic", align_corners=False)'
+
+positions_bank.wrong(
+    "bilinear",
+    "You interpolate bilinearly; the published models are fine-tuned with bicubic interpolation.",
+    edits={RESIZE: RESIZE.replace("bicubic", "bilinear")},
+)
+
+positions_bank.wrong(
+    "nearest neighbour",
+    "You copy the nearest position; bicubic interpolation was asked for.",
+    edits={RESIZE: 'F.interpolate(grid, size=new_grid, mode="nearest")'},
+)
+
+positions_bank.wrong(
+    "corners aligned",
+    "You align the corners of the two grids (align_corners=True). Patches are areas, not points: the outer edges should meet.",
+    edits={RESIZE: RESIZE.replace("False", "True")},
+)
+
+positions_bank.wrong(
+    "antialiased",
+    "You antialias (as timm does). Our definition is Hugging Face's: plain bicubic.",
+    edits={RESIZE: RESIZE.replace("False", "False, antialias=True")},
+)
+
+OLD = 'rearrange(grid, "1 (h w) d -> 1 d h w", h=old_grid[0])'
+
+positions_bank.wrong(
+    "grid read column by column",
+    "You read the positions as columns of a grid. They are in reading order: the row is the slower axis.",
+    edits={OLD: 'rearrange(grid, "1 (w h) d -> 1 d h w", h=old_grid[0])'},
+)
+
+NEW = 'rearrange(grid, "1 d h w -> 1 (h w) d")'
+
+positions_bank.wrong(
+    "grid written column by column",
+    "You write the new positions column by column; the row is the slower axis.",
+    edits={NEW: 'rearrange(grid, "1 d h w -> 1 (w h) d")'},
+)
+
+positions_bank.wrong(
+    "height and width swapped",
+    "You take the old grid as width by height. It is (patches down, patches across).",
+    edits={"h=old_grid[0]": "h=old_grid[1]"},
+)
+
+positions_bank.wrong(
+    "new height and width swapped",
+    "You resize to (width, height); both grids are (patches down, patches across).",
+    edits={"size=new_grid": "size=new_grid[::-1]"},
+)
+
+positions_bank.wrong(
+    "CLS at the end",
+    "You put the CLS position behind the grid; it comes first.",
+    edits={f"[cls, {NEW}]": f"[{NEW}, cls]"},
+)
+
+positions_bank.wrong(
+    "CLS lost",
+    "The position of CLS is lost on the way: it should be in front of the new grid, unchanged.",
+    edits={f"torch.cat([cls, {NEW}], dim=1)": NEW},
+)
+
+positions_bank.wrong(
+    "the last one taken for CLS",
+    "You take the last position for CLS's. It is the first.",
+    edits={
+        "positions[:, :extra], positions[:, extra:]": "positions[:, positions.shape[1] - extra :], "
+        "positions[:, : positions.shape[1] - extra]"
+    },
+)
+
+positions_bank.wrong(
+    "the list of positions stretched",
+    "You stretch the list of positions as if it were a line. The positions lie on a grid of rows and columns, which is resized along both.",
+    edits={
+        "grid = " + OLD: "grid = grid.mT.unsqueeze(2)",
+        RESIZE: 'F.interpolate(grid, size=(1, new_grid[0] * new_grid[1]), mode="bicubic", align_corners=False)',
+    },
+)
+
+
+@positions_bank.right("reshape and permute")
+def interpolate_positions(positions, old_grid, new_grid):
+    (h, w), d = old_grid, positions.shape[-1]
+    first = positions.shape[1] - h * w
+    image = positions[:, first:].reshape(1, h, w, d).permute(0, 3, 1, 2)
+    image = F.interpolate(image, new_grid, mode="bicubic")
+    return torch.cat([positions[:, :first], image.flatten(2).transpose(1, 2)], dim=1)
+
+
+@positions_bank.right("one channel at a time")
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    channels = []
+    for channel in positions[0, extra:].T:
+        plane = F.interpolate(
+            channel.reshape(1, 1, *old_grid), size=new_grid, mode="bicubic", align_corners=False
+        )
+        channels.append(plane.flatten())
+    return torch.cat([positions[0, :extra], torch.stack(channels, dim=1)])[None]
+
+
+@positions_bank.right("nn.Upsample, in float64")
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    image = rearrange(positions[:, extra:].double(), "b (h w) d -> b d h w", h=old_grid[0], w=old_grid[1])
+    image = nn.Upsample(size=tuple(new_grid), mode="bicubic")(image)
+    return torch.cat((positions[:, :extra], rearrange(image, "b d h w -> b (h w) d").to(positions.dtype)), 1)
+
+
+@positions_bank.right("written into an empty tensor")
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    result = positions.new_empty(1, extra + new_grid[0] * new_grid[1], positions.shape[2])
+    image = positions[:, extra:].unflatten(1, old_grid).movedim(-1, 1)
+    result[:, extra:] = F.interpolate(image, size=new_grid, mode="bicubic").movedim(1, -1).flatten(1, 2)
+    result[:, :extra] = positions[:, :extra]
+    return result
+
+
+loading = Bank("load_pretrained")
+
+PARTS = '("query", "key", "value")'
+
+loading.wrong(
+    "queries, keys and values in another order",
+    "You stack keys before queries. `in_proj_weight` holds queries, then keys, then values.",
+    edits={PARTS: '("key", "query", "value")'},
+)
+
+loading.wrong(
+    "keys and values swapped",
+    "You stack values before keys. `in_proj_weight` holds queries, then keys, then values.",
+    edits={PARTS: '("query", "value", "key")'},
+)
+
+loading.wrong(
+    "the two norms swapped",
+    "You have the two norms swapped: `layernorm_before` is the one before the attention, our `norm1`.",
+    edits={
+        '"norm1": "layernorm_before"': '"norm1": "layernorm_after"',
+        '"norm2": "layernorm_after"': '"norm2": "layernorm_before"',
+    },
+)
+
+loading.wrong(
+    "kernels flattened as (p p C)",
+    "You flatten the kernels as row, column, channel. `patchify` gives (C p p), and a kernel is stored as (D, C, p, p): nothing needs to "
+    "be moved.",
+    edits={"kernels.flatten(1)": "kernels.permute(0, 2, 3, 1).flatten(1)"},
+)
+
+loading.wrong(
+    "kernels not flattened",
+    "The kernels of the file are (D, C, p, p), and our projection's weight is (D, C * p * p): flatten all axes but the first.",
+    edits={"kernels.flatten(1)": "kernels"},
+)
+
+loading.wrong(
+    "matrices transposed",
+    "You transpose the matrices. Both sides store a linear layer as (outputs, inputs), as PyTorch does; only JAX files need it.",
+    edits={
+        'own[f"{ours}.{name}.{kind}"] = checkpoint[f"{theirs}.{their_name}.{kind}"]': "value = checkpoint"
+        '[f"{theirs}.{their_name}.{kind}"]\n                own[f"{ours}.{name}.{kind}"] = value.T if value.ndim > 1 else value'
+    },
+)
+
+loading.wrong(
+    "the same block everywhere",
+    "Every block gets the weights of block 0.",
+    edits={'f"vit.encoder.layer.{i}"': '"vit.encoder.layer.0"'},
+)
+
+loading.wrong(
+    "biases left out",
+    "Only the weights of the blocks are copied; every one has a bias, too.",
+    edits={'for kind in ("weight", "bias")': 'for kind in ("weight",)'},
+)
+
+loading.wrong(
+    "head left out",
+    "The classifier's weights are never copied: our name for it is `head`.",
+    edits={'own[f"head.{kind}"] = checkpoint[f"classifier.{kind}"]': "pass"},
+)
+
+loading.wrong(
+    "CLS position cut off",
+    "You drop the first position. It is CLS's own, and our table has it as well.",
+    edits={
+        'checkpoint["vit.embeddings.position_embeddings"]': 'checkpoint["vit.embeddings.position_embeddings"][:, 1:]'
+    },
+)
+
+loading.wrong(
+    "MLP layers swapped",
+    "You have the two layers of the MLP swapped: `intermediate` widens the tokens (our `linear1`), `output` brings them back.",
+    edits={
+        '"linear1": "intermediate.dense"': '"linear1": "output.dense"',
+        '"linear2": "output.dense"': '"linear2": "intermediate.dense"',
+    },
+)
+
+loading.wrong(
+    "queries, keys and values side by side",
+    "You join queries, keys and values along the inputs. Their rows are stacked: (3 D, D).",
+    edits={"torch.cat(parts)": "torch.cat(parts, dim=-1)"},
+)
+
+
+@loading.right("a table of names, block by block")
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    embeddings = "vit.embeddings."
+    own["cls_token"] = checkpoint[embeddings + "cls_token"]
+    own["positions"] = checkpoint[embeddings + "position_embeddings"]
+    own["patch_embedding.projection.bias"] = checkpoint[embeddings + "patch_embeddings.projection.bias"]
+    weight = checkpoint[embeddings + "patch_embeddings.projection.weight"]
+    own["patch_embedding.projection.weight"] = rearrange(weight, "d c p q -> d (c p q)")
+    table = [
+        ("norm1", "layernorm_before"), ("norm2", "layernorm_after"), ("linear1", "intermediate.dense"),
+        ("linear2", "output.dense"), ("self_attn.out_proj", "attention.output.dense"),
+    ]  # fmt: skip
+    for i, _ in enumerate(model.blocks):
+        prefix = f"vit.encoder.layer.{i}."
+        for kind in ("weight", "bias"):
+            q, k, v = (
+                checkpoint[f"{prefix}attention.attention.{n}.{kind}"] for n in ("query", "key", "value")
+            )
+            own[f"blocks.{i}.self_attn.in_proj_{kind}"] = torch.cat((q, k, v), dim=0)
+            for ours, theirs in table:
+                own[f"blocks.{i}.{ours}.{kind}"] = checkpoint[f"{prefix}{theirs}.{kind}"]
+    for ours, theirs in (("norm", "vit.layernorm"), ("head", "classifier")):
+        for kind in ("weight", "bias"):
+            own[f"{ours}.{kind}"] = checkpoint[f"{theirs}.{kind}"]
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.right("renaming with regular expressions")
+def load_pretrained(model, state):
+    import re
+
+    checkpoint = Checkpoint(state)
+    rules = [
+        (r"^vit\.embeddings\.cls_token", "cls_token"), (r"^vit\.embeddings\.position_embeddings", "positions"),
+        (r"^vit\.embeddings\.patch_embeddings\.", "patch_embedding."), (r"^vit\.encoder\.layer\.", "blocks."),
+        (r"layernorm_before", "norm1"), (r"layernorm_after", "norm2"), (r"attention\.output\.dense", "self_attn.out_proj"),
+        (r"intermediate\.dense", "linear1"), (r"output\.dense", "linear2"), (r"^vit\.layernorm", "norm"),
+        (r"^classifier", "head"),
+    ]  # fmt: skip
+    own = {}
+    for name in checkpoint:
+        if re.search(r"attention\.(key|value)\.", name):
+            continue
+        value, new = checkpoint[name], name
+        if ".query." in name:
+            others = [checkpoint[name.replace("query", other)] for other in ("key", "value")]
+            new = re.sub(r"attention\.attention\.query\.", "self_attn.in_proj_", name)
+            value = torch.cat([value, *others])
+        for pattern, ours in rules:
+            new = re.sub(pattern, ours, new)
+        own[new] = value.flatten(1) if value.ndim == 4 else value
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.right("driven by the model's own names")
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = {}
+    renamed = {
+        "norm1": "layernorm_before", "norm2": "layernorm_after", "self_attn.out_proj": "attention.output.dense",
+        "linear1": "intermediate.dense", "linear2": "output.dense", "norm": "vit.layernorm", "head": "classifier",
+        "patch_embedding.projection": "vit.embeddings.patch_embeddings.projection",
+    }  # fmt: skip
+    single = {"cls_token": "cls_token", "positions": "position_embeddings"}
+    for name, target in model.state_dict().items():
+        if name in single:
+            own[name] = checkpoint["vit.embeddings." + single[name]]
+        elif "in_proj" in name:
+            i, kind = name.split(".")[1], name.rsplit("_", 1)[1]
+            parts = [
+                f"vit.encoder.layer.{i}.attention.attention.{part}.{kind}"
+                for part in ("query", "key", "value")
+            ]
+            own[name] = torch.cat([checkpoint[part] for part in parts])
+        else:
+            stem, kind = name.rsplit(".", 1)
+            if stem.startswith("blocks."):
+                _, i, inner = stem.split(".", 2)
+                theirs = f"vit.encoder.layer.{i}.{renamed[inner]}"
+            else:
+                theirs = renamed[stem]
+            own[name] = checkpoint[f"{theirs}.{kind}"].reshape(target.shape)
+    checkpoint.copy_into(model, own)
+    return model

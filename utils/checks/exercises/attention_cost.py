@@ -1,0 +1,86 @@
+"""Checks: what attention costs, in memory and in multiplications."""
+
+from __future__ import annotations
+
+from utils.checks.spec import Case, Draw, Exercise
+
+
+def _memory_cases(draw: Draw) -> list[Case]:
+    def case(name: str, tokens: int, layers: int, heads: int, size: int) -> Case:
+        numbers = {
+            "num_tokens": tokens,
+            "num_layers": layers,
+            "num_heads": heads,
+            "bytes_per_element": size,
+        }
+        return Case(name, args=numbers)
+
+    return [
+        case("one layer, one head", draw.integer(50, 300), 1, 1, 4),
+        case("several layers", draw.integer(50, 300), draw.integer(5, 30), 1, 4),
+        case("several heads, half precision", draw.integer(50, 300), 2, draw.integer(3, 20), 2),
+        case("a large model in double precision", draw.integer(2000, 6000), 48, 16, 8),
+    ]
+
+
+ATTENTION_MEMORY_BYTES = Exercise(
+    name="attention_memory_bytes",
+    notebook="04_attention_in_vision",
+    points=1,
+    stars=1,
+    minutes=5,
+    reference="solutions.attention_cost:attention_memory_bytes",
+    cases=_memory_cases,
+    gradients=False,
+)
+
+
+def _cost_cases(draw: Draw) -> list[Case]:
+    return [
+        Case("a tall map", args={"h": 8, "w": 3, "channels": 5}),
+        Case("one token", args={"h": 1, "w": 1, "channels": draw.integer(2, 9)}),
+        Case(
+            "a wide map",
+            args={"h": draw.integer(2, 6), "w": draw.integer(7, 12), "channels": draw.integer(4, 20)},
+        ),
+        Case("the first stage at 224", args={"h": 56, "w": 56, "channels": 96}),
+    ]
+
+
+MSA_FLOPS = Exercise(
+    name="msa_flops",
+    notebook="07_swin",
+    points=1,
+    stars=1,
+    minutes=8,
+    reference="solutions.attention_cost:msa_flops",
+    stand_in="utils.stand_ins.attention_cost:msa_flops",
+    cases=_cost_cases,
+    gradients=False,
+)
+
+
+def _window_cost_cases(draw: Draw) -> list[Case]:
+    window = draw.integer(2, 5)
+    return [
+        Case("a tall map", args={"h": 8, "w": 4, "channels": 5, "window_size": 2}),
+        Case("one window", args={"h": 3, "w": 3, "channels": draw.integer(4, 9), "window_size": 3}),
+        Case(
+            "a wide map",
+            args={"h": 2 * window, "w": 5 * window, "channels": draw.integer(4, 20), "window_size": window},
+        ),
+        Case("the first stage at 224", args={"h": 56, "w": 56, "channels": 96, "window_size": 7}),
+    ]
+
+
+WINDOW_MSA_FLOPS = Exercise(
+    name="window_msa_flops",
+    notebook="07_swin",
+    points=1,
+    stars=1,
+    minutes=5,
+    reference="solutions.attention_cost:window_msa_flops",
+    stand_in="utils.stand_ins.attention_cost:window_msa_flops",
+    cases=_window_cost_cases,
+    gradients=False,
+)

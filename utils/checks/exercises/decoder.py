@@ -1,0 +1,181 @@
+"""Checks: the decoder layer and greedy decoding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.checks.observe import observe_default
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+DOUBLE = torch.float64
+
+
+def _decoder_cases(draw: Draw) -> list[Case]:
+    def init(norm_first: bool, **more: Any) -> dict[str, Any]:
+        return {"dim": 6, "num_heads": 3, "hidden_dim": 8, "norm_first": norm_first, **more}
+
+    def causal(length: int) -> Tensor:
+        return torch.arange(length) <= torch.arange(length).unsqueeze(1)
+
+    return [
+        Case(
+            "post-LN, causal",
+            init=init(False),
+            args={"x": draw.normal(2, 4, 6), "memory": draw.normal(2, 3, 6), "mask": causal(4)},
+        ),
+        Case(
+            "pre-LN, causal",
+            init=init(True),
+            args={
+                "x": draw.normal(2, 3, 6),
+                "memory": draw.normal(2, 5, 6, scale=1.5, shift=0.5),
+                "mask": causal(3),
+            },
+        ),
+        Case(
+            "post-LN, padding in the source",
+            init=init(False),
+            args={
+                "x": draw.normal(2, 3, 6),
+                "memory": draw.normal(2, 4, 6),
+                "mask": causal(3),
+                "memory_mask": draw.mask(2, 1, 4),
+            },
+        ),
+        Case(
+            "pre-LN without any mask, double precision",
+            init=init(True),
+            args={"x": draw.normal(2, 2, 6, dtype=DOUBLE), "memory": draw.normal(2, 4, 6, dtype=DOUBLE)},
+        ),
+        Case(
+            "post-LN in train mode, dropout takes all that is added",
+            init=init(False, dropout=1.0),
+            mode="train",
+            args={"x": draw.normal(2, 3, 6), "memory": draw.normal(2, 2, 6), "mask": causal(3)},
+        ),
+    ]
+
+
+DECODER_LAYER = Exercise(
+    name="DecoderLayer",
+    notebook="01_transformer_recap",
+    points=5,
+    stars=3,
+    minutes=20,
+    kind="module",
+    reference="solutions.decoder:DecoderLayer",
+    stand_in="utils.stand_ins.decoder:DecoderLayer",
+    cases=_decoder_cases,
+    uses=(
+        "MultiHeadAttention",
+        "FeedForward",
+        "scaled_dot_product_attention",
+        "split_heads",
+        "merge_heads",
+    ),
+)
+
+
+def _table(draw: Draw, lengths: list[int], vocabulary: int, longest: int, end: int) -> Tensor:
+    """Scores under which row r writes `end` as its token number lengths[r], whatever came before, and never else."""
+    table = draw.normal(len(lengths), longest, vocabulary, vocabulary)
+    table[..., end] = -6.0
+    for row, length in enumerate(lengths):
+        if length <= longest:
+            table[row, length - 1, :, end] = 6.0
+    return table
+
+
+def _greedy_cases(draw: Draw) -> list[Case]:
+    def case(
+        name: str, lengths: list[int], *, start: int, end: int, vocabulary: int, longest: int, width: int
+    ) -> Case:
+        order = draw.permutation(len(lengths))
+        source = torch.cat([order.unsqueeze(1), draw.integers(0, vocabulary, len(lengths), width - 1)], dim=1)
+        return Case(
+            name,
+            args={
+                "table": _table(draw, lengths, vocabulary, longest + 3, end),
+                "source": source,
+                "start": start,
+                "end": end,
+                "max_length": longest,
+            },
+        )
+
+    never = 99
+    return [
+        case("sequences of different lengths", [2, 5, 3], start=0, end=1, vocabulary=6, longest=8, width=4),
+        case("one sequence", [4], start=5, end=2, vocabulary=7, longest=6, width=3),
+        case(
+            "some sequences never end", [3, never, 2, never], start=1, end=0, vocabulary=5, longest=6, width=5
+        ),
+        case("all end with their first token", [1, 1], start=0, end=3, vocabulary=5, longest=5, width=2),
+        case("only one token may be written", [4, 1, 2], start=2, end=0, vocabulary=6, longest=1, width=3),
+    ]
+
+
+class TableModel:
+    """A "language model" that looks its scores up: after token u at position t of the sequence whose first source token is r,
+    the scores are `table[r, t, u]`. It is deterministic, and every mistake in what it is fed shows in what it answers.
+
+    Args:
+        table: (rows, T, V, V) scores.
+    """
+
+    LIMIT = 60  # calls; far more than any case asks for
+
+    def __init__(self, table: Tensor) -> None:
+        self.table = table
+        self.calls = 0
+
+    def __call__(self, source: Tensor, target: Tensor) -> Tensor:
+        """(B, M) and (B, T) int64 -> (B, T, V)."""
+        self.calls += 1
+        if self.calls > self.LIMIT:
+            raise RuntimeError("the model was called again and again, far more often than max_length allows")
+        if target.dim() != 2 or source.dim() != 2 or target.shape[0] != source.shape[0]:
+            raise ValueError(
+                f"model(source, target) wants shapes (B, M) and (B, T), got {tuple(source.shape)} and {tuple(target.shape)}"
+            )
+        if target.is_floating_point():
+            raise ValueError(f"model(source, target) wants token numbers (int64), got {target.dtype}")
+        time = torch.arange(target.shape[1]).clamp(max=self.table.shape[1] - 1)  # (T,)
+        rows = source[:, :1] % self.table.shape[0]  # (B, 1)
+        return self.table[rows, time, target % self.table.shape[2]]  # (B, T, V)
+
+
+def _observe_greedy(attempt: Any, case: Case) -> Seen:
+    """Calls the attempt with the model that the case's table describes."""
+    args = dict(case.args)
+    model = TableModel(args.pop("table"))
+    return observe_default(attempt, replace(case, args={"model": model, **args}))
+
+
+def _filled_with_end(case: Case, seen: Seen) -> bool:
+    ended = (seen["output"] == case.args["end"]).cumsum(1) > 0
+    return bool((seen["output"][ended] == case.args["end"]).all())
+
+
+GREEDY_DECODE = Exercise(
+    name="greedy_decode",
+    notebook="01_transformer_recap",
+    points=3,
+    stars=3,
+    minutes=15,
+    reference="solutions.decoder:greedy_decode",
+    cases=_greedy_cases,
+    observe=_observe_greedy,
+    gradients=False,
+    properties=(
+        Property(
+            "ended sequences stay ended",
+            "After a sequence has written `end`, all its later tokens should be `end` as well; yours goes on with something else.",
+            _filled_with_end,
+        ),
+    ),
+)

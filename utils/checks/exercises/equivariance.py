@@ -1,0 +1,164 @@
+"""Checks: what a model does when the image moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from utils.checks.observe import name_outputs
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+DOUBLE = torch.float64
+
+
+def equivariance_cases(draw: Draw) -> list[Case]:
+    def case(name: str, shape: tuple[int, ...], shift: tuple[int, int], **layer: Any) -> Case:
+        dtype = layer.pop("dtype", torch.float32)
+        init = {
+            "weight": draw.normal(4, shape[1], 3, 3, scale=0.4, dtype=dtype),
+            "bias": draw.normal(4, dtype=dtype),
+            "stride": [1, 1],
+            "circular": False,
+            **layer,
+        }
+        return Case(name, init=init, args={"x": draw.normal(*shape, dtype=dtype), "shift": shift})
+
+    return [
+        case("a convolution with zeros at the border", (2, 3, 5, 7), (1, -2)),
+        case("a convolution without a border", (2, 2, 6, 4), (2, 1), circular=True),
+        case("stride 2 along both axes", (1, 3, 8, 12), (-4, 2), stride=[2, 2]),
+        case("stride 2 across only", (3, 1, 4, 8), (1, 6), stride=[1, 2]),
+        case("a shift along one axis", (2, 2, 6, 9), (0, 4)),
+        case("double precision", (2, 3, 9, 6), (6, -2), stride=[3, 1], dtype=DOUBLE),
+    ]
+
+
+def observe_equivariance(attempt: Any, case: Case) -> Seen:
+    """The layer is rebuilt from the case: a 3 x 3 convolution, with zeros or with the opposite side beyond the border."""
+    layer = case.init
+
+    def convolution(x: Tensor) -> Tensor:
+        padded = F.pad(x, (1, 1, 1, 1), mode="circular" if layer["circular"] else "constant")
+        return F.conv2d(padded, layer["weight"], layer["bias"], layer["stride"])
+
+    x = case.args["x"].clone()
+    result = attempt(convolution, x, case.args["shift"])
+    return {**name_outputs(result, case.exercise), "after:x": x}
+
+
+def no_border_no_error(case: Case, seen: Seen) -> bool:
+    return not case.init["circular"] or bool(seen["output"].abs() < 1e-4)
+
+
+TRANSLATION_EQUIVARIANCE_ERROR = Exercise(
+    name="translation_equivariance_error",
+    notebook="06_inductive_bias",
+    points=3,
+    stars=2,
+    minutes=15,
+    reference="solutions.equivariance:translation_equivariance_error",
+    cases=equivariance_cases,
+    observe=observe_equivariance,
+    gradients=False,
+    properties=(
+        Property(
+            "no border, no error",
+            "A convolution that sees the opposite side beyond the border commutes with every cyclic shift, so its error "
+            "should be 0 up to rounding, and yours is not. Do you compare the two outputs position by position, after "
+            "moving the second one?",
+            no_border_no_error,
+        ),
+    ),
+)
+
+
+def consistency_cases(draw: Draw) -> list[Case]:
+    def case(name: str, shape: tuple[int, ...], classes: int, max_shift: int, **more: Any) -> Case:
+        dtype = more.pop("dtype", torch.float32)
+        init = {
+            "weight": draw.normal(shape[1] * shape[2] * shape[3], classes, dtype=dtype),
+            "training": False,
+            **more,
+        }
+        images = draw.normal(*shape, shift=0.3, dtype=dtype)
+        return Case(name, init=init, args={"images": images, "max_shift": max_shift})
+
+    return [
+        case("wide colour images", (9, 3, 4, 6), 3, 3),
+        case("tall grey images", (11, 1, 7, 5), 4, 4),
+        case("a model in training mode", (8, 2, 5, 6), 3, 4, training=True),
+        case("two classes", (13, 2, 6, 5), 2, 2),
+        case("no shift at all", (5, 1, 3, 4), 3, 0),
+        case("double precision", (7, 2, 6, 7), 5, 3, dtype=DOUBLE),
+    ]
+
+
+class Watched(nn.Module):
+    """A linear classifier of pixels, which notes in what mode it is called."""
+
+    def __init__(self, weight: Tensor, training: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.called_in_training = False
+        self.train(training)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.called_in_training |= self.training
+        return images.flatten(1) @ self.weight  # (B, C H W) @ (C H W, K) -> (B, K)
+
+
+def observe_consistency(attempt: Any, case: Case) -> Seen:
+    """The shares, and in which mode the model was called and is left."""
+    model = Watched(**case.init)
+    images = case.args["images"].clone()
+    result = attempt(model, images, case.args["max_shift"])
+    return {
+        **name_outputs(result, case.exercise),
+        "called_in_training": torch.tensor(model.called_in_training),
+        "left_in_training": torch.tensor(model.training),
+        "after:images": images,
+    }
+
+
+def mode_is_restored(case: Case, seen: Seen) -> bool:
+    return bool(seen["left_in_training"]) == case.init["training"]
+
+
+def starts_at_one(case: Case, seen: Seen) -> bool:
+    return bool((seen["output"][0] - 1).abs() < 1e-6)
+
+
+SHIFT_CONSISTENCY = Exercise(
+    name="shift_consistency",
+    notebook="06_inductive_bias",
+    points=3,
+    stars=2,
+    minutes=15,
+    reference="solutions.equivariance:shift_consistency",
+    stand_in="utils.stand_ins.equivariance:shift_consistency",
+    cases=consistency_cases,
+    observe=observe_consistency,
+    gradients=False,
+    properties=(
+        Property(
+            "evaluation mode",
+            "Your model is called in training mode, where dropout and batch norm change its answers from call to call. The "
+            "lines above yours have put it into evaluation mode; leave it there.",
+            lambda case, seen: not seen["called_in_training"],
+        ),
+        Property(
+            "mode restored",
+            "The model came in training mode and is left in evaluation mode: you return before the last lines can put it "
+            "back. Give your result the name `consistency`, and let them return it.",
+            mode_is_restored,
+        ),
+        Property(
+            "a shift of 0 changes nothing",
+            "With a shift of 0 pixels every image is where it was, so the first number must be 1, and yours is not.",
+            starts_at_one,
+        ),
+    ),
+)

@@ -1,0 +1,78 @@
+"""Checks: attention in the neighbourhood of each pixel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+
+def _window_cases(draw: Draw) -> list[Case]:
+    rectified = draw.normal(2, 2, 4, 5).relu()
+    rectified[:, :, 1, 3] = 0  # a pixel of the image that looks like padding
+
+    def case(name: str, x: Tensor, kernel_size: int) -> Case:
+        return Case(name, args={"x": x, "kernel_size": kernel_size})
+
+    return [
+        case("one channel, more columns than rows", draw.normal(1, 1, 3, 5), 3),
+        case("several channels, more rows than columns", draw.normal(2, 3, 5, 4), 3),
+        case("a feature map after ReLU, with zeros inside", rectified, 3),
+        case("a window larger than the image", draw.normal(1, 2, 2, 3), 5),
+        case("a window of one pixel", draw.normal(2, 3, 2, 3), 1),
+        case("float64", draw.normal(1, 2, 4, 3, dtype=torch.float64), 3),
+    ]
+
+
+def _middle_is_the_pixel(case: Case, seen: Seen) -> bool:
+    middle = seen["windows"][:, :, case.args["kernel_size"] ** 2 // 2]  # (B, C, N)
+    pixels = case.args["x"].flatten(2)
+    return middle.shape == pixels.shape and torch.allclose(middle, pixels, atol=1e-6)
+
+
+NEIGHBORHOODS = Exercise(
+    name="neighborhoods",
+    notebook="04_attention_in_vision",
+    points=3,
+    stars=3,
+    minutes=15,
+    reference="solutions.local_attention:neighborhoods",
+    outputs=("windows", "inside"),
+    cases=_window_cases,
+    stand_in="utils.stand_ins.local_attention:neighborhoods",
+    properties=(
+        Property(
+            "the middle of a window is its pixel",
+            "The middle place of the window around pixel n must hold pixel n itself, and in yours it holds something else.",
+            _middle_is_the_pixel,
+        ),
+    ),
+)
+
+
+def _local_cases(draw: Draw) -> list[Case]:
+    def case(name: str, *shape: int, kernel_size: int, dtype: torch.dtype = torch.float32) -> Case:
+        init = {"channels": shape[1], "kernel_size": kernel_size}
+        return Case(name, init=init, args={"x": draw.normal(*shape, scale=1.5, dtype=dtype)})
+
+    return [
+        case("one image, more columns than rows", 1, 4, 3, 6, kernel_size=3),
+        case("two images, more rows than columns", 2, 3, 6, 4, kernel_size=3),
+        case("a wider window", 1, 2, 6, 5, kernel_size=5),
+        case("a window larger than the image", 2, 5, 2, 3, kernel_size=5),
+        case("float64", 1, 3, 4, 5, kernel_size=3, dtype=torch.float64),
+    ]
+
+
+LOCAL_ATTENTION2D = Exercise(
+    name="LocalAttention2d",
+    notebook="04_attention_in_vision",
+    points=4,
+    stars=3,
+    minutes=15,
+    reference="solutions.local_attention:LocalAttention2d",
+    kind="module",
+    cases=_local_cases,
+    uses=("neighborhoods",),
+)

@@ -1,0 +1,169 @@
+"""Checks: the LSTM over a sentence, and the classifier on top of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from utils.checks.exercises.padding import padded_steps
+from utils.checks.observe import (
+    ObservationError,
+    Problem,
+    build_module,
+    gradients,
+    name_outputs,
+    observe_default,
+)
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+
+def _lstm_cases(draw: Draw) -> list[Case]:
+    def case(
+        name: str,
+        shape: tuple[int, int],
+        sizes: tuple[int, int],
+        both: bool,
+        lengths: list[int] | None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Case:
+        args: dict[str, Any] = {"x": draw.normal(*shape, sizes[0], dtype=dtype)}
+        if lengths is not None:
+            args["lengths"] = torch.tensor(lengths)
+        init = {"input_size": sizes[0], "hidden_size": sizes[1], "bidirectional": both}
+        return Case(name, args=args, init=init)
+
+    return [
+        case("one direction, no padding", (3, 5), (4, 2), False, None),
+        case("both directions, no padding", (2, 4), (3, 5), True, None),
+        case("one direction, a padded batch", (4, 6), (3, 4), False, [6, 2, 5, 1]),
+        case("both directions, a padded batch", (3, 7), (2, 3), True, [4, 7, 2]),
+        case("both directions, every row padded", (2, 5), (4, 3), True, [3, 2]),
+        case("a row of length zero", (3, 4), (2, 3), True, [4, 0, 2]),
+        case("a single step", (2, 1), (3, 2), True, [1, 1]),
+        case("float64", (2, 5), (3, 4), True, [5, 3], torch.float64),
+    ]
+
+
+def _observe_lstm(attempt: Any, case: Case) -> Seen:
+    """Outputs and final states under names of their own, and their gradients."""
+    exercise = case.exercise
+    module = build_module(attempt, case)
+    leaves = dict(module.named_parameters())
+    leaves["x"] = case.args["x"].clone().requires_grad_()
+    given = {"x": leaves["x"].clone()}
+    if "lengths" in case.args:
+        given["lengths"] = case.args["lengths"].clone()
+    result = module(*given.values())
+    if isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], tuple | list):
+        result = (result[0], *result[1])
+    if result is not None and (not isinstance(result, tuple) or len(result) != 3):
+        sentence = "LSTM must return two things: outputs, and the pair (h, c) of final states."
+        raise ObservationError(Problem("type", sentence))
+    seen = name_outputs(result, exercise)
+    values = dict(seen)
+    seen |= {f"after:{name}": value for name, value in given.items()}
+    return seen | gradients(values, case, leaves)
+
+
+def _final_forward_is_last_output(case: Case, seen: Seen) -> bool:
+    outputs, hidden = seen["outputs"], case.init["hidden_size"]
+    lengths = case.args.get("lengths", torch.full((len(outputs),), outputs.shape[1]))
+    rows = lengths > 0
+    last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0), :hidden]
+    return torch.allclose(seen["final h"][0][rows], last[rows], atol=1e-5)
+
+
+def _final_backward_is_first_output(case: Case, seen: Seen) -> bool:
+    if not case.init["bidirectional"]:
+        return True
+    return torch.allclose(seen["final h"][1], seen["outputs"][:, 0, case.init["hidden_size"] :], atol=1e-5)
+
+
+LSTM = Exercise(
+    name="LSTM",
+    notebook="02_lstm_sentiment",
+    points=6,
+    stars=4,
+    minutes=30,
+    reference="solutions.lstm:LSTM",
+    stand_in="utils.stand_ins.lstm:LSTM",
+    kind="module",
+    cases=_lstm_cases,
+    observe=_observe_lstm,
+    outputs=("outputs", "final h", "final c"),
+    uses=("reverse_padded",),
+    properties=(
+        Property(
+            "zero at padding",
+            "Your outputs are not zero at padded steps.",
+            lambda case, seen: (seen["outputs"][padded_steps(case, "x")] == 0).all(),
+        ),
+        Property(
+            "final h is the last real output",
+            "The final h of the forward direction should be its output at each row's last real step, and yours is not.",
+            _final_forward_is_last_output,
+        ),
+        Property(
+            "backward direction ends at step 0",
+            "The backward direction ends at step 0: its final h should be its output there, and yours is not.",
+            _final_backward_is_first_output,
+        ),
+        Property(
+            "padding gets no gradient",
+            "A gradient reaches the padded steps of x, so something that was read there counts in the result.",
+            lambda case, seen: (seen["grad:x"][padded_steps(case, "x")] == 0).all(),
+        ),
+    ),
+)
+
+
+def _classifier_cases(draw: Draw) -> list[Case]:
+    def case(name: str, lengths: list[int], steps: int, mode: str = "eval", **init: Any) -> Case:
+        sizes = {"vocab_size": 12, "embed_dim": 3, "hidden_dim": 4, "num_classes": 2, "dropout": 0.0} | init
+        tokens = draw.integers(1, sizes["vocab_size"], len(lengths), steps)
+        tokens = tokens.masked_fill(torch.arange(steps) >= torch.tensor(lengths)[:, None], 0)
+        args = {"tokens": tokens, "lengths": torch.tensor(lengths)}
+        return Case(name, args=args, init=sizes, mode=mode)
+
+    return [
+        case("max pooling, both directions", [4, 2, 3], 4),
+        case("mean pooling, three classes", [1, 5], 5, pooling="mean", num_classes=3, hidden_dim=2),
+        case("last state, one direction", [3, 5, 2], 5, pooling="last", bidirectional=False, embed_dim=5),
+        case("last state, both directions", [3, 1, 6], 6, pooling="last", vocab_size=20),
+        case("dropout switched off in evaluation", [3, 4], 4, dropout=0.4, pooling="mean"),
+        case("dropout in training", [3, 4, 2], 4, "train", dropout=0.4, embed_dim=6, pooling="mean"),
+        case("training without dropout", [2, 4], 4, "train", pooling="last", embed_dim=2),
+    ]
+
+
+def _fixed_dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Dropout without chance: which features fall out depends on their index alone, so that answers can be compared."""
+    if not training or p == 0.0:
+        return x
+    kept = (torch.arange(x.shape[-1]) * 0.618 + 0.3) % 1.0 >= p
+    return x * kept / max(1.0 - p, 1e-6)
+
+
+def _observe_classifier(attempt: Any, case: Case) -> Seen:
+    """The standard observation, with a dropout that drops the same features every time."""
+    with patch.object(torch.nn.functional, "dropout", _fixed_dropout):  # nn.Dropout calls it as well
+        return observe_default(attempt, case)
+
+
+LSTM_CLASSIFIER = Exercise(
+    name="LSTMClassifier",
+    notebook="02_lstm_sentiment",
+    points=3,
+    stars=2,
+    minutes=10,
+    reference="solutions.lstm:LSTMClassifier",
+    stand_in="utils.stand_ins.lstm:LSTMClassifier",
+    kind="module",
+    cases=_classifier_cases,
+    observe=_observe_classifier,
+    outputs=("logits",),
+    uses=("LSTM", "pool"),
+)

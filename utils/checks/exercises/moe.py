@@ -1,0 +1,90 @@
+"""Checks: the layer of experts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from utils.checks.properties import same
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+
+def moe_cases(draw: Draw) -> list[Case]:
+    def init(num_experts: int, k: int, factor: float | None, renormalize: bool = False) -> dict[str, Any]:
+        sizes = {"dim": 4, "hidden_dim": 5, "num_experts": num_experts, "k": k}
+        return {**sizes, "capacity_factor": factor, "renormalize": renormalize}
+
+    return [
+        Case("one expert", init=init(1, 1, None), args={"x": draw.normal(2, 3, 4)}),
+        Case("one of four, room for all", init=init(4, 1, None), args={"x": draw.normal(2, 5, 4)}),
+        Case("two of four, renormalised", init=init(4, 2, 2.0, True), args={"x": draw.normal(3, 4, 4)}),
+        Case("tokens are dropped", init=init(3, 1, 0.5), args={"x": draw.normal(3, 5, 4)}),
+        Case(
+            "some choices are dropped, float64",
+            init=init(3, 2, 0.75),
+            args={"x": draw.normal(2, 7, 4, dtype=torch.float64)},
+            mode="train",
+        ),
+        Case("more experts than tokens", init=init(5, 1, 1.0), args={"x": draw.normal(1, 3, 4)}),
+    ]
+
+
+def one_is_that_expert(case: Case, seen: Seen) -> bool:
+    if case.init["num_experts"] > 1:
+        return True
+    w = case.weights
+    hidden = F.gelu(F.linear(case.args["x"], w["experts.0.0.weight"], w["experts.0.0.bias"]))
+    return same(seen["output"], F.linear(hidden, w["experts.0.2.weight"], w["experts.0.2.bias"]))
+
+
+def unserved(case: Case) -> Tensor:
+    """(B, N) bool: tokens none of whose choices found a place; by a loop over the queue."""
+    x, number, k = case.args["x"], case.init["num_experts"], case.init["k"]
+    tokens = x.flatten(0, 1)
+    chosen = (tokens @ case.weights["router.weight"].T).topk(k, dim=1).indices.tolist()
+    factor = case.init["capacity_factor"]
+    free = [
+        len(tokens) if factor is None else math.ceil(round(factor * k * len(tokens) / number, 6))
+    ] * number
+    alone = torch.ones(len(tokens), dtype=torch.bool)
+    for choice in range(k):
+        for token, experts in enumerate(chosen):
+            if free[experts[choice]] > 0:
+                free[experts[choice]] -= 1
+                alone[token] = False
+    return alone.view(x.shape[:2])
+
+
+def dropped_are_zero(case: Case, seen: Seen) -> bool:
+    return not seen["output"][unserved(case)].any()
+
+
+MO_E_LAYER = Exercise(
+    name="MoELayer",
+    notebook="09_beyond_attention",
+    points=4,
+    stars=4,
+    minutes=25,
+    kind="module",
+    reference="solutions.moe:MoELayer",
+    outputs=("output", "loss"),
+    cases=moe_cases,
+    uses=("top_k_router", "keep_within_capacity", "load_balancing_loss"),
+    properties=(
+        Property(
+            "one expert is that expert",
+            "With a single expert and room for all, the layer should give exactly what this expert gives, and yours does not.",
+            one_is_that_expert,
+        ),
+        Property(
+            "dropped tokens are zero",
+            "A token that found no place at any expert should come out as zeros (the residual connection around the layer "
+            "carries it past), and yours does not.",
+            dropped_are_zero,
+        ),
+    ),
+)

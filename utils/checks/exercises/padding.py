@@ -1,0 +1,149 @@
+"""Checks: rows of different length in one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.checks.spec import Case, Draw, Exercise, Property
+
+
+def _reverse_cases(draw: Draw) -> list[Case]:
+    return [
+        Case(
+            "rows of different length",
+            args={"x": draw.normal(3, 5, 2), "lengths": torch.tensor([5, 2, 4])},
+        ),
+        Case("no row fills the batch", args={"x": draw.normal(2, 6, 3), "lengths": torch.tensor([3, 5])}),
+        Case("every row full", args={"x": draw.normal(2, 4, 5), "lengths": torch.tensor([4, 4])}),
+        Case(
+            "a row of length zero",
+            args={"x": draw.normal(4, 3, 2), "lengths": torch.tensor([2, 0, 3, 1])},
+        ),
+        Case(
+            "float64, twenty steps",
+            args={"x": draw.normal(2, 20, 3, dtype=torch.float64), "lengths": draw.lengths(2, 20, 6)},
+        ),
+    ]
+
+
+def padded_steps(case: Case, name: str) -> Tensor:
+    """(B, N) bool, True = a padded step; all False where the case has no lengths."""
+    batch, steps = case.args[name].shape[:2]
+    lengths = case.args.get("lengths", torch.full((batch,), steps))
+    return torch.arange(steps) >= lengths[:, None]
+
+
+REVERSE_PADDED = Exercise(
+    name="reverse_padded",
+    notebook="02_lstm_sentiment",
+    points=2,
+    stars=2,
+    minutes=10,
+    reference="solutions.padding:reverse_padded",
+    stand_in="utils.stand_ins.padding:reverse_padded",
+    cases=_reverse_cases,
+    properties=(
+        Property(
+            "padding stays",
+            "The padding does not stay where it was: behind a row's last real step, output should equal input.",
+            lambda case, seen: torch.equal(
+                seen["output"][padded_steps(case, "x")], case.args["x"][padded_steps(case, "x")]
+            ),
+        ),
+    ),
+)
+
+
+def _pool_cases(draw: Draw) -> list[Case]:
+    def case(
+        name: str, how: str, shape: tuple[int, int, int], lengths: list[int], shift: float = 0.0, **more: Any
+    ) -> Case:
+        dtype = more.pop("dtype", torch.float32)
+        outputs = draw.normal(*shape, shift=shift, dtype=dtype)
+        return Case(
+            name, args={"outputs": outputs, "lengths": torch.tensor(lengths), "how": how}, kwargs=more
+        )
+
+    return [
+        case('"last", one direction', "last", (3, 5, 4), [5, 2, 3]),
+        case('"last", both directions', "last", (3, 4, 6), [1, 4, 3], bidirectional=True),
+        case('"mean", a padded batch', "mean", (4, 6, 3), [6, 1, 4, 2]),
+        case('"mean", both directions', "mean", (2, 5, 4), [3, 4], bidirectional=True),
+        case('"max", a padded batch', "max", (3, 5, 4), [2, 5, 4]),
+        case('"max" of negative values', "max", (3, 4, 2), [2, 4, 1], shift=-4.0, bidirectional=True),
+        case('"max", a row of length zero', "max", (2, 3, 4), [0, 2]),
+        case('"mean", a row of length zero', "mean", (2, 3, 5), [3, 0]),
+        case('"last", a row of length zero', "last", (3, 3, 2), [2, 0, 3], bidirectional=True),
+        case('"max", float64', "max", (2, 7, 3), [5, 7], dtype=torch.float64),
+    ]
+
+
+POOL = Exercise(
+    name="pool",
+    notebook="02_lstm_sentiment",
+    points=4,
+    stars=3,
+    minutes=15,
+    reference="solutions.padding:pool",
+    stand_in="utils.stand_ins.padding:pool",
+    cases=_pool_cases,
+    properties=(
+        Property(
+            "empty rows are zero",
+            "A row of length zero should give zeros.",
+            lambda case, seen: (seen["output"][case.args["lengths"] == 0] == 0).all(),
+        ),
+        Property(
+            "padding does not count",
+            "Padded steps take part in your pooling: a gradient reaches them.",
+            lambda case, seen: (seen["grad:outputs"][padded_steps(case, "outputs")] == 0).all(),
+        ),
+    ),
+)
+
+
+def uneven(draw: Draw, batch: int, longest: int) -> Tensor:
+    """Lengths of which one is `longest` and one is 1, in no order."""
+    lengths = draw.lengths(batch, longest)
+    lengths[(int(lengths.argmax()) + 1) % batch] = 1
+    return lengths
+
+
+# padding_mask
+def _padding_mask_cases(draw: Draw) -> list[Case]:
+    return [
+        Case("three sentences", args={"lengths": uneven(draw, 3, 5)}),
+        Case("more sentences than words", args={"lengths": uneven(draw, 6, 4)}),
+        Case(
+            "a batch that is wider than its longest sentence",
+            args={"lengths": uneven(draw, 4, 5)},
+            kwargs={"max_length": 8},
+        ),
+        Case("an empty sentence", args={"lengths": torch.tensor([3, 0, draw.integer(4, 7)])}),
+        Case("a single sentence", args={"lengths": torch.tensor([draw.integer(2, 6)])}),
+        Case("lengths as int32", args={"lengths": uneven(draw, 2, 7).int()}),
+    ]
+
+
+PADDING_MASK = Exercise(
+    name="padding_mask",
+    notebook="03_transformer_sentiment",
+    points=2,
+    stars=1,
+    minutes=8,
+    reference="solutions.padding:padding_mask",
+    stand_in="utils.stand_ins.padding:padding_mask",
+    outputs=("mask",),
+    cases=_padding_mask_cases,
+    gradients=False,
+    properties=(
+        Property(
+            "count of True",
+            "The number of True values in a row should be that sentence's length, and in yours it is not.",
+            lambda case, seen: torch.equal(seen["mask"].sum(-1), case.args["lengths"].long()),
+        ),
+    ),
+)

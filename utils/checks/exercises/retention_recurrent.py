@@ -1,0 +1,81 @@
+"""Checks: retention with a state: step by step, and chunk by chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from utils.checks.exercises.retention import NO_FUTURE, observe_retention, retention_arguments
+from utils.checks.properties import same
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+
+def recurrent_cases(draw: Draw) -> list[Case]:
+    def case(name: str, sizes: tuple[int, int, int, int, int], continues: bool, **kind: Any) -> Case:
+        args = retention_arguments(draw, sizes, **kind)
+        state = draw.normal(sizes[0], sizes[1], sizes[3], sizes[4], **kind) if continues else None
+        return Case(name, args={**args, "state": state})
+
+    return [
+        case("a new sequence", (2, 2, 5, 3, 4), False),
+        case("a sequence that goes on", (1, 3, 4, 4, 2), True),
+        case("one step", (2, 2, 1, 3, 2), True),
+        case("keys as wide as values", (2, 2, 6, 3, 3), False),
+        case("a sequence that goes on, float64", (2, 2, 5, 2, 3), True, dtype=torch.float64),
+    ]
+
+
+def goes_on_from_the_state(case: Case, seen: Seen) -> bool:
+    return same(seen["output in two parts"], seen["output"])
+
+
+GOES_ON = Property(
+    "goes on from the state",
+    "A sequence in two parts, the second from the state that the first left, gives another output than the whole in one go: "
+    "the state that you start from, carry along or return is not the right one.",
+    goes_on_from_the_state,
+)
+
+RETENTION_RECURRENT = Exercise(
+    name="retention_recurrent",
+    notebook="09_beyond_attention",
+    points=3,
+    stars=3,
+    minutes=15,
+    reference="solutions.retention_recurrent:retention_recurrent",
+    outputs=("output", "state"),
+    cases=recurrent_cases,
+    observe=observe_retention,
+    properties=(NO_FUTURE, GOES_ON),
+)
+
+
+def chunk_cases(draw: Draw) -> list[Case]:
+    def case(name: str, sizes: tuple[int, ...], chunk_size: int, continues: bool, **kind: Any) -> Case:
+        args = retention_arguments(draw, sizes, **kind)
+        state = draw.normal(sizes[0], sizes[1], sizes[3], sizes[4], **kind) if continues else None
+        return Case(name, args={**args, "chunk_size": chunk_size, "state": state})
+
+    return [
+        case("chunks of two", (2, 2, 6, 3, 4), 2, False),
+        case("a shorter chunk at the end", (1, 3, 8, 4, 2), 3, False),
+        case("chunks of one position", (2, 1, 4, 3, 2), 1, True),
+        case("a chunk longer than the sequence", (2, 2, 3, 2, 3), 5, True),
+        case("a sequence that goes on, float64", (2, 2, 7, 2, 3), 3, True, dtype=torch.float64),
+    ]
+
+
+RETENTION_CHUNKWISE = Exercise(
+    name="retention_chunkwise",
+    notebook="09_beyond_attention",
+    points=4,
+    stars=5,
+    minutes=25,
+    reference="solutions.retention_recurrent:retention_chunkwise",
+    outputs=("output", "state"),
+    cases=chunk_cases,
+    observe=observe_retention,
+    uses=("retention_parallel",),
+    properties=(NO_FUTURE, GOES_ON),
+)

@@ -1,0 +1,48 @@
+"""Checks: the whole Swin Transformer."""
+
+from __future__ import annotations
+
+import torch
+
+from utils.checks.spec import Case, Draw, Exercise
+
+
+def _model_cases(draw: Draw) -> list[Case]:
+    tiny = {"patch_size": 2, "in_channels": 2, "embed_dim": 4, "mlp_ratio": 1.0, "num_classes": 3}
+    two = {**tiny, "depths": (2, 1), "num_heads": (1, 2)}
+    return [
+        Case(
+            "two stages",
+            init={**two, "image_size": 16, "window_size": 4},
+            args={"images": draw.normal(2, 2, 16, 16)},
+        ),
+        Case(
+            "a wide image, float64",
+            init={**two, "image_size": (8, 16), "window_size": 2},
+            args={"images": draw.normal(1, 2, 8, 16, dtype=torch.float64)},
+            mode="train",
+        ),
+        Case(
+            "three stages, odd maps",
+            init={**tiny, "depths": (1, 2, 1), "num_heads": (2, 1, 4), "image_size": 20, "window_size": 3},
+            args={"images": draw.normal(1, 2, 20, 20)},
+        ),
+        Case(
+            "a stage smaller than the window",
+            init={**two, "image_size": 8, "window_size": 3},
+            args={"images": draw.normal(3, 2, 8, 8)},
+        ),
+    ]
+
+
+SWIN_TRANSFORMER = Exercise(
+    name="SwinTransformer",
+    notebook="07_swin",
+    points=5,
+    stars=4,
+    minutes=30,
+    kind="module",
+    reference="solutions.swin_model:SwinTransformer",
+    cases=_model_cases,
+    uses=("SwinBlock", "PatchMerging"),
+)

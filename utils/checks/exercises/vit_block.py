@@ -1,0 +1,118 @@
+"""Checks: self-attention and the block of ViT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.checks.observe import ObservationError, Problem, build_module, observe_default
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+DOUBLE = torch.float64
+
+
+def attention_cases(draw: Draw) -> list[Case]:
+    def case(
+        name: str, b: int, n: int, d: int, heads: int, dtype: torch.dtype = torch.float32, **more: Any
+    ) -> Case:
+        return Case(
+            name, args={"x": draw.normal(b, n, d, dtype=dtype)}, init={"dim": d, "num_heads": heads, **more}
+        )
+
+    return [
+        case("two heads", 2, 5, 8, 2),
+        case("one head", 1, 4, 6, 1),
+        case("more heads than channels of a head", 2, 3, 8, 4),
+        case("attention dropout, in eval mode", 2, 7, 6, 3, dropout=0.5),
+        case("double precision", 2, 4, 6, 2, DOUBLE),
+    ]
+
+
+def observe_attention(attempt: Any, case: Case) -> Seen:
+    """Output and gradients as always, and the attention weights of `weights(x)`."""
+    seen = observe_default(attempt, case)
+    weights = build_module(attempt, case).weights(case.args["x"].clone())
+    if not isinstance(weights, Tensor):
+        raise ObservationError(
+            Problem(
+                "type", f"`weights(x)` must return a torch.Tensor, and returned a {type(weights).__name__}."
+            )
+        )
+    return {"output": seen.pop("output"), "weights": weights, **seen}
+
+
+def rows_sum_to_one(case: Case, seen: Seen) -> bool:
+    return torch.allclose(seen["weights"].sum(-1), seen["weights"].new_ones(()), atol=1e-4)
+
+
+SELF_ATTENTION = Exercise(
+    name="SelfAttention",
+    notebook="05_vit",
+    points=4,
+    stars=3,
+    minutes=20,
+    kind="module",
+    reference="solutions.vit_block:SelfAttention",
+    stand_in="utils.stand_ins.vit_block:SelfAttention",
+    cases=attention_cases,
+    observe=observe_attention,
+    properties=(
+        Property(
+            "rows sum to one",
+            "Each query's attention weights should sum to 1 over the keys, and yours do not.",
+            rows_sum_to_one,
+        ),
+    ),
+)
+
+
+def block_cases(draw: Draw) -> list[Case]:
+    def case(
+        name: str, b: int, n: int, d: int, heads: int, hidden: int, *, mode: str = "eval", **more: Any
+    ) -> Case:
+        dtype = more.pop("dtype", torch.float32)
+        init = {"dim": d, "num_heads": heads, "hidden_dim": hidden, **more}
+        return Case(name, args={"x": draw.normal(b, n, d, dtype=dtype)}, init=init, mode=mode)
+
+    return [
+        case("two heads", 2, 5, 8, 2, 12),
+        case("an MLP narrower than the tokens", 3, 4, 6, 3, 4),
+        case("dropout and stochastic depth, in eval mode", 2, 3, 4, 1, 8, dropout=0.5, drop_path=0.5),
+        case("double precision", 1, 6, 4, 2, 10, dtype=DOUBLE),
+        case("stochastic depth while training", 64, 2, 4, 2, 4, mode="train", drop_path=0.5),
+        case("dropout while training", 8, 5, 4, 2, 6, mode="train", dropout=0.5),
+    ]
+
+
+def observe_block(attempt: Any, case: Case) -> Seen:
+    """In train mode what is random is not compared: only which images keep their tokens, and which entries do."""
+    if case.mode == "eval":
+        return observe_default(attempt, case)
+    block, x = build_module(attempt, case), case.args["x"]
+    output = block(x.clone())
+    if not isinstance(output, Tensor) or output.shape != x.shape:
+        return {"output": output if isinstance(output, Tensor) else torch.zeros(0)}
+    same = (output == x).flatten(1)
+    return {
+        "some images pass unchanged": same.all(1).any(),
+        "some entries pass unchanged": same.any(),
+        "no image is set to zero": ~(output == 0).flatten(1).all(1).any(),
+        "two calls differ": torch.tensor(not torch.equal(output, block(x.clone()))),
+    }
+
+
+VI_T_BLOCK = Exercise(
+    name="ViTBlock",
+    notebook="05_vit",
+    points=3,
+    stars=2,
+    minutes=10,
+    kind="module",
+    reference="solutions.vit_block:ViTBlock",
+    stand_in="utils.stand_ins.vit_block:ViTBlock",
+    uses=("SelfAttention",),
+    cases=block_cases,
+    observe=observe_block,
+)

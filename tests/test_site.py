@@ -327,7 +327,7 @@ def test_an_answer_unfolds_by_keyboard(address, page):
 
 def test_every_page_fits_phone_and_laptop(address, page):
     console = Console(page)
-    names = sorted([*NAMES, "index", "instructors", "contributing", "data"])
+    names = sorted([*NAMES, "look", "index", "instructors", "contributing", "data"])
     for name in names:
         page.goto(f"{address}/{name}.html")
         for size in (PHONE, LAPTOP):
@@ -359,6 +359,44 @@ def test_axe_finds_no_serious_violation_in_the_content(address, page, theme):
         page.wait_for_timeout(500)  # what unfolds fades in, and half faded it has too little contrast
         shoot(page, f"{name}-{theme}")
         assert violations(page, [part]) == [], name
+
+
+def test_the_page_without_a_kernel_draws_what_the_model_does(address, page):
+    """By keyboard: another block, another patch; what is said is what torch says of the checkpoint."""
+    from utils.authoring.book import look
+
+    weights, images, names = look.attention()
+    console = Console(page)
+    page.goto(f"{address}/look.html")
+    said = page.locator("#look-attention [role=status]")
+    said.wait_for()
+    for label, key in (("block", "Home"), ("head", "End"), ("patch in row", "Home"), ("and column", "End")):
+        page.locator("#look-attention").get_by_label(label, exact=True).focus()
+        page.keyboard.press(key)
+    row = weights[0, 0, -1, 1 + 7, 1:]
+    told = re.fullmatch(
+        rf"Block 1, head {weights.shape[2]}: the patch in row 1, column 8 looks most at row (\d), column (\d), with (\d+) % of its weight\.",
+        said.inner_text(),
+    )
+    assert told, said.inner_text()
+    down, right, percent = (int(number) for number in told.groups())
+    assert float(row[(down - 1) * 8 + right - 1]) >= 0.99 * float(row.max())  # a byte each
+    assert abs(percent - 100 * float(row.max())) < 1
+    page.locator("#look-attention svg").first.click(position={"x": 5, "y": 60})
+    assert "row 2, column 1 looks" in said.inner_text(), "a click chooses the patch"
+    page.get_by_label("shift").select_option("1")
+    mask = page.locator("#look-mask [role=status]").inner_text()
+    count = int(look.seen(1)[6 * 8 + 1].sum())
+    assert f"may see {count} of 64 pixels" in mask
+    for size in (PHONE, DESK):
+        page.set_viewport_size(size)
+        shoot(page, f"look-{size['width']}")
+        assert overflow(page, "html, .bd-article, .bd-article section") == []
+    assert violations(page, [".bd-article"]) == []
+    assert page.outside == []
+    assert [
+        error for error in console.errors if ".css" not in error and "404" not in error
+    ] == []  # axe asks for imported sheets
 
 
 # ---------------------------------------------------------------- the small parts

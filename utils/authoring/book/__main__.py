@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 
+from utils.authoring.book import look
 from utils.authoring.book.pages import page
 from utils.authoring.book.texts import relinked
 from utils.paths import ROOT
@@ -53,6 +54,8 @@ def stage(folder: Path) -> None:
         for source, target in zip(sources, ("downloads/solved", "downloads"), strict=True):
             (files / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(source, files / target)
+    look.write(files)
+    (folder / "look.md").write_text(look.PAGE, encoding="utf-8")
     for name, stem in TEXTS.items():
         source = ROOT / name
         text = source.read_text(encoding="utf-8")
@@ -61,7 +64,7 @@ def stage(folder: Path) -> None:
         )
     with open(folder / "index.md", "a", encoding="utf-8") as index:
         index.write(
-            _contents("Notebooks", names)
+            _contents("Notebooks", [*names, "look"])
             + _contents("The course", ["instructors", "measured", "contributing", "data"])
         )
 

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -72,7 +73,21 @@ def main() -> int:
         )
         return 2
     run = {"grade": _grade, "marks": _marks, "level": _level, "gradescope": _bundle, "gradescope-run": _one}
-    return run[options.command](options)
+    return _kept_private(run[options.command], options)
+
+
+def _kept_private(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Runs a command so that only the grader's user can read what it writes, and a disk that fails is one sentence."""
+    os.umask(0o077)
+    try:
+        return command(options)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"{error.strerror or error}{where}. What has been graded is kept in records.jsonl: mend it and run the command again.",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def _grade(options: argparse.Namespace) -> int:

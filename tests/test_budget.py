@@ -5,37 +5,41 @@ import os
 import pytest
 import torch
 
-from utils.budget import Budget, current_budget, describe_machine
+from utils.budget import Budget, current_budget, describe_machine, t4_minutes
 
 
-@pytest.mark.parametrize("level", ["smoke", "cpu", "gpu"])
+@pytest.mark.parametrize("level", ["smoke", "cpu", "t4", "gpu"])
 def test_environment_decides(monkeypatch, level):
     monkeypatch.setenv("COURSE_BUDGET", f" {level.upper()} ")
     budget = current_budget()
     assert budget.name == level
-    assert budget.pick(smoke="smoke", cpu="cpu", gpu="gpu") == level
+    assert budget.pick(smoke="smoke", cpu="cpu", t4="t4", gpu="gpu") == level
 
 
-@pytest.mark.parametrize(("cuda", "level"), [(True, "gpu"), (False, "cpu")])
+@pytest.mark.parametrize(
+    ("cuda", "level"), [((9, 0), "gpu"), ((8, 0), "gpu"), ((7, 5), "t4"), ((6, 1), "t4"), (None, "cpu")]
+)
 @pytest.mark.parametrize("unset", ["", None])
 def test_machine_decides_without_setting(monkeypatch, cuda, level, unset):
     monkeypatch.delenv("COURSE_BUDGET", raising=False)
     if unset is not None:
         monkeypatch.setenv("COURSE_BUDGET", unset)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda is not None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: cuda)
     assert current_budget().name == level
 
 
 def test_unknown_level_is_named(monkeypatch):
     monkeypatch.setenv("COURSE_BUDGET", "huge")
-    with pytest.raises(ValueError, match=r"'huge'.*smoke, cpu, gpu"):
+    with pytest.raises(ValueError, match=r"'huge'.*smoke, cpu, t4, gpu"):
         current_budget()
     with pytest.raises(ValueError, match="'tpu'"):
         Budget("tpu")
 
 
 def test_gpu_falls_back_to_cpu_and_nothing_else_falls_back():
-    assert Budget("gpu").pick(smoke=1, cpu=4) == 4
+    assert Budget("gpu").pick(smoke=1, cpu=4, t4=5) == 4
+    assert Budget("t4").pick(smoke=1, cpu=4, gpu=100) == 4, "a free GPU never gets the work of a large one"
     with pytest.raises(ValueError, match=r"'smoke'.*it has: cpu, gpu.*Add smoke="):
         Budget("smoke").pick(cpu=4, gpu=10)
     with pytest.raises(ValueError, match=r"'cpu'.*it has: smoke, gpu.*Add cpu="):
@@ -65,3 +69,16 @@ def test_gpu_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Example H100")
     assert describe_machine().endswith("Example H100 (1 of 4)")
+
+
+def test_a_trainings_minutes_on_a_t4():
+    """100 epochs of CIFAR-10 with a ViT of 0.188 GMAC are 5.6 PFLOP; a fifth of 65 TFLOP/s takes 7.2 minutes for them."""
+    assert t4_minutes(0.188e9, 100 * 50_000) == pytest.approx(5.64e15 / 13e12 / 60)
+    assert 7 < t4_minutes(0.188e9, 100 * 50_000) < 7.5
+
+
+@pytest.mark.parametrize("level", ["smoke", "cpu", "t4", "gpu"])
+def test_every_budget_has_a_preset_of_the_experiments(level):
+    from utils.experiments.declare import PRESETS
+
+    assert Budget(level).preset in PRESETS

@@ -5,7 +5,8 @@ A notebook writes its sizes once for every kind of machine,
     budget = current_budget()
     epochs = budget.pick(smoke=1, cpu=4, gpu=10)
 
-and the same cells then run in seconds under a test, in minutes on a laptop, and longer on a GPU.
+and the same cells then run in seconds under a test, in minutes on a laptop, and longer on a GPU. `t4` is a small or older GPU, such as
+Colab's free one: what a notebook trains there is done in ten minutes.
 """
 
 import os
@@ -16,13 +17,16 @@ from pathlib import Path
 
 import torch
 
-LEVELS = ("smoke", "cpu", "gpu")
+LEVELS = ("smoke", "cpu", "t4", "gpu")
+T4_FLOPS = (
+    0.2 * 65e12
+)  # a fifth of what a T4 multiplies in float16 at best: what models of the course's size reach
 _NOT_GIVEN = object()
 
 
 @dataclass(frozen=True)
 class Budget:
-    """A level of effort: `smoke` (does it run at all), `cpu` or `gpu`."""
+    """A level of effort: `smoke` (does it run at all), `cpu`, `t4` or `gpu`."""
 
     name: str
 
@@ -30,39 +34,63 @@ class Budget:
         if self.name not in LEVELS:
             raise ValueError(f"A budget is one of {', '.join(LEVELS)}; got {self.name!r}.")
 
-    def pick(self, *, smoke=_NOT_GIVEN, cpu=_NOT_GIVEN, gpu=_NOT_GIVEN):
-        """The value for this budget, of any type. `gpu` falls back to the value for `cpu`.
+    def pick(self, *, smoke=_NOT_GIVEN, cpu=_NOT_GIVEN, t4=_NOT_GIVEN, gpu=_NOT_GIVEN):
+        """The value for this budget, of any type. `t4` and `gpu` fall back to the value for `cpu`.
 
         Raises:
             ValueError: no value was given for this budget.
         """
-        values = {"smoke": smoke, "cpu": cpu, "gpu": cpu if gpu is _NOT_GIVEN else gpu}
-        value = values[self.name]
+        given = {"smoke": smoke, "cpu": cpu, "t4": t4, "gpu": gpu}
+        value = given[self.name]
+        falls_back = self.name in ("t4", "gpu")
+        if value is _NOT_GIVEN and falls_back:
+            value = cpu
         if value is _NOT_GIVEN:
-            given = {"smoke": smoke, "cpu": cpu, "gpu": gpu}
             there = [level for level in LEVELS if given[level] is not _NOT_GIVEN]
             raise ValueError(
                 f"The budget is {self.name!r}, and this pick() has no value for it (it has: "
-                f"{', '.join(there) or 'none'}). Add {'cpu' if self.name == 'gpu' else self.name}=..."
+                f"{', '.join(there) or 'none'}). Add {'cpu' if falls_back else self.name}=..."
             )
         return value
+
+    @property
+    def preset(self) -> str:
+        """The experiments' preset for this budget: a live part on a T4 has the CPU's sizes, and is soon done."""
+        return "cpu" if self.name == "t4" else self.name
 
     def __str__(self) -> str:
         return self.name
 
 
 def current_budget() -> Budget:
-    """The budget in force: the environment's `COURSE_BUDGET`, else `gpu` where CUDA is there, else `cpu`.
+    """The budget in force: the environment's `COURSE_BUDGET`, else what the machine has.
+
+    `gpu` for CUDA with capability 8 or more (Ampere and newer), `t4` for older CUDA, `cpu` without.
 
     Raises:
-        ValueError: `COURSE_BUDGET` is none of smoke, cpu, gpu.
+        ValueError: `COURSE_BUDGET` is none of smoke, cpu, t4, gpu.
     """
     name = os.environ.get("COURSE_BUDGET", "").strip().lower()
     if not name:
-        return Budget("gpu" if torch.cuda.is_available() else "cpu")
+        if not torch.cuda.is_available():
+            return Budget("cpu")
+        return Budget("gpu" if torch.cuda.get_device_capability()[0] >= 8 else "t4")
     if name not in LEVELS:
         raise ValueError(f"COURSE_BUDGET is {name!r}; it should be one of {', '.join(LEVELS)}, or unset.")
     return Budget(name)
+
+
+def t4_minutes(macs: float, examples: int) -> float:
+    """Minutes that a training takes on a T4, estimated before it starts.
+
+    Args:
+        macs: multiply-adds of one forward pass of one example.
+        examples: examples seen in all epochs together.
+
+    Returns:
+        minutes; forward and backward pass together cost three forward passes, each two operations per multiply-add.
+    """
+    return 3 * 2 * macs * examples / T4_FLOPS / 60
 
 
 def describe_machine() -> str:

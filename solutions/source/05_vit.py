@@ -54,7 +54,7 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 
 # %%
 data = load_images(
-    "cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, gpu=None)
+    "cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, t4=None, gpu=None)
 )
 classes = data.label_names
 source = f"{data.name}" + (f" ({data.note})" if data.note else "")
@@ -495,7 +495,7 @@ if ready("ViT"):
     train = tensor_batches(
         data.train.images,
         data.train.labels,
-        budget.pick(smoke=50, cpu=64, gpu=256),
+        budget.pick(smoke=50, cpu=64, t4=256, gpu=256),
         shuffle=True,
         **scale,
         augment=lambda images, generator: flip_and_crop(images, 2, generator),
@@ -504,11 +504,12 @@ if ready("ViT"):
     history = fit(
         small,
         train,
-        epochs=budget.pick(smoke=1, cpu=6, gpu=100),
+        epochs=budget.pick(smoke=1, cpu=6, t4=60, gpu=100),
         lr=1e-3,
         validation=test,
         label_smoothing=0.1,
-        max_seconds=budget.pick(smoke=60, cpu=175, gpu=None),
+        max_seconds=budget.pick(smoke=60, cpu=175, t4=540, gpu=None),
+        checkpoint=budget.pick(smoke=None, cpu=None, t4="vit.resume", gpu="vit.resume"),
     )
     history.summary()
     print(
@@ -889,7 +890,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # %%
 if ready("ViT"):
     batch = torch.randn(budget.pick(smoke=4, cpu=64, gpu=512), 3, 32, 32)
-    device = torch.device("cuda" if budget.name == "gpu" else "cpu")
+    device = torch.device("cuda" if budget.name in ("t4", "gpu") else "cpu")
     models = {
         "ViT": ViT.from_config("vit_cifar"),
         "ResNet": cost.throughput.residual_network(40),

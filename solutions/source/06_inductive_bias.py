@@ -270,7 +270,7 @@ def remembered(name: str, make: Callable[..., nn.Module]) -> Callable[..., nn.Mo
 if ready("BasicBlock", "ResNet"):
     live = run_live(
         "data-scaling",
-        budget.name,
+        budget.preset,
         models=("CNN", "ViT"),
         sizes=budget.pick(smoke=(64, 128), cpu=(500, 2_000), gpu=(500, 5_000)),
         steps=budget.pick(smoke=2, cpu=150, gpu=2_000),
@@ -298,7 +298,7 @@ if ready("BasicBlock", "ResNet"):
 # One seed proves little; that is what the recorded runs are for. First, what do the two models do with a moved image?
 
 # %%
-pictures = whole(image_set(budget.name), stand_ins=True)
+pictures = whole(image_set(budget.preset), stand_ins=True)
 normalize = normalizer(pictures.mean, pictures.std, "cpu")
 
 # %% fold="Drawing"

@@ -407,7 +407,7 @@ SETTINGS = {  # change these
     "only": {"arm": "steps", "augment": False},
 }
 own = run_live(
-    "data-scaling", budget.name, **SETTINGS,
+    "data-scaling", budget.preset, **SETTINGS,
     test_images=budget.pick(smoke=40, cpu=1_000, gpu=10_000),
 )
 a, b = SETTINGS["models"][:2]
@@ -457,7 +457,7 @@ evidence.add("M8", f"Mine, inference, batch {batch}, on the CPU: {words}.", own=
 began = time.perf_counter()
 size = budget.pick(smoke=64, cpu=2_048, gpu=32_768)
 mine = run_live(
-    "label-rule", budget.name, models=("CNN", "ViT"), sizes=(size,), seeds=(0,),
+    "label-rule", budget.preset, models=("CNN", "ViT"), sizes=(size,), seeds=(0,),
     only={"rule": "position"},
 )
 values = ", ".join(f"{row['model']} {row['test_accuracy']:.1%}" for row in mine)

@@ -302,3 +302,17 @@ def test_an_older_version_is_told_apart(tmp_path, monkeypatch):
         assert notebook.older_version(shell.user_ns["causal_mask"], "causal_mask") == ""
     finally:
         shell.history_manager.end_session()
+
+
+def test_the_page_of_messages_finds_long_ones_and_internal_names():
+    from utils.authoring import messages as page
+
+    exercise = all_exercises()["evaluate"]
+    assert page.complaints(exercise, {"fine": "`loss` is wrong."}) == []
+    found = page.complaints(
+        exercise, {"long": "x" * 401, "inner": "`in evaluation mode` has the wrong shape."}
+    )
+    assert found == ["evaluate, long: 401 characters", "evaluate, inner: shows `in evaluation mode`"]
+    text = page.section(exercise, page.said(exercise))
+    assert "## evaluate" in text and "*property, " in text and "PASSED" not in text
+    assert words.INNER["starts"] in page.engine()

@@ -51,7 +51,7 @@ def inner(key: str) -> str:
         return INNER[key]
     if key.endswith(" afterwards"):
         return f"After the call, `{key.removesuffix(' afterwards')}` has wrong values."
-    return f"The check also looks at this: {key.replace('_', ' ')}. It is not as it should be."
+    return f"Here the {key.replace('_', ' ')} came out wrong."
 
 
 def compared(expected: Tensor, got: Tensor) -> tuple[str, ...]:

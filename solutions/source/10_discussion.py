@@ -398,6 +398,10 @@ evidence.add(
 # %% [markdown] predict="own"
 # Which comparison do you run, what do you expect, and which result would make you change your mind?
 
+# %% [markdown] answer="own"
+# *An example.* I run CNN against ViT on 1,000 images, equal steps, two seeds. I expect the CNN ahead by some points, since it was ahead at 2,000 images
+# in the recorded rows and level at 500. With two seeds the interval will be wide, so only a lead of the ViT in both would make me change my mind.
+
 # %%
 SETTINGS = {  # change these
     "models": ("CNN", "ViT"),  # also "hybrid ViT"

@@ -1,0 +1,201 @@
+"""Shared and free weights: what students really write, wrong and right."""
+
+from utils.grading.bank import Bank
+
+# fit_convolution -------------------------------------------------------------------------------------------------------
+
+shared = Bank("fit_convolution")
+SHIFTED = "shifted = [inputs.roll(reach - j, dims=-1) for j in range(kernel_size)]"
+COLUMNS = "columns = torch.stack(shifted, dim=-1).flatten(0, 1)"
+SOLVE = "return torch.linalg.pinv(columns) @ outputs.flatten()"
+
+shared.wrong(
+    "kernel flipped",
+    "Your kernel comes out in the opposite order: entry j should meet the input j - r places *behind* the output's own place, as in "
+    "conv1d, and yours meets the one before it.",
+    edits={SHIFTED: "shifted = [inputs.roll(j - reach, dims=-1) for j in range(kernel_size)]"},
+)
+shared.wrong(
+    "starts at the output's own place",
+    "Your kernel begins at the output's own place. It should reach r = kernel_size // 2 places to both sides.",
+    edits={SHIFTED: "shifted = [inputs.roll(-j, dims=-1) for j in range(kernel_size)]"},
+)
+shared.wrong(
+    "zeros beyond the ends",
+    "You put zeros beyond the ends of the signal. Here it goes on at its other end (roll, or an index modulo d).",
+    edits={
+        SHIFTED: "padded = torch.nn.functional.pad(inputs, (reach, reach))\n    shifted = [padded[:, j : j + inputs.shape[1]] for j in range(kernel_size)]"
+    },
+)
+shared.wrong(
+    "rows and columns mixed",
+    "Your table has the right size, but its rows do not belong to the outputs' order: a reshape has mixed positions and kernel entries. "
+    "Stack the shifted signals along a *new last* axis.",
+    edits={COLUMNS: "columns = torch.stack(shifted, dim=1).reshape(-1, kernel_size)"},
+)
+shared.wrong(
+    "mean over the signals",
+    "You average the signals before fitting, so most of what they say about the kernel is gone. Every output of every signal is a row.",
+    edits={
+        COLUMNS: "columns = torch.stack(shifted, dim=-1).mean(0)",
+        SOLVE: "return torch.linalg.pinv(columns) @ outputs.mean(0)",
+    },
+)
+shared.wrong(
+    "only the first signal",
+    "You fit the first signal only. Use all of them.",
+    edits={
+        COLUMNS: "columns = torch.stack(shifted, dim=-1)[0]",
+        SOLVE: "return torch.linalg.pinv(columns) @ outputs[0]",
+    },
+)
+shared.wrong(
+    "mean of one kernel per signal",
+    "You fit a kernel to each signal and average the kernels. One fit to all signals together weighs them by how much they tell.",
+    edits={
+        COLUMNS: "columns = torch.stack(shifted, dim=-1)",
+        SOLVE: "return torch.stack([torch.linalg.pinv(c) @ y for c, y in zip(columns, outputs)]).mean(0)",
+    },
+)
+shared.wrong(
+    "ridge",
+    "You add a penalty on large weights (ridge regression). Plain least squares was asked for.",
+    edits={
+        SOLVE: "gram = columns.T @ columns + 0.1 * torch.eye(kernel_size, dtype=columns.dtype)\n    return torch.linalg.solve(gram, columns.T @ outputs.flatten())"
+    },
+)
+shared.wrong(
+    "correlation in place of a fit",
+    "You correlate inputs and outputs, and leave out the division by how the shifted inputs overlap: that is X'y, and the fit is (X'X)^-1 X'y.",
+    edits={SOLVE: "return columns.T @ outputs.flatten() / columns.square().sum(0)"},
+)
+shared.wrong(
+    "a column",
+    "Your kernel is a column, (k, 1). It should have the shape (k,).",
+    edits={SOLVE: "return torch.linalg.pinv(columns) @ outputs.reshape(-1, 1)"},
+)
+
+shared.right(
+    "lstsq",
+    edits={
+        SOLVE: "return torch.linalg.lstsq(columns, outputs.reshape(-1, 1), driver='gelsd').solution[:, 0]"
+    },
+)
+shared.right(
+    "an index table",
+    edits={
+        SHIFTED: "places = (torch.arange(inputs.shape[1])[:, None] + torch.arange(kernel_size) - reach) % inputs.shape[1]",
+        COLUMNS: "columns = inputs[:, places].flatten(0, 1)",
+    },
+)
+shared.right(
+    "circular padding and unfold",
+    edits={
+        SHIFTED: "padded = torch.cat([inputs[:, inputs.shape[1] - reach :], inputs, inputs[:, :reach]], dim=1)",
+        COLUMNS: "columns = padded.unfold(1, kernel_size, 1).reshape(-1, kernel_size)",
+    },
+)
+shared.right(
+    "normal equations by pinv",
+    edits={
+        SOLVE: "return torch.linalg.pinv(columns.T @ columns, hermitian=True) @ (columns.T @ outputs.flatten())"
+    },
+)
+shared.right(
+    "double precision inside",
+    edits={
+        SOLVE: "return (torch.linalg.pinv(columns.double()) @ outputs.double().flatten()).to(inputs.dtype)"
+    },
+)
+
+
+@shared.right("loops and NumPy")
+def fit_convolution(inputs, outputs, kernel_size):
+    import numpy as np
+
+    n, d = inputs.shape
+    rows, right = [], []
+    for s in range(n):
+        for i in range(d):
+            rows.append([float(inputs[s, (i + j - kernel_size // 2) % d]) for j in range(kernel_size)])
+            right.append(float(outputs[s, i]))
+    kernel = np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)[0]
+    return torch.tensor(kernel, dtype=inputs.dtype)
+
+
+# fit_matrix ------------------------------------------------------------------------------------------------------------
+
+free = Bank("fit_matrix")
+FIT = "transposed = torch.linalg.pinv(inputs) @ outputs"
+TURN = "return transposed.mT"
+
+free.wrong(
+    "not transposed",
+    "Your matrix is (d, e), for inputs that stand in front of it. Turn it: outputs[s] = matrix @ inputs[s].",
+    edits={TURN: "return transposed"},
+)
+free.wrong(
+    "from outputs to inputs",
+    "Your matrix goes from the outputs to the inputs. It should make outputs from inputs.",
+    edits={FIT: "transposed = torch.linalg.pinv(outputs) @ inputs"},
+)
+free.wrong(
+    "with an intercept",
+    "You subtract the means first, which fits a matrix *and* an offset. The model here has no offset.",
+    edits={FIT: "transposed = torch.linalg.pinv(inputs - inputs.mean(0)) @ (outputs - outputs.mean(0))"},
+)
+free.wrong(
+    "ridge",
+    "You add a penalty on large weights (ridge regression). Plain least squares was asked for.",
+    edits={
+        FIT: "gram = inputs.mT @ inputs + 0.1 * torch.eye(inputs.shape[1], dtype=inputs.dtype)\n    transposed = torch.linalg.solve(gram, inputs.mT @ outputs)"
+    },
+)
+free.wrong(
+    "correlation in place of a fit",
+    "You correlate inputs and outputs, and leave out how the inputs overlap: that is X'Y, and the fit is (X'X)^-1 X'Y.",
+    edits={FIT: "transposed = inputs.mT @ outputs / len(inputs)"},
+)
+free.wrong(
+    "only one of many",
+    "With fewer signals than positions your matrix fits, but it is not the one with the smallest entries: some columns are simply zero. The pseudo-inverse gives the minimum norm.",
+    edits={
+        FIT: "few = min(inputs.shape)\n    transposed = torch.zeros(inputs.shape[1], outputs.shape[1], dtype=inputs.dtype)\n    transposed[:few] = torch.linalg.pinv(inputs[:, :few]) @ outputs"
+    },
+)
+free.wrong(
+    "normal equations without a way out",
+    "Your normal equations divide by X'X, which has no inverse when there are fewer signals than positions. The pseudo-inverse works in both cases.",
+    edits={
+        FIT: "gram = inputs.mT @ inputs + 1e-3 * torch.eye(inputs.shape[1], dtype=inputs.dtype)\n    transposed = torch.linalg.solve(gram, inputs.mT @ outputs)"
+    },
+)
+free.wrong(
+    "a diagonal",
+    "You fit one weight per position, a diagonal. A free matrix has a weight for every pair of positions.",
+    edits={
+        FIT: "weight = (inputs[:, :1] * outputs).sum(0) / inputs[:, :1].square().sum()\n    transposed = torch.zeros(inputs.shape[1], outputs.shape[1], dtype=inputs.dtype)\n    transposed[range(min(transposed.shape)), range(min(transposed.shape))] = weight[: min(transposed.shape)]"
+    },
+)
+
+free.right("lstsq", edits={FIT: "transposed = torch.linalg.lstsq(inputs, outputs, driver='gelsd').solution"})
+free.right(
+    "svd by hand",
+    edits={
+        FIT: "u, s, v = torch.linalg.svd(inputs, full_matrices=False)\n    transposed = v.mT @ ((u.mT @ outputs) / s[:, None])"
+    },
+)
+free.right("pinv of the transpose", edits={TURN: "return outputs.mT @ torch.linalg.pinv(inputs.mT)"})
+free.right(
+    "einsum", edits={FIT: "transposed = torch.einsum('dn,ne->de', torch.linalg.pinv(inputs), outputs)"}
+)
+free.right(
+    "two cases",
+    edits={
+        FIT: "if len(inputs) >= inputs.shape[1]:\n        transposed = torch.linalg.solve(inputs.mT @ inputs, inputs.mT @ outputs)\n    else:\n        transposed = inputs.mT @ torch.linalg.solve(inputs @ inputs.mT, outputs)"
+    },
+)
+free.right(
+    "double precision inside",
+    edits={FIT: "transposed = (torch.linalg.pinv(inputs.double()) @ outputs.double()).to(inputs.dtype)"},
+)

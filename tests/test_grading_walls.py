@@ -94,8 +94,29 @@ def there(box, examiner, tmp_path, paths):
 
 def test_the_root_holds_nothing_of_the_host(box, examiner, tmp_path):
     needed = {"/" + path.split("/")[1] for path in isolation.root_plan().bound}
-    tops = {"/run", "/tmp", "/home", "/var", "/mnt", "/sys", "/opt", "/boot", "/srv", "/media", "/root"} - needed
-    below = {"/etc/passwd", "/etc/hosts", "/etc/hostname", "/dev/tty", "/dev/ptmx", "/dev/mem", "/old", str(tmp_path)}
+    tops = {
+        "/run",
+        "/tmp",
+        "/home",
+        "/var",
+        "/mnt",
+        "/sys",
+        "/opt",
+        "/boot",
+        "/srv",
+        "/media",
+        "/root",
+    } - needed
+    below = {
+        "/etc/passwd",
+        "/etc/hosts",
+        "/etc/hostname",
+        "/dev/tty",
+        "/dev/ptmx",
+        "/dev/mem",
+        "/old",
+        str(tmp_path),
+    }
     assert there(box, examiner, tmp_path, tops | below | {"/dev/null"}) == {"/dev/null"}
 
 
@@ -252,7 +273,9 @@ def test_what_one_answers_children_do_costs_that_answer_alone(box, examiner, tmp
         "    if os.fork() == 0:\n        time.sleep(60)\n    return torch.zeros(length, length, dtype=torch.bool)\n"
     )
     verdicts = grade(box, examiner, submission(tmp_path, **{TARGET: code}))
-    assert [v.exercise for v in verdicts if v.state != "passed"] == [TARGET], [(v.exercise, v.sentence, v.said) for v in verdicts if v.state != "passed"]
+    assert [v.exercise for v in verdicts if v.state != "passed"] == [TARGET], [
+        (v.exercise, v.sentence, v.said) for v in verdicts if v.state != "passed"
+    ]
 
 
 def test_a_submission_has_one_budget_of_processor_time(examiner, tmp_path):

@@ -136,7 +136,9 @@ def try_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         trial.write_bytes(b"x" * 4096)
     except OSError as error:
-        raise OSError(f"{folder} can't be written to ({error.strerror or error}); give another folder") from None
+        raise OSError(
+            f"{folder} can't be written to ({error.strerror or error}); give another folder"
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             trial.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ from tqdm import tqdm
 
 from utils.grading import launch, records, submissions
 from utils.grading.isolation import ROOT, Limits, exposed, probe
+from utils.grading.layers import library
 from utils.grading.normalise import normalise
 from utils.grading.policy import Policy
 from utils.grading.reading import RELEASE, BadNotebook
@@ -118,12 +119,15 @@ def grade_one(
         if not level.safe and not allow_weak:
             raise RuntimeError(level.sentence())
         verdicts = grade(box, judge, submission)
+    answers = submission.answers
     result |= {
-        "verdicts": [v.record() for v in verdicts],
+        "verdicts": [
+            v.record() | {"library": library(v.exercise, answers.get(v.exercise, ""))} for v in verdicts
+        ],
         "written": submission.written,
         "notes": submission.notes,
         "skipped": submission.skipped,
-        "answers": submission.answers,
+        "answers": answers,
         "newer": submission.newer,
     }
     return result | {"isolation": level.sentence()}

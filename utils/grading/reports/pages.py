@@ -170,5 +170,7 @@ def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:
+            if verdict.get("library") and verdict["state"] == "passed":
+                yield f"{who}, {verdict['exercise']}", f"it is the library's {verdict['library']}"
             for note in verdict.get(NOTES, ()):
                 yield f"{who}, {verdict['exercise']}", str(note)

@@ -90,9 +90,8 @@ def append(path: Path, row: dict[str, Any], *, key: str | None = None, mode: int
             if os.read(handle, 1) != b"\n":
                 line = b"\n" + line  # close a line that was cut off
         try:
-            written = os.write(handle, line)
-            if written != len(line):
-                raise OSError(f"only {written} of {len(line)} bytes could be written to {path.name}")
+            while line:  # a full disk takes a part only, and the next try says so
+                line = line[os.write(handle, line) :]
             os.fsync(handle)
         except OSError:
             with contextlib.suppress(OSError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,8 +28,7 @@ def stand_in(exercise: Exercise) -> Any:
     """
     if not exercise.stand_in:
         raise LookupError(f"{exercise.name} has no stand-in")
-    module, attribute = exercise.stand_in.split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(exercise.stand_in)
 
 
 @contextlib.contextmanager

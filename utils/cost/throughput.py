@@ -10,7 +10,7 @@ PyTorch's own formulas. Ratios between kinds can be trusted; the sum is a little
 from __future__ import annotations
 
 import argparse
-import importlib
+import pkgutil
 import statistics
 import time
 from collections import defaultdict
@@ -212,8 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=40, help="of the ResNet")
     parser.add_argument("--precision", default="auto", choices=["auto", *NAMES])
     options = parser.parse_args(arguments)
-    module, _, attribute = options.model.partition(":")
-    vit = getattr(importlib.import_module(module), attribute).from_config("vit_cifar")
+    vit = pkgutil.resolve_name(options.model).from_config("vit_cifar")
     images = torch.randn(options.batch, 3, 32, 32, device=options.device)
     models = {"ViT": vit.to(options.device), "ResNet": residual_network(options.width).to(options.device)}
     precision = precision_for(options.device, options.precision)

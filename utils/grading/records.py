@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from utils import storage
 from utils.paths import ROOT
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 class Records:
@@ -30,16 +25,9 @@ class Records:
         self.path = path
         self.lines: dict[str, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            text = path.read_bytes()
-            for line in text.split(b"\n"):
-                try:
-                    entry = json.loads(line)
-                    self.lines.setdefault(entry["key"], entry)
-                except (ValueError, KeyError, TypeError):
-                    continue
-            if text and not text.endswith(b"\n"):
-                self._write(b"\n")
+        for entry in storage.read(path):
+            if "key" in entry:
+                self.lines.setdefault(entry["key"], entry)
 
     def __contains__(self, key: str) -> bool:
         return key in self.lines
@@ -48,22 +36,8 @@ class Records:
         """Appends an entry (with its `key`) in one write and makes sure that it is on the disk."""
         if entry["key"] in self.lines:
             return
-        self._write(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+        storage.append(self.path, entry, mode=0o600)
         self.lines[entry["key"]] = entry
-
-    def _write(self, data: bytes) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        whole = os.fstat(descriptor).st_size
-        try:
-            while data:  # a full disk takes a part only, and the next try says so
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
-        except OSError:  # half a line is none
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, whole)
-            raise
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -73,15 +47,13 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         RuntimeError: another one does now.
     """
-    if fcntl is None:
+    if storage.fcntl is None:  # Windows: no locks, and no descriptors of folders
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RuntimeError(f"another grader is writing to {folder}") from None
+        if not storage.lock(descriptor, wait=False):
+            raise RuntimeError(f"another grader is writing to {folder}")
         yield
     finally:
         os.close(descriptor)

@@ -18,12 +18,10 @@ def test_the_experiment_of_contributing_runs_as_it_is_written(tmp_path):
     section = SECTION.search((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))[0]
     folder = re.match(r"## An experiment: `(.+)/<name>.py`", section)[1]
     name = re.search(r"a file named (\w+[.]py)", section)[1]
-    code = re.search(r"```python\n(.*?)```", section, re.S)[1]
-    commands = re.search(r"```\n(.*?)```", section, re.S)[1].strip().splitlines()
-    for folder in ("utils", "solutions", "data"):
-        shutil.copytree(
-            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb")
-        )
+    blocks = dict(re.findall(r"^```(\w*)\n(.*?)^```", section, re.S | re.M))  # by language
+    code, commands = blocks["python"], blocks[""].strip().splitlines()
+    for part in ("utils", "solutions", "data"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.ipynb"))
     (tmp_path / folder / name).write_text(code, encoding="utf-8")
     said = []
     for command in commands:

@@ -39,6 +39,7 @@ FILES = (
     "data/results/README.md",
     "data/results/bench.json",
     "docs/_static/positions.png",
+    "docs/places.md",
     "environment.yml",
     "start.py",
     "pyproject.toml",

@@ -23,6 +23,7 @@ TEXTS = {
     "data/README.md": "data",
     "docs/measured.md": "measured",
     "docs/instructors.md": "instructors",
+    "docs/places.md": "places",
 }
 
 
@@ -65,7 +66,7 @@ def stage(folder: Path) -> None:
     with open(folder / "index.md", "a", encoding="utf-8") as index:
         index.write(
             _contents("Notebooks", [*names, "look"])
-            + _contents("The course", ["instructors", "measured", "contributing", "data"])
+            + _contents("The course", ["places", "instructors", "measured", "contributing", "data"])
         )
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from utils.checks import fixtures, journal, messages, notebook
+from utils.checks import by_hand, fixtures, journal, messages, notebook
 from utils.checks.attempts import name_of
 from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
@@ -124,6 +124,8 @@ def check(attempt: Any, name: str = "") -> None:
             result = _with_stand_ins(result, attempt)
     if note := notebook.older_version(attempt, exercise.name):
         result = replace(result, notes=(note,))
+    if result.passed and (note := by_hand.note(exercise.name, attempt)):
+        result = replace(result, notes=(*result.notes, note))
     messages.show(result)
     if said := printed.said():
         print(said)

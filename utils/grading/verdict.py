@@ -34,6 +34,7 @@ class Verdict:
         diagnosis: sentence of the known mistake, or "".
         substitutes: earlier exercises for which the library's version stood in.
         said: what the student's process said of a problem, for the instructor's records only.
+        layers: the library's own layers that a right answer uses where the exercise asks for one's own, for the instructor.
         ended: whether its process ended in a way of which only the grader may know the reason.
     """
 
@@ -48,10 +49,11 @@ class Verdict:
     diagnosis: str = ""
     substitutes: tuple[str, ...] = field(default=())
     said: str = ""
+    layers: tuple[str, ...] = field(default=())
     ended: bool = False
 
     def record(self) -> dict[str, Any]:
-        record = asdict(self) | {"substitutes": list(self.substitutes)}
+        record = asdict(self) | {"substitutes": list(self.substitutes), "layers": list(self.layers)}
         record.pop("ended")
         return record
 

@@ -56,3 +56,18 @@ def test_sentences_are_sentences():
                 sentence,
             )
             assert len(sentence.split()) >= 4, (exercise.name, sentence)
+
+
+def test_a_swin_block_on_the_librarys_kernel_passes_on_hidden_seeds(monkeypatch):
+    """Its kernel rounds in another way where no graph is kept, which was taken for a pixel beyond the window."""
+    from solutions import swin
+
+    block, attention = all_exercises()["SwinBlock"], all_exercises()["WindowAttention"]
+    reference = answers.reference(block)
+    right = next(a for a in answers.bank(attention).rights if a.name == "PyTorch's kernel")
+    prepared = [fixtures.prepare(block, reference, seed) for seed in (1056, 1102, 1111)]
+    kernel = right.build(answers.reference(attention), answers.reference_module(attention))
+    monkeypatch.setattr(swin, "WindowAttention", kernel)
+    for fixture in prepared:
+        result = examine(block, reference, fixture)
+        assert result.passed, [finding for finding in result.findings if finding]

@@ -274,6 +274,19 @@ mha.wrong(
 )
 
 
+mha.wrong(
+    "self-attention recognised by its shape",
+    "You take key for the same sequence as query wherever both have one shape. Two different sequences can be equally long: ask whether they are "
+    "the same tensor.",
+    edits={SELF: "if query.shape == key.shape == value.shape:"},
+)
+mha.wrong(
+    "no mask without weights",
+    "You leave the mask out when nobody needs the weights. `need_weights=False` only says that they are not returned.",
+    edits={ATTEND: ATTEND.replace("mask,", "mask if need_weights else None,")},
+)
+
+
 @mha.right("three projections, always")
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):

@@ -86,6 +86,22 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
             },
         ),
         Case(
+            "cross-attention between sequences of one length",
+            init=two,
+            args={"query": draw.normal(2, 4, 8), "key": draw.normal(2, 4, 8)},
+        ),
+        Case(
+            "a mask, and nobody needs the weights",
+            init=two,
+            args={
+                "query": draw.normal(2, 3, 8),
+                "key": draw.normal(2, 5, 8),
+                "value": None,
+                "mask": draw.mask(2, 3, 5),
+            },
+            kwargs={"need_weights": False},
+        ),
+        Case(
             "a query that may attend to nothing, double precision",
             init=three,
             args={

@@ -290,7 +290,9 @@ def test_the_readme_says_which_python_is_meant():
 
 def test_the_korean_page_gives_each_reader_the_same_commands():
     def by_reader(page: str) -> list[list[str]]:
-        return [commands(part)[:3] for part in re.split(r"^## ", read(page), flags=re.M)[1:4]]
+        """The commands of the first block of each reader's section."""
+        sections = re.split(r"^## ", read(page), flags=re.M)[1:4]
+        return [commands(FENCE.search(section)[0]) for section in sections]
 
     english, korean = by_reader("README.md"), by_reader("README.ko.md")
     assert english == korean and english[0]

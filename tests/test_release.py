@@ -172,7 +172,7 @@ def test_its_pages_have_no_empty_section_and_lead_nowhere_that_is_not_there(clas
         done = subprocess.run(["make", "--dry-run", command], cwd=classroom, capture_output=True, text=True)
         assert done.returncode == 0, f"the class's Makefile cannot `make {command}`: {done.stderr}"
     page += korean
-    assert "solutions/" not in page and "grade" not in page and "make release" not in page
+    assert "solutions/" not in page and "make grade" not in page and "make release" not in page
 
 
 def test_badges_and_set_up_cells_lead_to_the_class_and_nothing_to_the_answers(classroom):

@@ -88,6 +88,13 @@ model.wrong(
     edits={".mean(dim=(1, 2))": ".sum(dim=(1, 2))"},
 )
 
+model.wrong(
+    "window as high as the map at most",
+    "Your window is no larger than the map's height, but it can be larger than its width. Take the shorter of the two sides.",
+    edits={"min(window_size, height, width)": "min(window_size, height)"},
+)
+
+
 model.right(
     "tokens flattened for the mean",
     edits={".mean(dim=(1, 2))": ".flatten(1, 2).mean(dim=1)"},

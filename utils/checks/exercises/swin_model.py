@@ -32,6 +32,11 @@ def _model_cases(draw: Draw) -> list[Case]:
             init={**two, "image_size": 8, "window_size": 3},
             args={"images": draw.normal(3, 2, 8, 8)},
         ),
+        Case(
+            "a tall image, narrower than the window",
+            init={**two, "image_size": (16, 8), "window_size": 3},
+            args={"images": draw.normal(2, 2, 16, 8)},
+        ),
     ]
 
 

@@ -40,6 +40,7 @@ SPARE = 8  # processes that a control group grants beyond the limit, so that the
 def warm_up() -> None:
     """Imports what notebooks import, and makes sure that forking is safe."""
     import torch
+    import torch._dynamo  # an optimizer's first step imports it, which needs a /tmp: a sandbox has none
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)

@@ -12,6 +12,16 @@ layer.wrong(
     edits={"(chosen == number) & kept": "chosen == number"},
 )
 
+START = "output = torch.zeros_like(tokens)"
+SHARED = "weights = weights * kept / (weights * kept).sum(dim=1, keepdim=True).clamp(min=1e-9)"
+
+layer.wrong(
+    "renormalised over the kept choices",
+    "You divide the weights by the sum over the choices that found a place. They are divided by the sum over all k choices, before places are given "
+    "out; a dropped choice adds nothing, and the others keep their weights.",
+    edits={START: f"if self.renormalize:\n            {SHARED}\n        {START}"},
+)
+
 ANSWER = "answer = weights[token, choice, None] * expert(tokens[token])"
 
 layer.wrong(

@@ -22,6 +22,11 @@ def moe_cases(draw: Draw) -> list[Case]:
         Case("one expert", init=init(1, 1, None), args={"x": draw.normal(2, 3, 4)}),
         Case("one of four, room for all", init=init(4, 1, None), args={"x": draw.normal(2, 5, 4)}),
         Case("two of four, renormalised", init=init(4, 2, 2.0, True), args={"x": draw.normal(3, 4, 4)}),
+        Case(
+            "renormalised, and some choices are dropped",
+            init=init(3, 2, 0.75, True),
+            args={"x": draw.normal(2, 6, 4)},
+        ),
         Case("tokens are dropped", init=init(3, 1, 0.5), args={"x": draw.normal(3, 5, 4)}),
         Case(
             "some choices are dropped, float64",

@@ -178,11 +178,6 @@ class Student:
                 raise AssertionError(f"{said}. {self.state()}")
             time.sleep(0.05)
 
-    def prompt(self, name: str) -> str:
-        """What stands in front of a code cell: "[3]:", "[*]:" or "[ ]:"."""
-        self.cell(name).scroll_into_view_if_needed()
-        return self.cell(name).locator(".jp-InputArea-prompt").inner_text()
-
     def state(self) -> str:
         """Where the notebook stands, for a failed test: the first cell that raised, and the code cells that have not run."""
         raised, waiting = "no cell raised", []

@@ -163,29 +163,3 @@ def test_notebook_with_pictures_runs_to_its_end(lab, page):
         page, student, [pictures[0], pictures[len(pictures) // 2], pictures[-1]], name
     )  # each look takes seconds
     assert console.errors == []
-
-
-def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
-    """Open checks stop nothing; the last line says how far one is; drawings and results of predictions are closed."""
-    url, folder = lab
-    path = folder / "notebooks" / "04_attention_in_vision.ipynb"
-    student = Student(page, url, path, folder)
-    cells = nbformat.read(path, as_version=4).cells
-    student.command("Run All Cells")
-    student.wait_for("progress", seconds=480)
-    assert "04_attention_in_vision" in student.text("progress") and "exercises passed" in student.text("progress")
-    code = [cell.id for cell in cells if cell.cell_type == "code" and cell.source]
-    assert all("[*]" not in student.prompt(name) and "[ ]" not in student.prompt(name) for name in code)
-
-    drawing = next(cell.id for cell in cells if cell.source.startswith("# @title"))
-    student.go_to(drawing)
-    assert student.cell(drawing).locator(".jp-Cell-inputWrapper .jp-Placeholder").count(), "its code is closed"
-    assert not student.cell(drawing).locator(".cm-content").count()
-    told = next(cell.id for cell in cells if cell.source.startswith("<details><summary>What came out"))
-    student.go_to(told)
-    fold = student.cell(told).locator("details")
-    assert fold.get_attribute("open") is None
-    assert not fold.locator("p").first.is_visible()
-    shoot(page, "closed")
-    fold.locator("summary").click()
-    fold.locator("p").first.wait_for()

@@ -380,7 +380,8 @@ def test_the_page_without_a_kernel_draws_what_the_model_does(address, page):
     )
     assert told, said.inner_text()
     down, right, percent = (int(number) for number in told.groups())
-    assert float(row[(down - 1) * 8 + right - 1]) >= 0.99 * float(row.max())  # a byte each
+    here = float(row[(down - 1) * 8 + right - 1])
+    assert here**0.5 >= float(row.max()) ** 0.5 - 1 / 255, "the largest, but for the rounding to a byte"
     assert abs(percent - 100 * float(row.max())) < 1
     page.locator("#look-attention svg").first.click(position={"x": 5, "y": 60})
     assert "row 2, column 1 looks" in said.inner_text(), "a click chooses the patch"

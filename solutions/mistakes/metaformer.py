@@ -252,6 +252,12 @@ former.wrong(
 )
 
 former.wrong(
+    "layer scale not handed on",
+    "You do not hand `layer_scale` on: the scales of your blocks start at 1e-5 whatever the argument says.",
+    edits={_BLOCK: "MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, 1e-5, next(rates))"},
+)
+
+former.wrong(
     "the last stage's blocks left out",
     "Your `features` stops behind the last patch embedding: the last stage's blocks are not called.",
     edits={_RUN: "x = embed(x) if blocks is self.stages[-1] else blocks(embed(x))"},

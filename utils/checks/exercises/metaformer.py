@@ -192,6 +192,9 @@ def observe_poolformer(attempt: Any, case: Case) -> Seen:
         seen["stochastic depth, block by block"] = torch.tensor(
             [block.drop_path.rate for stage in deep.stages for block in stage]
         )
+        fresh = build_module(attempt, replace(case, weights=None, init={**case.init, "layer_scale": 0.25}))
+        scales = [s for n, s in fresh.named_parameters() if "layer_scale" in n]
+        seen["layer scales at the start"] = torch.cat(scales).float()
     return seen
 
 
@@ -223,6 +226,11 @@ POOL_FORMER = Exercise(
     observe=observe_poolformer,
     weights=poolformer_weights,
     properties=(
+        Property(
+            "layer scales start where they are told to",
+            "The scales of your blocks do not start at `layer_scale`: hand the argument on to every block.",
+            lambda case, seen: (seen["layer scales at the start"] == 0.25).all(),
+        ),
         Property(
             "sizes of the maps",
             "Your last map has the wrong size: there is one patch embedding before each stage, the first with the "

@@ -148,7 +148,7 @@ def _values(exercise: Exercise, key: str, expected: Tensor, got: Tensor) -> Find
     off = differs(exercise, expected, got)
     if not off:
         return None
-    if key not in exercise.outputs:
+    if _is_inner(exercise, key):
         return Finding(
             "value", words.inner(key), words.compared(expected, got) if expected.ndim == 0 else off
         )

@@ -15,7 +15,8 @@ from solutions.scaled_dot_product import scaled_dot_product_attention
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """Cuts the width of every token into heads. Head h of a token is a contiguous slice of d = D / H numbers.
+    """Cuts the width of every token into heads. Head h of a token is a contiguous slice of d =
+    D / H numbers.
 
     Args:
         x: (B, N, D) tokens, D = H * d.
@@ -49,11 +50,13 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 class MultiHeadAttention(nn.Module):
-    """H attentions side by side, each in its own d = D / H dimensions (Vaswani et al. 2017, section 3.2.2).
+    """H attentions side by side, each in its own d = D / H dimensions (Vaswani et al. 2017,
+    section 3.2.2).
 
-    Parameters have the names and the layout of `nn.MultiheadAttention`, so the state dict of one loads into the other:
-    `in_proj_weight` (3D, D) and `in_proj_bias` (3D,) hold the projections of query, key and value on top of each
-    other, in this order; `out_proj` is a linear layer D -> D.
+    Parameters have the names and the layout of `nn.MultiheadAttention`, so the state dict of
+    one loads into the other: `in_proj_weight` (3D, D) and `in_proj_bias` (3D,) hold the
+    projections of query, key and value on top of each other, in this order; `out_proj` is a
+    linear layer D -> D.
 
     Args:
         embed_dim: D, width of a token.
@@ -74,9 +77,12 @@ class MultiHeadAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, need_weights: bool):
-        """(output, weights) of each head; all of shape (B, H, ., d). Nobody asks for the weights? Then PyTorch's fused
-        kernel computes the same output without ever storing them."""
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, need_weights: bool
+    ):
+        """(output, weights) of each head; all of shape (B, H, ., d). Nobody asks for the
+        weights? Then PyTorch's fused kernel computes the same output without ever storing
+        them."""
         if need_weights:
             return scaled_dot_product_attention(query, key, value, mask)
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None
@@ -89,17 +95,20 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         need_weights: bool = True,
     ) -> tuple[Tensor, Tensor | None]:
-        """Self-attention with `query` alone; cross-attention with `key` (and `value`, which defaults to `key`).
+        """Self-attention with `query` alone; cross-attention with `key` (and `value`, which
+        defaults to `key`).
 
         Args:
             query: (B, N, D).
             key: (B, M, D).
             value: (B, M, D).
-            mask: bool, True = may attend. (N, M) for all sequences, (B, N, M) for each its own, (B, 1, M) to hide padding.
+            mask: bool, True = may attend. (N, M) for all sequences, (B, N, M) for each its own,
+                (B, 1, M) to hide padding.
             need_weights: False lets `attend` take the fast path.
 
         Returns:
-            output (B, N, D), and the weights (B, H, N, M) of each head, or None if they are not needed.
+            output (B, N, D), and the weights (B, H, N, M) of each head, or None if they are not
+            needed.
         """
         key = query if key is None else key
         value = key if value is None else value

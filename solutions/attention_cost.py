@@ -11,7 +11,8 @@ from __future__ import annotations
 def attention_memory_bytes(
     num_tokens: int, num_layers: int, num_heads: int, bytes_per_element: int = 4
 ) -> int:
-    """Memory that the attention weights of one image take, all heads of all layers together, if every matrix is kept.
+    """Memory that the attention weights of one image take, all heads of all layers together, if
+    every matrix is kept.
 
     Training keeps them: the backward pass needs each one again.
 
@@ -30,10 +31,12 @@ def attention_memory_bytes(
 
 
 def msa_flops(h: int, w: int, channels: int) -> int:
-    """Multiply-adds of global multi-head self-attention on an h x w map (reference 1, equation 1).
+    """Multiply-adds of global multi-head self-attention on an h x w map (reference 1, equation
+    1).
 
-    Counts the projections to q, k, v and of the output, the scores and the weighted sum. Softmax, scaling and biases
-    are left out, as in the paper, which calls multiply-adds "FLOPs".
+    Counts the projections to q, k, v and of the output, the scores and the weighted sum.
+    Softmax, scaling and biases are left out, as in the paper, which calls multiply-adds
+    "FLOPs".
 
     Args:
         h, w: size of the map in tokens.

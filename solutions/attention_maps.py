@@ -15,13 +15,16 @@ from torch import Tensor
 
 
 def attention_rollout(attention: Tensor) -> Tensor:
-    """How much of each input token reaches each output token, if attention and residual connections were all there is.
+    """How much of each input token reaches each output token, if attention and residual
+    connections were all there is.
 
-    Per layer: average over the heads, add the identity (the residual connection carries a token over unchanged), divide
-    each row by its sum. Then multiply the layers' matrices, the first layer's on the right.
+    Per layer: average over the heads, add the identity (the residual connection carries a token
+    over unchanged), divide each row by its sum. Then multiply the layers' matrices, the first
+    layer's on the right.
 
     Args:
-        attention: (L, B, H, N, N) attention weights of L layers, first layer first; row = query, column = key.
+        attention: (L, B, H, N, N) attention weights of L layers, first layer first; row =
+            query, column = key.
 
     Returns:
         (B, N, N); row = token after the last layer, column = input token; rows sum to 1.
@@ -37,26 +40,33 @@ def attention_rollout(attention: Tensor) -> Tensor:
 
 
 def mean_attention_distance(weights: Tensor, grid: tuple[int, int]) -> Tensor:
-    """How far attention looks: the distance between query and key, averaged with the attention weights.
+    """How far attention looks: the distance between query and key, averaged with the attention
+    weights.
 
-    A patch token stands at the (row, column) of its patch; distances are Euclidean and counted in patches. A CLS token
-    (N = rows * columns + 1, CLS first) stands nowhere: it is left out as query and as key, and what remains of every row is
-    scaled to sum to 1 again.
+    A patch token stands at the (row, column) of its patch; distances are Euclidean and counted
+    in patches. A CLS token (N = rows * columns + 1, CLS first) stands nowhere: it is left out
+    as query and as key, and what remains of every row is scaled to sum to 1 again.
 
     Args:
-        weights: (..., N, N) attention weights, row = query, column = key, rows sum to 1; patches in reading order.
+        weights: (..., N, N) attention weights, row = query, column = key, rows sum to 1;
+            patches in reading order.
         grid: (rows, columns) of patches.
 
     Returns:
-        (...): the mean over all queries, in patches. For (B, H, N, N): one number per image and head.
+        (...): the mean over all queries, in patches. For (B, H, N, N): one number per image and
+        head.
 
     Raises:
         ValueError: if N is neither rows * columns nor one more.
     """
     rows, columns = grid
-    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+    if (
+        weights.shape[-1] - rows * columns not in (0, 1)
+        or weights.shape[-2] != weights.shape[-1]
+    ):
         raise ValueError(
-            f"weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, "
+            f"weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x "
+            f"{columns} patches, "
             f"which gives {rows * columns} tokens, or {rows * columns + 1} with CLS"
         )
     ### BEGIN SOLUTION

@@ -19,15 +19,18 @@ def compare_models(
     seeds: Sequence[int],
     steps: int,
 ) -> list[dict[str, Any]]:
-    """Trains every kind of model on growing parts of one training set, and measures each on the same test set.
+    """Trains every kind of model on growing parts of one training set, and measures each on the
+    same test set.
 
-    What makes it fair: for one seed all models get the very same examples, a larger part contains the smaller ones,
-    every training begins from the same random state (PyTorch's generator is set to the seed just before the model is
-    built), takes the same number of steps, and never sees a test example.
+    What makes it fair: for one seed all models get the very same examples, a larger part
+    contains the smaller ones, every training begins from the same random state (PyTorch's
+    generator is set to the seed just before the model is built), takes the same number of
+    steps, and never sees a test example.
 
     Args:
         factories: name -> function without arguments that builds a fresh model.
-        fit: `fit(model, examples, steps)` trains the model in place and returns the seconds that it took.
+        fit: `fit(model, examples, steps)` trains the model in place and returns the seconds
+            that it took.
         score: `score(model, examples)` returns the model's accuracy, 0 to 1.
         train: training examples.
         test: test examples.
@@ -36,13 +39,14 @@ def compare_models(
         steps: of every training.
 
     Returns:
-        A row for each seed, size and model, in any order: a dict with "model" (its name), "seed", "size",
-        "parameters" (number of trained numbers), "seconds", "train" (accuracy on the part that it was trained on)
-        and "test" (accuracy on the test set).
+        A row for each seed, size and model, in any order: a dict with "model" (its name),
+        "seed", "size", "parameters" (number of trained numbers), "seconds", "train" (accuracy
+        on the part that it was trained on) and "test" (accuracy on the test set).
     """
 
     def shuffled(seed: int) -> list[Any]:
-        """The training examples in the order of this seed; the part of size n is the first n of it."""
+        """The training examples in the order of this seed; the part of size n is the first n of
+        it."""
         order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
         return [train[i] for i in order.tolist()]
 

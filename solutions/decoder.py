@@ -16,11 +16,12 @@ from solutions.transformer import FeedForward
 
 
 class DecoderLayer(nn.Module):
-    """Masked self-attention, cross-attention to the encoder's output, feed-forward (section 3.1).
+    """Masked self-attention, cross-attention to the encoder's output, feed-forward (section
+    3.1).
 
-    Three moves, each with its residual connection and its own norm (`norm1`, `norm2`, `norm3`), placed as in `EncoderLayer`.
-    In cross-attention the queries come from the decoder, keys and values from the encoder's output ("memory"), which
-    no norm of this layer touches.
+    Three moves, each with its residual connection and its own norm (`norm1`, `norm2`, `norm3`),
+    placed as in `EncoderLayer`. In cross-attention the queries come from the decoder, keys and
+    values from the encoder's output ("memory"), which no norm of this layer touches.
 
     Args:
         dim, num_heads, hidden_dim, norm_first, dropout, activation: as in `EncoderLayer`.
@@ -38,7 +39,9 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.norm_first = norm_first
         self.self_attn = MultiHeadAttention(dim, num_heads)
-        self.multihead_attn = MultiHeadAttention(dim, num_heads)  # cross-attention; the name is PyTorch's
+        self.multihead_attn = MultiHeadAttention(
+            dim, num_heads
+        )  # cross-attention; the name is PyTorch's
         self.feed_forward = FeedForward(dim, hidden_dim, activation)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
@@ -46,15 +49,21 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, memory: Tensor, mask: Tensor | None = None, memory_mask: Tensor | None = None
+        self,
+        x: Tensor,
+        memory: Tensor,
+        mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
     ) -> Tensor:
         """Lets each target position look at the target so far and at the whole source.
 
         Args:
             x: (B, N, D), the target so far.
             memory: (B, M, D), output of the encoder.
-            mask: bool, True = may attend, target to target: (N, N) or (B, N, N); usually `causal_mask(N)`.
-            memory_mask: bool, True = may attend, target to source: (N, M), (B, N, M), or (B, 1, M) to hide padding.
+            mask: bool, True = may attend, target to target: (N, N) or (B, N, N); usually
+                `causal_mask(N)`.
+            memory_mask: bool, True = may attend, target to source: (N, M), (B, N, M), or (B, 1,
+                M) to hide padding.
 
         Returns:
             (B, N, D).
@@ -76,16 +85,23 @@ class DecoderLayer(nn.Module):
 
 @torch.no_grad()
 def greedy_decode(
-    model: Callable[[Tensor, Tensor], Tensor], source: Tensor, start: int, end: int, max_length: int
+    model: Callable[[Tensor, Tensor], Tensor],
+    source: Tensor,
+    start: int,
+    end: int,
+    max_length: int,
 ) -> Tensor:
-    """Writes a target token by token: always the likeliest next token, until every sequence has ended.
+    """Writes a target token by token: always the likeliest next token, until every sequence has
+    ended.
 
     Args:
-        model: called as `model(source, target)` with the target so far, (B, T) int64, which begins with `start`; answers with
-            logits (B, T, V), where [:, t] scores the token that comes *after* position t.
+        model: called as `model(source, target)` with the target so far, (B, T) int64, which
+            begins with `start`; answers with logits (B, T, V), where [:, t] scores the token
+            that comes *after* position t.
         source: (B, M) int64.
         start: token that every target begins with.
-        end: token that ends a target. A sequence that has ended is filled up with `end` while others go on.
+        end: token that ends a target. A sequence that has ended is filled up with `end` while
+            others go on.
         max_length: largest number of tokens to write.
 
     Returns:

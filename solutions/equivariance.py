@@ -16,11 +16,12 @@ from torch import Tensor, nn
 def translation_equivariance_error(
     layer: Callable[[Tensor], Tensor], x: Tensor, shift: tuple[int, int]
 ) -> Tensor:
-    """How far a layer is from commuting with a shift of its input: 0 if moving before is the same as moving after.
+    """How far a layer is from commuting with a shift of its input: 0 if moving before is the
+    same as moving after.
 
-    |layer(shift x) - shift layer(x)| / |layer(x)|, with the Euclidean norm over all numbers of the batch. Shifts are cyclic
-    (`torch.roll`). A layer that makes the map smaller moves its output by fewer positions: with stride 2, a shift of x by 4
-    is a shift of the output by 2.
+    |layer(shift x) - shift layer(x)| / |layer(x)|, with the Euclidean norm over all numbers of
+    the batch. Shifts are cyclic (`torch.roll`). A layer that makes the map smaller moves its
+    output by fewer positions: with stride 2, a shift of x by 4 is a shift of the output by 2.
 
     Args:
         layer: (B, C, H, W) -> (B, C', H', W').
@@ -31,14 +32,18 @@ def translation_equivariance_error(
         a number >= 0, as a tensor without axes.
 
     Raises:
-        ValueError: if the output would have to move by a fraction of a position (an odd shift at stride 2).
+        ValueError: if the output would have to move by a fraction of a position (an odd shift
+            at stride 2).
     """
     moved_first = layer(x.roll(shift, dims=(2, 3)))
     output = layer(x)
-    for name, s, before, after in zip(("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True):
+    for name, s, before, after in zip(
+        ("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True
+    ):
         if s * after % before:
             raise ValueError(
-                f"a shift of {s} pixels {name} has no counterpart in the output: {before} positions become {after}"
+                f"a shift of {s} pixels {name} has no counterpart in the output: "
+                f"{before} positions become {after}"
             )
     ### BEGIN SOLUTION
     steps = [
@@ -53,12 +58,14 @@ def translation_equivariance_error(
 def shift_consistency(model: nn.Module, images: Tensor, max_shift: int) -> Tensor:
     """How often a classifier gives the same answer when the image is moved.
 
-    An image is moved cyclically (`torch.roll`: what leaves on one side comes back on the other), by s pixels up, down, left or
-    right. Entry s of the result is the share of all 4 B moved images that are put into the class of the image in place. It
-    asks for the same answer, not for the right one: no labels are needed.
+    An image is moved cyclically (`torch.roll`: what leaves on one side comes back on the
+    other), by s pixels up, down, left or right. Entry s of the result is the share of all 4 B
+    moved images that are put into the class of the image in place. It asks for the same answer,
+    not for the right one: no labels are needed.
 
     Args:
-        model: classifier, (B, C, H, W) -> (B, K) logits; used in evaluation mode, and put back into the mode it was in.
+        model: classifier, (B, C, H, W) -> (B, K) logits; used in evaluation mode, and put back
+            into the mode it was in.
         images: (B, C, H, W).
         max_shift: largest shift, in pixels.
 

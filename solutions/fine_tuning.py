@@ -24,22 +24,28 @@ def fine_tune(
 ) -> list[dict[str, Any]]:
     """Prepares a pretrained model for a new task: a new head, and a learning rate per layer.
 
-    The head is replaced by a fresh `nn.Linear` to `num_classes`, with weight and bias zero (reference 1, section 3.2), so that
-    the first steps do not send noise into the pretrained layers; it has the dtype and the device of the old one. It learns with
-    `learning_rate`, the last entry of `layers` with `learning_rate * decay`, the one before with `learning_rate * decay**2`, and so on.
+    The head is replaced by a fresh `nn.Linear` to `num_classes`, with weight and bias zero
+    (reference 1, section 3.2), so that the first steps do not send noise into the pretrained
+    layers; it has the dtype and the device of the old one. It learns with `learning_rate`, the
+    last entry of `layers` with `learning_rate * decay`, the one before with `learning_rate *
+    decay**2`, and so on.
 
     Args:
-        model: pretrained; its head is an `nn.Linear`. Changed in place; all else keeps its weights.
-        layers: from the input to the head, the names of the modules and parameters that make up each layer, such as
-            `[("patch_embedding", "positions"), ("blocks.0",), ("blocks.1",), ("norm",)]`. A name stands for the parameter of that
-            name, or for all parameters of the module of that name.
+        model: pretrained; its head is an `nn.Linear`. Changed in place; all else keeps its
+            weights.
+        layers: from the input to the head, the names of the modules and parameters that make up
+            each layer, such as `[("patch_embedding", "positions"), ("blocks.0",),
+            ("blocks.1",), ("norm",)]`. A name stands for the parameter of that name, or for all
+            parameters of the module of that name.
         num_classes: classes of the new task.
         learning_rate: of the head.
-        decay: factor from a layer to the one below it; 1 gives all the same rate, 0 trains the head only.
+        decay: factor from a layer to the one below it; 1 gives all the same rate, 0 trains the
+            head only.
         head: name of the head.
 
     Returns:
-        parameter groups for an optimiser, `[{"params": [...], "lr": ...}, ...]`; every parameter of the model is in exactly one.
+        parameter groups for an optimiser, `[{"params": [...], "lr": ...}, ...]`; every
+        parameter of the model is in exactly one.
 
     Raises:
         ValueError: if a parameter outside the head is in no layer, or in more than one.
@@ -63,6 +69,7 @@ def fine_tune(
     for name, parameter in model.named_parameters():
         if listed.count(id(parameter)) != 1:
             raise ValueError(
-                f"{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one"
+                f"{name} is in {listed.count(id(parameter))} parameter groups, must be "
+                "in exactly one"
             )
     return groups

@@ -11,13 +11,16 @@ from torch import Tensor
 
 
 def invariant_ceiling(orbits: Tensor, labels: Tensor) -> float:
-    """Best accuracy that any function can reach which gives all images of an orbit the same answer.
+    """Best accuracy that any function can reach which gives all images of an orbit the same
+    answer.
 
-    An orbit is the set of images that a group of changes (here: all cyclic shifts) makes of one image. A function that is invariant
-    to these changes has one answer per orbit. Where the labels inside an orbit differ, it must be wrong on some of them.
+    An orbit is the set of images that a group of changes (here: all cyclic shifts) makes of one
+    image. A function that is invariant to these changes has one answer per orbit. Where the
+    labels inside an orbit differ, it must be wrong on some of them.
 
     Args:
-        orbits: (n,) int64, for each image the number of its orbit; the numbers need not be consecutive.
+        orbits: (n,) int64, for each image the number of its orbit; the numbers need not be
+            consecutive.
         labels: (n,) int64 >= 0, for each image its class.
 
     Returns:
@@ -28,7 +31,8 @@ def invariant_ceiling(orbits: Tensor, labels: Tensor) -> float:
     """
     if len(orbits) == 0 or orbits.shape != labels.shape:
         raise ValueError(
-            f"needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels"
+            f"needs a label per image and at least one, got {len(orbits)} orbits and "
+            f"{len(labels)} labels"
         )
     ### BEGIN SOLUTION
     right = 0

@@ -14,22 +14,27 @@ from torch import Tensor, nn
 
 
 def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
-    """For every pixel the k x k window around it, as a convolution of stride 1 and padding k // 2 sees it.
+    """For every pixel the k x k window around it, as a convolution of stride 1 and padding k //
+    2 sees it.
 
     Args:
         x: (B, C, H, W).
         kernel_size: k, odd.
 
     Returns:
-        windows: (B, C, K, N) with K = k * k places of a window and N = H * W pixels, both in reading order: `windows[b, :, i, n]` are the
-            channels at place i of the window around pixel n. Zeros where a window hangs over the border.
-        inside: (K, N) bool, True where the place is a pixel of the image, False where it is padding.
+        windows: (B, C, K, N) with K = k * k places of a window and N = H * W pixels, both in
+            reading order: `windows[b, :, i, n]` are the channels at place i of the window
+            around pixel n. Zeros where a window hangs over the border.
+        inside: (K, N) bool, True where the place is a pixel of the image, False where it is
+            padding.
 
     Raises:
         ValueError: if k is even (a window without a middle).
     """
     if kernel_size % 2 == 0:
-        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+        raise ValueError(
+            f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}"
+        )
     ### BEGIN SOLUTION
     columns = F.unfold(x, kernel_size, padding=kernel_size // 2)  # (B, C * K, N), channel slowest
     windows = columns.unflatten(1, (x.shape[1], -1))  # (B, C, K, N)
@@ -40,10 +45,12 @@ def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
 
 
 class LocalAttention2d(nn.Module):
-    """Attention of every pixel to the k x k window around it, in place of a convolution (Ramachandran et al. 2019, equation 2).
+    """Attention of every pixel to the k x k window around it, in place of a convolution
+    (Ramachandran et al. 2019, equation 2).
 
-    One head, scores divided by sqrt(C), and no term for the relative position (the paper's equation 3 adds one). A window that
-    hangs over the border is smaller: places outside the image get weight zero, they are not attended to as zero vectors.
+    One head, scores divided by sqrt(C), and no term for the relative position (the paper's
+    equation 3 adds one). A window that hangs over the border is smaller: places outside the
+    image get weight zero, they are not attended to as zero vectors.
 
     Args:
         channels: C; `query`, `key` and `value` are 1x1 convolutions C -> C with bias.

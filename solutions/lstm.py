@@ -19,12 +19,14 @@ from solutions.padding import pool, reverse_padded
 
 
 class LSTM(nn.Module):
-    """One layer of LSTM over time, in one direction or both: `torch.nn.LSTM(..., batch_first=True)`.
+    """One layer of LSTM over time, in one direction or both: `torch.nn.LSTM(...,
+    batch_first=True)`.
 
     Args:
         input_size: I, width of the input.
         hidden_size: H, width of the states.
-        bidirectional: run a second LSTM, with weights of its own, from the last word to the first.
+        bidirectional: run a second LSTM, with weights of its own, from the last word to the
+            first.
     """
 
     def __init__(self, input_size: int, hidden_size: int, bidirectional: bool = False) -> None:
@@ -39,14 +41,22 @@ class LSTM(nn.Module):
             self.register_parameter(
                 f"weight_hh{suffix}", nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
             )
-            self.register_parameter(f"bias_ih{suffix}", nn.Parameter(torch.empty(4 * hidden_size)))
-            self.register_parameter(f"bias_hh{suffix}", nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(
+                f"bias_ih{suffix}", nn.Parameter(torch.empty(4 * hidden_size))
+            )
+            self.register_parameter(
+                f"bias_hh{suffix}", nn.Parameter(torch.empty(4 * hidden_size))
+            )
         for parameter in self.parameters():  # PyTorch's start for recurrent layers
             nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
 
     def weights(self, suffix: str) -> list[torch.Tensor]:
-        """One direction's weight_ih (4H, I), weight_hh (4H, H), bias_ih (4H,) and bias_hh (4H,)."""
-        return [getattr(self, name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        """One direction's weight_ih (4H, I), weight_hh (4H, H), bias_ih (4H,) and bias_hh
+        (4H,)."""
+        return [
+            getattr(self, name + suffix)
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
 
     def scan(self, x: torch.Tensor, suffix: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Run one direction's cell over the steps 0 .. N-1 of x, starting from zero states.
@@ -76,16 +86,18 @@ class LSTM(nn.Module):
     def forward(
         self, x: torch.Tensor, lengths: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """Read a padded batch; the result is what each row would give alone, without its padding.
+        """Read a padded batch; the result is what each row would give alone, without its
+        padding.
 
         Args:
             x: (B, N, I).
             lengths: (B,) integers, the real steps of each row; None means that all N are real.
 
         Returns:
-            outputs (B, N, H) or (B, N, 2H), forward direction first, zero at padded steps; and the final states
-            (h, c), each (1 or 2, B, H): the forward direction's after a row's last real step, the backward
-            direction's after its first. A row of length zero has zeros everywhere.
+            outputs (B, N, H) or (B, N, 2H), forward direction first, zero at padded steps; and
+            the final states (h, c), each (1 or 2, B, H): the forward direction's after a row's
+            last real step, the backward direction's after its first. A row of length zero has
+            zeros everywhere.
         """
         batch, steps, _ = x.shape
         if lengths is None:

@@ -24,7 +24,8 @@ class LSTMCell(nn.Module):
 
     It is that of Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000).
 
-    The four gates' rows lie under each other in PyTorch's order: input gate i, forget gate f, candidate g, output gate o.
+    The four gates' rows lie under each other in PyTorch's order: input gate i, forget gate f,
+    candidate g, output gate o.
 
     Args:
         input_size: I, width of the input x.
@@ -34,7 +35,9 @@ class LSTMCell(nn.Module):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))  # rows: i, f, g, o
+        self.weight_ih = nn.Parameter(
+            torch.empty(4 * hidden_size, input_size)
+        )  # rows: i, f, g, o
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
         self.bias_hh = nn.Parameter(torch.empty(4 * hidden_size))

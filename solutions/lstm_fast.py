@@ -30,8 +30,11 @@ from solutions.lstm import LSTM
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
-    """`F.linear(x, weight, bias)`, plus `add`; by oneDNN for float32 on the CPU. For use where no gradient is recorded.
+def product(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None
+) -> Tensor:
+    """`F.linear(x, weight, bias)`, plus `add`; by oneDNN for float32 on the CPU. For use where
+    no gradient is recorded.
 
     Args:
         x: (M, I).
@@ -62,12 +65,16 @@ class Scan(torch.autograd.Function):
         gates = product(x.flatten(0, 1), weight_ih, bias).view(
             steps, batch, -1
         )  # (N, B, 4H), changed in place
-        h, c = x.new_empty(2, steps + 1, batch, hidden).unbind()  # [t + 1] is the state after step t
+        h, c = x.new_empty(
+            2, steps + 1, batch, hidden
+        ).unbind()  # [t + 1] is the state after step t
         h[0], c[0] = 0.0, 0.0
         tanh_c = x.new_empty(steps, batch, hidden)
         for t, gate in enumerate(gates.unbind()):
             before = product(h[t], weight_hh, add=gate) if t else gate
-            torch.sigmoid(before[:, : 2 * hidden], out=gate[:, : 2 * hidden])  # i and f lie side by side
+            torch.sigmoid(
+                before[:, : 2 * hidden], out=gate[:, : 2 * hidden]
+            )  # i and f lie side by side
             torch.tanh(before[:, 2 * hidden : 3 * hidden], out=gate[:, 2 * hidden : 3 * hidden])
             torch.sigmoid(before[:, 3 * hidden :], out=gate[:, 3 * hidden :])
             i, f, g, o = gate.chunk(4, dim=-1)
@@ -83,7 +90,10 @@ class Scan(torch.autograd.Function):
         x, weight_ih, weight_hh, gates, h, c, tanh_c = ctx.saved_tensors
         steps, _, hidden = tanh_c.shape
         grad_gates = torch.empty_like(gates)
-        dh, dc = torch.zeros_like(h[0]), torch.zeros_like(c[0])  # what flows back from step t + 1
+        dh, dc = (
+            torch.zeros_like(h[0]),
+            torch.zeros_like(c[0]),
+        )  # what flows back from step t + 1
         scratch = torch.empty_like(dh)
         for t in range(steps - 1, -1, -1):
             gate, grad = gates[t], grad_gates[t]
@@ -105,22 +115,30 @@ class Scan(torch.autograd.Function):
                 dh = product(grad, weight_hh.t())
         flat = grad_gates.flatten(0, 1)  # (N B, 4H)
         grad_x = product(flat, weight_ih.t()).view_as(x) if ctx.needs_input_grad[0] else None
-        grad_ih = product(x.flatten(0, 1).t(), flat.t()).t()  # (I, N B) (N B, 4H), transposed: (4H, I)
+        grad_ih = product(
+            x.flatten(0, 1).t(), flat.t()
+        ).t()  # (I, N B) (N B, 4H), transposed: (4H, I)
         grad_hh = product(h[:-1].flatten(0, 1).t(), flat.t()).t()  # (4H, H)
         return grad_x, grad_ih, grad_hh, flat.sum(dim=0)
 
 
 class FastLSTM(LSTM):
-    """`LSTM` with the hand-written backward pass. Same arguments, same parameters, same results."""
+    """`LSTM` with the hand-written backward pass. Same arguments, same parameters, same
+    results."""
 
     def scan(self, x: Tensor, suffix: str) -> tuple[Tensor, Tensor]:
         """As `LSTM.scan`."""
         weight_ih, weight_hh, bias_ih, bias_hh = self.weights(suffix)
-        h, c = Scan.apply(x.transpose(0, 1).contiguous(), weight_ih, weight_hh, bias_ih + bias_hh)
+        h, c = Scan.apply(
+            x.transpose(0, 1).contiguous(), weight_ih, weight_hh, bias_ih + bias_hh
+        )
         return h.transpose(0, 1), c.transpose(0, 1)  # (N, B, H) -> (B, N, H)
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """As `LSTM.forward`; without padding there is nothing to mask, and `flip` turns a row around."""
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """As `LSTM.forward`; without padding there is nothing to mask, and `flip` turns a row
+        around."""
         if lengths is not None and bool((lengths < x.shape[1]).any()):
             return super().forward(x, lengths)
         outputs, final_h, final_c = [], [], []

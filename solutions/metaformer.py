@@ -26,21 +26,27 @@ from utils.layers.stochastic_depth import StochasticDepth, depth_rates
 
 
 class MetaFormerBlock(nn.Module):
-    """x + s1 * mixer(norm1(x)), then + s2 * MLP(norm2(x)): a pre-norm Transformer block for any token mixer.
+    """x + s1 * mixer(norm1(x)), then + s2 * MLP(norm2(x)): a pre-norm Transformer block for any
+    token mixer.
 
     What it is made of, by name:
 
-    * `norm1`, `norm2`: `nn.GroupNorm` with one group, so mean and variance are over channels and positions of an image;
+    * `norm1`, `norm2`: `nn.GroupNorm` with one group, so mean and variance are over channels
+      and positions of an image;
     * `token_mixer`: as given;
-    * `mlp`: given; `fc1` (C -> mlp_ratio * C), exact GELU, `fc2` (back to C), two 1 x 1 convolutions;
-    * `layer_scale_1`, `layer_scale_2`: (C,) parameters, s1 and s2, one factor per channel, `layer_scale` at the start.
+    * `mlp`: given; `fc1` (C -> mlp_ratio * C), exact GELU, `fc2` (back to C), two 1 x 1
+      convolutions;
+    * `layer_scale_1`, `layer_scale_2`: (C,) parameters, s1 and s2, one factor per channel,
+      `layer_scale` at the start.
 
     Args:
         dim: channels C.
         token_mixer: module (B, C, H, W) -> (B, C, H, W).
         mlp_ratio: hidden width of the MLP over C.
-        layer_scale: start value of both scales; small, so that a deep network begins as nearly the identity.
-        drop_path: probability of leaving a whole residual branch out for an image (stochastic depth).
+        layer_scale: start value of both scales; small, so that a deep network begins as nearly
+            the identity.
+        drop_path: probability of leaving a whole residual branch out for an image (stochastic
+            depth).
     """
 
     def __init__(
@@ -63,7 +69,8 @@ class MetaFormerBlock(nn.Module):
         ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W). `self.drop_path` goes around each branch, before it is added."""
+        """(B, C, H, W) -> (B, C, H, W). `self.drop_path` goes around each branch, before it is
+        added."""
         ### BEGIN SOLUTION
         mixed = self.token_mixer(self.norm1(x))
         x = x + self.drop_path(self.layer_scale_1[:, None, None] * mixed)
@@ -86,9 +93,11 @@ class PoolFormer(nn.Module):
         dims: channels per stage.
         pool_size: side K of the pooling neighbourhood.
         mlp_ratio: hidden width of the MLPs over the stage's channels.
-        num_classes: number of classes; 0 leaves the head out, and `forward` returns the mean of the last map.
+        num_classes: number of classes; 0 leaves the head out, and `forward` returns the mean of
+            the last map.
         in_channels: channels of the image.
-        stem: kernel, stride and padding of the first patch embedding; the further ones have (3, 2, 1).
+        stem: kernel, stride and padding of the first patch embedding; the further ones have (3,
+            2, 1).
         layer_scale: start value of the layer scales.
         drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
 
@@ -96,7 +105,8 @@ class PoolFormer(nn.Module):
         ValueError: for as many depths as there are not dims.
     """
 
-    #: name -> blocks per stage, channels per stage, start value of the layer scales (table 1 of the paper; authors' code)
+    #: name -> blocks per stage, channels per stage, start value of the layer scales (table 1 of
+    #: the paper; authors' code)
     CONFIGS = {
         "poolformer_s12": ((2, 2, 6, 2), (64, 128, 320, 512), 1e-5),
         "poolformer_s24": ((4, 4, 12, 4), (64, 128, 320, 512), 1e-5),
@@ -122,7 +132,9 @@ class PoolFormer(nn.Module):
         if len(depths) != len(dims):
             raise ValueError(f"depths names {len(depths)} stages and dims {len(dims)}")
         self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))  # next(rates) is the rate of the next block
+        rates = iter(
+            depth_rates(drop_path, sum(depths))
+        )  # next(rates) is the rate of the next block
         self.patch_embeddings = nn.ModuleList()  # one before each stage
         self.stages = nn.ModuleList()  # each an nn.Sequential of blocks
         ### BEGIN SOLUTION
@@ -146,7 +158,8 @@ class PoolFormer(nn.Module):
         """A published size by its name, for example "poolformer_s12" (11.92M parameters).
 
         Args:
-            name: a key of `CONFIGS`; "poolformer_cifar" is the course's small model for 32 x 32 pixels.
+            name: a key of `CONFIGS`; "poolformer_cifar" is the course's small model for 32 x 32
+                pixels.
             changes: any argument of the constructor, for example `num_classes=10`.
 
         Raises:
@@ -161,7 +174,8 @@ class PoolFormer(nn.Module):
             "dims": (64, 128, 256),
             "num_classes": 10,
             "stem": (3, 2, 1),
-            "layer_scale": 0.1,  # few blocks and short training: 1e-5 would keep them silent for too long
+            # few blocks and short training: 1e-5 would keep them silent for too long
+            "layer_scale": 0.1,
         }
         if name not in known:
             raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
@@ -169,20 +183,26 @@ class PoolFormer(nn.Module):
 
     @staticmethod
     def _initialise(module: nn.Module) -> None:
-        """The authors': weights of linear layers and convolutions from N(0, 0.02^2), cut off, biases 0."""
+        """The authors': weights of linear layers and convolutions from N(0, 0.02^2), cut off,
+        biases 0."""
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.trunc_normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
 
     def check_images(self, images: Tensor) -> None:
-        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot read."""
+        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot
+        read."""
         if not images.is_floating_point():
             raise TypeError(
-                f"PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first"
+                f"PoolFormer reads normalised floating-point images, got "
+                f"{images.dtype}: divide by 255 first"
             )
         if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f"this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) "
-                             f"with B > 0, got {tuple(images.shape)}")  # fmt: skip
+            raise ValueError(
+                "this PoolFormer reads images of shape (B, C, H, W) = (B, "
+                f"{self.in_channels}, H, W) "
+                f"with B > 0, got {tuple(images.shape)}"
+            )
 
     def features(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> the last stage's map, (B, dims[-1], h, w), before the final norm."""
@@ -196,7 +216,9 @@ class PoolFormer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, num_classes): features, norm, mean over the map, head."""
         self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)  # the fast layout; same values
+        images = images.contiguous(
+            memory_format=torch.channels_last
+        )  # the fast layout; same values
         ### BEGIN SOLUTION
         x = self.norm(self.features(images))  # (B, D, h, w)
         return self.head(x.mean(dim=(2, 3)))
@@ -210,7 +232,8 @@ def from_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: `state_dict()` of timm's PoolFormer.
 
     Returns:
-        A state dict for `PoolFormer.load_state_dict`, strict. (timm averages before the final norm, we after it.)
+        A state dict for `PoolFormer.load_state_dict`, strict. (timm averages before the final
+        norm, we after it.)
     """
     renamed = {}
     for key, value in state.items():
@@ -243,5 +266,7 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             .replace("before_norm.", "norm1.")
             .replace("after_norm.", "norm2.")
         )
-        renamed[key.replace("output.conv1.", "mlp.fc1.").replace("output.conv2.", "mlp.fc2.")] = value
+        renamed[
+            key.replace("output.conv1.", "mlp.fc1.").replace("output.conv2.", "mlp.fc2.")
+        ] = value
     return renamed

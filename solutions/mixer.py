@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 
 class MixerBlock(nn.Module):
-    """Pre-norm block of an MLP along the tokens and an MLP along the channels (Tolstikhin et al. 2021).
+    """Pre-norm block of an MLP along the tokens and an MLP along the channels (Tolstikhin et
+    al. 2021).
 
     Both are a linear layer, exact GELU and a linear layer, called `fc1`, `act` and `fc2`:
 
@@ -34,12 +35,18 @@ class MixerBlock(nn.Module):
         channel_hidden: hidden width of the channel MLP (the paper's D_C).
     """
 
-    def __init__(self, num_tokens: int, dim: int, token_hidden: int, channel_hidden: int) -> None:
+    def __init__(
+        self, num_tokens: int, dim: int, token_hidden: int, channel_hidden: int
+    ) -> None:
         super().__init__()
         self.num_tokens, self.dim = num_tokens, dim
 
         def mlp(width: int, hidden: int) -> nn.Sequential:
-            layers = {"fc1": nn.Linear(width, hidden), "act": nn.GELU(), "fc2": nn.Linear(hidden, width)}
+            layers = {
+                "fc1": nn.Linear(width, hidden),
+                "act": nn.GELU(),
+                "fc2": nn.Linear(hidden, width),
+            }
             return nn.Sequential(OrderedDict(layers))
 
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
@@ -64,7 +71,8 @@ class MixerBlock(nn.Module):
         if x.shape[1:] != (self.num_tokens, self.dim):
             raise ValueError(
                 f"this block mixes {self.num_tokens} tokens of width {self.dim}, "
-                f"got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions"
+                f"got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one "
+                "weight per pair of positions"
             )
         ### BEGIN SOLUTION
         columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens
@@ -90,14 +98,16 @@ class MLPMixer(nn.Module):
         depth: number of blocks.
         token_hidden: hidden width of the token MLPs.
         channel_hidden: hidden width of the channel MLPs.
-        num_classes: number of classes; 0 leaves the head out, and `forward` returns the mean token.
+        num_classes: number of classes; 0 leaves the head out, and `forward` returns the mean
+            token.
         in_channels: channels of the image.
 
     Raises:
         ValueError: if the patches do not tile the image.
     """
 
-    #: name -> D, depth, hidden width of the token MLPs, of the channel MLPs (table 1 of the paper), for 224 pixels
+    #: name -> D, depth, hidden width of the token MLPs, of the channel MLPs (table 1 of the
+    #: paper), for 224 pixels
     SIZES = {
         "s": (512, 8, 256, 2048),
         "b": (768, 12, 384, 3072),
@@ -119,11 +129,18 @@ class MLPMixer(nn.Module):
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         if height % patch_size or width % patch_size:
             raise ValueError(
-                f"patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels"
+                f"patches of {patch_size} x {patch_size} do not tile an image of "
+                f"{height} x {width} pixels"
             )
-        self.image_size, self.in_channels, self.patch_size = (height, width), in_channels, patch_size
+        self.image_size, self.in_channels, self.patch_size = (
+            (height, width),
+            in_channels,
+            patch_size,
+        )
         self.grid = (height // patch_size, width // patch_size)  # patches down, patches across
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)  # a linear layer on each patch
+        embedding = nn.Conv2d(
+            in_channels, dim, patch_size, stride=patch_size
+        )  # a linear layer on each patch
         self.stem = nn.Sequential(OrderedDict(proj=embedding))
         ### BEGIN SOLUTION
         num_tokens = self.grid[0] * self.grid[1]
@@ -137,10 +154,12 @@ class MLPMixer(nn.Module):
 
     @classmethod
     def from_config(cls, name: str, **changes: Any) -> nn.Module:
-        """A published size by its name: "mixer_" + "s", "b" or "l" + "_16" or "_32", at 224 x 224 pixels, 1000 classes.
+        """A published size by its name: "mixer_" + "s", "b" or "l" + "_16" or "_32", at 224 x
+        224 pixels, 1000 classes.
 
         Args:
-            name: for example "mixer_s_16"; "mixer_cifar" is the course's small model for 32 x 32 pixels (2.3M parameters).
+            name: for example "mixer_s_16"; "mixer_cifar" is the course's small model for 32 x
+                32 pixels (2.3M parameters).
             changes: any argument of the constructor, for example `num_classes=10`.
 
         Raises:
@@ -170,7 +189,8 @@ class MLPMixer(nn.Module):
         return cls(**(known[name] | changes))
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform linear layers with zero biases; the head starts at zero, as in the authors' code."""
+        """Xavier-uniform linear layers with zero biases; the head starts at zero, as in the
+        authors' code."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -179,15 +199,20 @@ class MLPMixer(nn.Module):
             nn.init.zeros_(self.head.weight)
 
     def check_images(self, images: Tensor) -> None:
-        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot read."""
+        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot
+        read."""
         if not torch.is_floating_point(images):
             raise TypeError(
-                f"MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first"
+                f"MLPMixer reads normalised floating-point images, got {images.dtype}: "
+                "divide by 255 first"
             )
         expected = (self.in_channels, *self.image_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) "
-                             f"with B > 0, got {tuple(images.shape)}")  # fmt: skip
+            raise ValueError(
+                "this Mixer reads images of shape (B, C, H, W) = (B, "
+                f"{', '.join(map(str, expected))}) "
+                f"with B > 0, got {tuple(images.shape)}"
+            )
 
     def embed(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, N, D): one token per patch, in reading order."""

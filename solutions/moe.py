@@ -23,15 +23,16 @@ from solutions.routing import keep_within_capacity, load_balancing_loss, top_k_r
 class MoELayer(nn.Module):
     """A layer of experts in place of a Transformer's feed-forward layer.
 
-    Parameters: `router`, a linear layer D -> E without bias; `experts`, a list of E networks `Linear(D, hidden)`, GELU,
-    `Linear(hidden, D)`.
+    Parameters: `router`, a linear layer D -> E without bias; `experts`, a list of E networks
+    `Linear(D, hidden)`, GELU, `Linear(hidden, D)`.
 
     Args:
         dim: D, width of a token.
         hidden_dim: width inside each expert.
         num_experts: E.
         k: experts per token.
-        capacity_factor: places of an expert, in multiples of its fair share k * T / E; None = no limit.
+        capacity_factor: places of an expert, in multiples of its fair share k * T / E; None =
+            no limit.
         renormalize: see `top_k_router`.
 
     Raises:
@@ -49,7 +50,9 @@ class MoELayer(nn.Module):
     ) -> None:
         super().__init__()
         if not 1 <= k <= num_experts:
-            raise ValueError(f"each token is to be sent to k = {k} experts, and there are {num_experts}")
+            raise ValueError(
+                f"each token is to be sent to k = {k} experts, and there are {num_experts}"
+            )
         self.num_experts, self.k = num_experts, k
         self.capacity_factor, self.renormalize = capacity_factor, renormalize
         self.router = nn.Linear(dim, num_experts, bias=False)
@@ -59,7 +62,8 @@ class MoELayer(nn.Module):
         )
 
     def capacity(self, num_tokens: int) -> int:
-        """Places per expert for T tokens: the fair share k * T / E times the capacity factor, rounded up."""
+        """Places per expert for T tokens: the fair share k * T / E times the capacity factor,
+        rounded up."""
         if self.capacity_factor is None:
             return num_tokens  # a token never chooses the same expert twice
         share = self.capacity_factor * self.k * num_tokens / self.num_experts
@@ -68,14 +72,16 @@ class MoELayer(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Sends each token to its experts.
 
-        All B * N tokens compete for the same places. A choice that found no place adds nothing, so a token with none gets
+        All B * N tokens compete for the same places. A choice that found no place adds nothing,
+        so a token with none gets
         zeros: around this layer a Transformer has a residual connection, which carries it past.
 
         Args:
             x: (B, N, D).
 
         Returns:
-            output: (B, N, D), for each token the sum over its kept choices of weight * expert(token).
+            output: (B, N, D), for each token the sum over its kept choices of weight *
+                expert(token).
             loss: scalar, the load-balancing loss of this batch.
         """
         tokens = x.flatten(0, 1)  # (B, N, D) -> (T, D)

@@ -20,7 +20,8 @@ def reverse_padded(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         lengths: (B,) integers, 0 <= length <= N.
 
     Returns:
-        (B, N, D): position t of a row holds what was at position length - 1 - t, for t < length; else x unchanged.
+        (B, N, D): position t of a row holds what was at position length - 1 - t, for t <
+        length; else x unchanged.
     """
     ### BEGIN SOLUTION
     steps = torch.arange(x.shape[1], device=x.device)  # (N,)
@@ -30,15 +31,19 @@ def reverse_padded(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     ### END SOLUTION
 
 
-def pool(outputs: torch.Tensor, lengths: torch.Tensor, how: str, bidirectional: bool = False) -> torch.Tensor:
+def pool(
+    outputs: torch.Tensor, lengths: torch.Tensor, how: str, bidirectional: bool = False
+) -> torch.Tensor:
     """One vector per sentence from one vector per step; padded steps count for nothing.
 
     Args:
         outputs: (B, N, D).
         lengths: (B,) integers, 0 <= length <= N.
-        how: "last" (where the reading ended), "mean" or "max" (over the real steps, for each feature by itself).
-        bidirectional: matters for "last" only. The first D/2 features then are the forward direction's, which ended at
-            step length - 1, and the other D/2 the backward direction's, which ended at step 0.
+        how: "last" (where the reading ended), "mean" or "max" (over the real steps, for each
+            feature by itself).
+        bidirectional: matters for "last" only. The first D/2 features then are the forward
+            direction's, which ended at step length - 1, and the other D/2 the backward
+            direction's, which ended at step 0.
 
     Returns:
         (B, D); zeros for a row of length zero.

@@ -37,7 +37,9 @@ class PatchEmbedding(nn.Module):
         ### END SOLUTION
 
 
-def embed_by_convolution(images: Tensor, weight: Tensor, bias: Tensor, patch_size: int) -> Tensor:
+def embed_by_convolution(
+    images: Tensor, weight: Tensor, bias: Tensor, patch_size: int
+) -> Tensor:
     """The patch embedding, computed as a convolution whose stride is its kernel size.
 
     Args:
@@ -56,8 +58,11 @@ def embed_by_convolution(images: Tensor, weight: Tensor, bias: Tensor, patch_siz
     ### END SOLUTION
 
 
-def add_cls_and_positions(tokens: Tensor, cls_token: Tensor | None, positions: Tensor) -> Tensor:
-    """Puts the CLS token in front of the patch tokens, then adds one learned vector per position.
+def add_cls_and_positions(
+    tokens: Tensor, cls_token: Tensor | None, positions: Tensor
+) -> Tensor:
+    """Puts the CLS token in front of the patch tokens, then adds one learned vector per
+    position.
 
     Args:
         tokens: (B, N, D) patch tokens.

@@ -18,9 +18,9 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
         patch_size: side p of a square patch, in pixels; H and W must be divisible by it.
 
     Returns:
-        (B, N, C * p * p) with N = (H / p) * (W / p). Patches come in reading order (left to right, then
-        down). Within a patch the channel varies slowest, then the row, then the column: `(C p p)`, the order in which
-        the weight of a convolution is stored.
+        (B, N, C * p * p) with N = (H / p) * (W / p). Patches come in reading order (left to
+        right, then down). Within a patch the channel varies slowest, then the row, then the
+        column: `(C p p)`, the order in which the weight of a convolution is stored.
 
     Raises:
         ValueError: if H or W is not divisible by `patch_size`.
@@ -28,7 +28,8 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
     height, width = images.shape[-2:]
     if height % patch_size or width % patch_size:
         raise ValueError(
-            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+            f"an image of {height} x {width} pixels cannot be cut into patches of "
+            f"{patch_size} x {patch_size}"
         )
     ### BEGIN SOLUTION
     return rearrange(images, "b c (i p) (j q) -> b (i j) (c p q)", p=patch_size, q=patch_size)
@@ -52,7 +53,8 @@ def unpatchify(patches: Tensor, patch_size: int, height: int, width: int) -> Ten
     rows, columns = height // patch_size, width // patch_size
     if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
         raise ValueError(
-            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
+            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill "
+            f"{height} x {width} pixels"
         )
     ### BEGIN SOLUTION
     return rearrange(

@@ -29,8 +29,9 @@ from solutions.transformer import EncoderLayer
 class CrossAttention(nn.Module):
     """Multi-head attention from one array to another, which may differ in length and in width.
 
-    Parameters: `norm_query` and `norm_input`, layer norms; `query`, `key`, `value`, linear layers to width Q (from Q, D, D); `output`,
-    a linear layer Q -> Q. Heads are contiguous slices of the Q numbers.
+    Parameters: `norm_query` and `norm_input`, layer norms; `query`, `key`, `value`, linear
+    layers to width Q (from Q, D, D); `output`, a linear layer Q -> Q. Heads are contiguous
+    slices of the Q numbers.
 
     Args:
         query_dim: Q, width of those who look.
@@ -54,12 +55,14 @@ class CrossAttention(nn.Module):
         self.output = nn.Linear(query_dim, query_dim)
 
     def forward(self, queries: Tensor, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What the queries find in the inputs. Both are normalised first; no residual connection.
+        """What the queries find in the inputs. Both are normalised first; no residual
+        connection.
 
         Args:
             queries: (B, M, Q).
             inputs: (B, N, D).
-            mask: (B, N) bool, True = this input is real and may be looked at; at least one per row. None: all are.
+            mask: (B, N) bool, True = this input is real and may be looked at; at least one per
+                row. None: all are.
 
         Returns:
             (B, M, Q)
@@ -106,7 +109,9 @@ class PerceiverIO(nn.Module):
         self.read = CrossAttention(latent_dim, input_dim, num_heads)
         self.read_mlp = self.mlp(latent_dim, widening)
         self.layers = nn.ModuleList(
-            EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation="gelu")
+            EncoderLayer(
+                latent_dim, num_heads, widening * latent_dim, norm_first=True, activation="gelu"
+            )
             for _ in range(depth)
         )
         self.write = CrossAttention(query_dim, latent_dim, num_heads)
@@ -116,14 +121,18 @@ class PerceiverIO(nn.Module):
     def mlp(dim: int, widening: int) -> nn.Sequential:
         """Norm, linear, GELU, linear."""
         return nn.Sequential(
-            nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim)
+            nn.LayerNorm(dim),
+            nn.Linear(dim, widening * dim),
+            nn.GELU(),
+            nn.Linear(widening * dim, dim),
         )
 
     def encode(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Reads the inputs once, then lets the latents talk.
 
-        Every image of the batch starts from the same learned latents. They look at the inputs (`read`), and what they find is
-        *added* to them; `read_mlp` of that is added, too; then come the layers.
+        Every image of the batch starts from the same learned latents. They look at the inputs
+        (`read`), and what they find is *added* to them; `read_mlp` of that is added, too; then
+        come the layers.
 
         Args:
             inputs: (B, N, D), N of any size.
@@ -142,10 +151,11 @@ class PerceiverIO(nn.Module):
         ### END SOLUTION
 
     def decode(self, latents: Tensor, queries: Tensor) -> Tensor:
-        """Answers each query from the latents. Queries don't see each other, so it makes no difference what else is asked.
+        """Answers each query from the latents. Queries don't see each other, so it makes no
+        difference what else is asked.
 
-        An answer is what the query finds (`write`), without the query itself: a question is not part of its answer. `write_mlp` of it is
-        added.
+        An answer is what the query finds (`write`), without the query itself: a question is not
+        part of its answer. `write_mlp` of it is added.
 
         Args:
             latents: (B, L, latent_dim), from `encode`.

@@ -9,11 +9,13 @@ from torch import Tensor
 def permute_pixels(images: Tensor, permutation: Tensor) -> Tensor:
     """Puts the pixels of every image into another order, the same for all images and channels.
 
-    Pixels are counted in reading order: pixel n of an H x W image lies in row n // W and column n % W.
+    Pixels are counted in reading order: pixel n of an H x W image lies in row n // W and column
+    n % W.
 
     Args:
         images: (B, C, H, W).
-        permutation: (H * W,) int64, each of 0 .. H * W - 1 once. Place n of the result gets pixel `permutation[n]`.
+        permutation: (H * W,) int64, each of 0 .. H * W - 1 once. Place n of the result gets
+            pixel `permutation[n]`.
 
     Returns:
         (B, C, H, W), a new tensor.
@@ -22,9 +24,12 @@ def permute_pixels(images: Tensor, permutation: Tensor) -> Tensor:
         ValueError: if `permutation` is not a permutation of the image's pixels.
     """
     pixels = images.shape[-2] * images.shape[-1]
-    if not torch.equal(permutation.sort().values, torch.arange(pixels, device=permutation.device)):
+    if not torch.equal(
+        permutation.sort().values, torch.arange(pixels, device=permutation.device)
+    ):
         raise ValueError(
-            f"an image of {images.shape[-2]} x {images.shape[-1]} pixels needs each of 0 .. {pixels - 1} once, "
+            f"an image of {images.shape[-2]} x {images.shape[-1]} pixels needs each of "
+            f"0 .. {pixels - 1} once, "
             f"got {permutation.numel()} numbers that are not these"
         )
     ### BEGIN SOLUTION

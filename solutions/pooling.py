@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 
 class Pooling(nn.Module):
-    """Token mixer without parameters: the mean of the neighbourhood, minus the token itself (Yu et al. 2022).
+    """Token mixer without parameters: the mean of the neighbourhood, minus the token itself (Yu
+    et al. 2022).
 
-    The mean is over the positions of the K x K neighbourhood that lie inside the map: 9, 6 or 4 of them for K = 3.
-    The token is subtracted because the block that calls the mixer adds it back.
+    The mean is over the positions of the K x K neighbourhood that lie inside the map: 9, 6 or 4
+    of them for K = 3. The token is subtracted because the block that calls the mixer adds it
+    back.
 
     Args:
         pool_size: side K of the neighbourhood, odd.
@@ -26,7 +28,9 @@ class Pooling(nn.Module):
     def __init__(self, pool_size: int = 3) -> None:
         super().__init__()
         if pool_size < 1 or pool_size % 2 == 0:
-            raise ValueError(f"a neighbourhood with the token in its middle has an odd side, got {pool_size}")
+            raise ValueError(
+                f"a neighbourhood with the token in its middle has an odd side, got {pool_size}"
+            )
         self.pool_size = pool_size
 
     def forward(self, x: Tensor) -> Tensor:

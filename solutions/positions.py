@@ -11,10 +11,12 @@ from torch import Tensor
 
 
 def sinusoidal_positions(length: int, dim: int) -> Tensor:
-    """The paper's position encodings: each pair of columns is a clock hand that turns at its own speed (section 3.5).
+    """The paper's position encodings: each pair of columns is a clock hand that turns at its
+    own speed (section 3.5).
 
-    PE[p, 2i] = sin(p / 10000^(2i / D)) and PE[p, 2i + 1] = cos(p / 10000^(2i / D)): sines in the even columns, cosines in
-    the odd ones, so that the two numbers of one hand are neighbours.
+    PE[p, 2i] = sin(p / 10000^(2i / D)) and PE[p, 2i + 1] = cos(p / 10000^(2i / D)): sines in
+    the even columns, cosines in the odd ones, so that the two numbers of one hand are
+    neighbours.
 
     Args:
         length: number of positions N; p = 0 .. N - 1.

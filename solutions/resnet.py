@@ -19,11 +19,13 @@ from torch import Tensor, nn
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions with batch norm, and a shortcut around both.
 
-    relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)). The shortcut is x itself where shapes allow; where the stride or the
-    channels change, it is a 1 x 1 convolution with that stride, followed by batch norm.
+    relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)). The shortcut is x itself where shapes
+    allow; where the stride or the channels change, it is a 1 x 1 convolution with that stride,
+    followed by batch norm.
 
-    Parameters: conv1, bn1, conv2, bn2, and `downsample` for the shortcut (None, or a sequence of convolution and batch norm).
-    The convolutions have no bias: the batch norm behind each would subtract it again.
+    Parameters: conv1, bn1, conv2, bn2, and `downsample` for the shortcut (None, or a sequence
+    of convolution and batch norm). The convolutions have no bias: the batch norm behind each
+    would subtract it again.
 
     Args:
         in_channels: channels of the input.
@@ -56,13 +58,17 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet of basic blocks for small images: stem, stages called `layer1`, `layer2`, ..., mean over the map, linear head `fc`.
+    """ResNet of basic blocks for small images: stem, stages called `layer1`, `layer2`, ...,
+    mean over the map, linear head `fc`.
 
-    Stage s (from 0) has width * 2**s channels. The first block of every stage but the first has stride 2.
+    Stage s (from 0) has width * 2**s channels. The first block of every stage but the first has
+    stride 2.
 
     Args:
-        width: channels of the stem and of the first stage; 64 is ResNet-18's, 32 has 2.80M parameters and 0.139 GMAC at 32 x 32.
-        num_classes: number of classes; 0 leaves the head out, and `forward` returns the pooled features.
+        width: channels of the stem and of the first stage; 64 is ResNet-18's, 32 has 2.80M
+            parameters and 0.139 GMAC at 32 x 32.
+        num_classes: number of classes; 0 leaves the head out, and `forward` returns the pooled
+            features.
         blocks: basic blocks per stage; (2, 2, 2, 2) is ResNet-18.
         in_channels: channels of the images.
     """
@@ -77,7 +83,9 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.stages = [f"layer{s + 1}" for s in range(len(blocks))]  # names of the stages, in order
+        self.stages = [
+            f"layer{s + 1}" for s in range(len(blocks))
+        ]  # names of the stages, in order
         channels = width
         for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
             wide = width * 2**s
@@ -93,13 +101,15 @@ class ResNet(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """He et al. (2015): normal weights that keep the variance of the gradients through ReLU."""
+        """He et al. (2015): normal weights that keep the variance of the gradients through
+        ReLU."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) -> the last stage's map, (B, 8 * width, H / 8, W / 8) for four stages."""
+        """(B, C, H, W) -> the last stage's map, (B, 8 * width, H / 8, W / 8) for four
+        stages."""
         ### BEGIN SOLUTION
         x = F.relu(self.bn1(self.conv1(images)))  # (B, width, H, W)
         for name in self.stages:

@@ -17,14 +17,16 @@ from torch import Tensor
 
 
 def decay_matrix(decay: Tensor, length: int) -> Tensor:
-    """How much position n still has of position m: D[n, m] = gamma^(n - m) for m <= n, and 0 for the future.
+    """How much position n still has of position m: D[n, m] = gamma^(n - m) for m <= n, and 0
+    for the future.
 
     Args:
         decay: (H,), gamma of each head, above 0 and at most 1.
         length: number of positions N.
 
     Returns:
-        (H, N, N) of decay's dtype; row = n (the query), column = m (the key). Finite, with finite gradients, for any N.
+        (H, N, N) of decay's dtype; row = n (the query), column = m (the key). Finite, with
+        finite gradients, for any N.
     """
     ### BEGIN SOLUTION
     position = torch.arange(length, device=decay.device)
@@ -35,7 +37,8 @@ def decay_matrix(decay: Tensor, length: int) -> Tensor:
 
 
 def retention_parallel(query: Tensor, key: Tensor, value: Tensor, decay: Tensor) -> Tensor:
-    """All positions at once: (Q K^T * D) V, with * elementwise (Sun et al. 2023, equation 5). No softmax, no division by sqrt(d).
+    """All positions at once: (Q K^T * D) V, with * elementwise (Sun et al. 2023, equation 5).
+    No softmax, no division by sqrt(d).
 
     Args:
         query, key: (B, H, N, d).

@@ -23,13 +23,15 @@ from solutions.retention import retention_parallel
 def retention_recurrent(
     query: Tensor, key: Tensor, value: Tensor, decay: Tensor, state: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One position after the other: S_n = gamma S_(n-1) + k_n^T v_n, o_n = q_n S_n (equation 6).
+    """One position after the other: S_n = gamma S_(n-1) + k_n^T v_n, o_n = q_n S_n (equation
+    6).
 
     Args:
         query, key: (B, H, N, d).
         value: (B, H, N, e).
         decay: (H,), gamma of each head.
-        state: (B, H, d, e), S from an earlier call, to go on from there; None: zeros, a new sequence. It is left as it is.
+        state: (B, H, d, e), S from an earlier call, to go on from there; None: zeros, a new
+            sequence. It is left as it is.
 
     Returns:
         output: (B, H, N, e)
@@ -53,12 +55,18 @@ def retention_recurrent(
 
 
 def retention_chunkwise(
-    query: Tensor, key: Tensor, value: Tensor, decay: Tensor, chunk_size: int, state: Tensor | None = None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    decay: Tensor,
+    chunk_size: int,
+    state: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The matrix form inside chunks of C positions, the state between them (equation 7).
 
-    With i = 1 .. C counting the positions of a chunk and S the state before it, o_i = (what the matrix form gives inside the chunk)
-    + gamma^i q_i S, and afterwards S <- gamma^C S + sum_i gamma^(C - i) k_i^T v_i.
+    With i = 1 .. C counting the positions of a chunk and S the state before it, o_i = (what the
+    matrix form gives inside the chunk) + gamma^i q_i S, and afterwards S <- gamma^C S + sum_i
+    gamma^(C - i) k_i^T v_i.
 
     Args:
         query, key: (B, H, N, d).

@@ -29,12 +29,14 @@ from torch import Tensor
 def top_k_router(logits: Tensor, k: int, renormalize: bool = False) -> tuple[Tensor, Tensor]:
     """Chooses k experts for each token, and says how much each of their answers counts.
 
-    The weights are the router's probabilities, from a softmax over **all** experts, of the k experts that are most likely.
+    The weights are the router's probabilities, from a softmax over **all** experts, of the k
+    experts that are most likely.
 
     Args:
         logits: (T, E), the router's scores of E experts for T tokens.
         k: number of experts per token.
-        renormalize: False: the probabilities as they are (Switch); True: divided by their sum over the k chosen (Mixtral).
+        renormalize: False: the probabilities as they are (Switch); True: divided by their sum
+            over the k chosen (Mixtral).
 
     Returns:
         weights: (T, k), the largest first.
@@ -45,7 +47,9 @@ def top_k_router(logits: Tensor, k: int, renormalize: bool = False) -> tuple[Ten
     """
     num_experts = logits.shape[-1]
     if not 1 <= k <= num_experts:
-        raise ValueError(f"each token is to be sent to k = {k} experts, and there are {num_experts}")
+        raise ValueError(
+            f"each token is to be sent to k = {k} experts, and there are {num_experts}"
+        )
     ### BEGIN SOLUTION
     probabilities = logits.softmax(dim=-1)  # (T, E)
     weights, experts = probabilities.topk(k, dim=-1)  # (T, k) each
@@ -56,9 +60,11 @@ def top_k_router(logits: Tensor, k: int, renormalize: bool = False) -> tuple[Ten
 
 
 def keep_within_capacity(experts: Tensor, num_experts: int, capacity: int) -> Tensor:
-    """Which choices find a place. Every expert has the same number of places, and gives them out first come, first served.
+    """Which choices find a place. Every expert has the same number of places, and gives them
+    out first come, first served.
 
-    The queue: the first choices of all tokens, in the tokens' order, then all second choices, and so on.
+    The queue: the first choices of all tokens, in the tokens' order, then all second choices,
+    and so on.
 
     Args:
         experts: (T, k) int64, the experts that each token chose, its first choice first.
@@ -78,10 +84,12 @@ def keep_within_capacity(experts: Tensor, num_experts: int, capacity: int) -> Te
 
 
 def load_balancing_loss(logits: Tensor, experts: Tensor) -> Tensor:
-    """Punishes a router that prefers some experts: E * sum_i f_i * P_i (Fedus et al. 2022, equations 4 to 6).
+    """Punishes a router that prefers some experts: E * sum_i f_i * P_i (Fedus et al. 2022,
+    equations 4 to 6).
 
-    f_i is the fraction of all T * k choices that went to expert i, whether they found a place or not. P_i is the mean over the
-    tokens of expert i's probability (softmax over all experts). Only P_i has a gradient: counts are not differentiable.
+    f_i is the fraction of all T * k choices that went to expert i, whether they found a place
+    or not. P_i is the mean over the tokens of expert i's probability (softmax over all
+    experts). Only P_i has a gradient: counts are not differentiable.
 
     Args:
         logits: (T, E), the router's scores.
@@ -95,7 +103,9 @@ def load_balancing_loss(logits: Tensor, experts: Tensor) -> Tensor:
     """
     num_tokens, num_experts = logits.shape
     if num_tokens == 0:
-        raise ValueError("the balance of no tokens at all is not defined: logits have shape (0, E)")
+        raise ValueError(
+            "the balance of no tokens at all is not defined: logits have shape (0, E)"
+        )
     ### BEGIN SOLUTION
     chosen = F.one_hot(experts, num_experts).to(logits.dtype)  # (T, k, E)
     fraction = chosen.mean(dim=(0, 1))  # f: (E,), sums to 1

@@ -21,7 +21,8 @@ def scaled_dot_product_attention(
 ) -> tuple[Tensor, Tensor]:
     """softmax(Q K^T / sqrt(d)) V, equation (1) of Vaswani et al. (2017).
 
-    N queries look at M keys. The leading axes (...) are batch axes: any number of them, none included.
+    N queries look at M keys. The leading axes (...) are batch axes: any number of them, none
+    included.
 
     Args:
         query: (..., N, d).
@@ -31,9 +32,10 @@ def scaled_dot_product_attention(
 
     Returns:
         output: (..., N, e), for each query the weighted average of the values.
-        weights: (..., N, M), for each query a distribution over the keys, exactly zero where the mask is False.
-        A query that may attend to no key at all gets weights and an output of zeros (never NaN, in the
-        gradients neither).
+        weights: (..., N, M), for each query a distribution over the keys, exactly zero where
+            the mask is False.
+        A query that may attend to no key at all gets weights and an output of zeros (never NaN,
+        in the gradients neither).
     """
     ### BEGIN SOLUTION
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (..., N, M)

@@ -16,18 +16,21 @@ from torch import Tensor, nn
 
 
 class SelfAttention2d(nn.Module):
-    """Self-attention over all pixels of a feature map, added to it through a gate: x + gamma * output(attention(x)).
+    """Self-attention over all pixels of a feature map, added to it through a gate: x + gamma *
+    output(attention(x)).
 
-    The layout (queries, keys, values and the output as 1x1 convolutions, a residual connection) is that of the
-    non-local block (Wang et al. 2018); the gate gamma, one learned number that starts at zero, is SAGAN's (Zhang et al.
-    2019). Scores are divided by sqrt(d) as in the Transformer; these two leave them as they are.
+    The layout (queries, keys, values and the output as 1x1 convolutions, a residual connection)
+    is that of the non-local block (Wang et al. 2018); the gate gamma, one learned number that
+    starts at zero, is SAGAN's (Zhang et al. 2019). Scores are divided by sqrt(d) as in the
+    Transformer; these two leave them as they are.
 
-    The parameters are four 1x1 convolutions with bias, `query`, `key`, `value` (C -> d each) and `output` (d -> C), and
-    `gamma` of shape (1,).
+    The parameters are four 1x1 convolutions with bias, `query`, `key`, `value` (C -> d each)
+    and `output` (d -> C), and `gamma` of shape (1,).
 
     Args:
         channels: C of the feature map.
-        head_channels: width d of queries, keys and values; default C. SAGAN takes C / 8, to save work.
+        head_channels: width d of queries, keys and values; default C. SAGAN takes C / 8, to
+            save work.
     """
 
     def __init__(self, channels: int, head_channels: int | None = None) -> None:
@@ -48,7 +51,8 @@ class SelfAttention2d(nn.Module):
             x: (B, C, H, W).
 
         Returns:
-            (B, N, N) with N = H * W pixels in reading order; row = query, column = key; each row sums to 1.
+            (B, N, N) with N = H * W pixels in reading order; row = query, column = key; each
+            row sums to 1.
         """
         ### BEGIN SOLUTION
         query = self.query(x).flatten(2)  # (B, d, H, W) -> (B, d, N)

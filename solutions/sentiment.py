@@ -22,10 +22,12 @@ from solutions.transformer import EncoderLayer
 
 
 class TransformerEncoder(nn.Module):
-    """A stack of encoder layers, each with weights of its own: `nn.TransformerEncoder` from your own parts.
+    """A stack of encoder layers, each with weights of its own: `nn.TransformerEncoder` from
+    your own parts.
 
-    The layers are in the list `layers`. With pre-LN nothing normalises what the last layer adds, so the stack ends with
-    one more layer norm, `norm`; with post-LN the last layer ends with a norm already, and `norm` is `nn.Identity()`.
+    The layers are in the list `layers`. With pre-LN nothing normalises what the last layer
+    adds, so the stack ends with one more layer norm, `norm`; with post-LN the last layer ends
+    with a norm already, and `norm` is `nn.Identity()`.
 
     Args:
         num_layers: number of layers.
@@ -61,7 +63,8 @@ class TransformerEncoder(nn.Module):
 
         Args:
             x: (B, N, D).
-            mask: bool, True = may attend, the same for every layer: (N, N), (B, N, N), or (B, 1, N) to hide padding.
+            mask: bool, True = may attend, the same for every layer: (N, N), (B, N, N), or (B,
+                1, N) to hide padding.
 
         Returns:
             (B, N, D).
@@ -76,7 +79,8 @@ class TransformerEncoder(nn.Module):
 class TransformerClassifier(nn.Module):
     """Embeddings and positions, encoder, pooling, and a linear layer on top.
 
-    Dropout acts, besides inside the encoder's layers, on the encoder's input and on the pooled vector.
+    Dropout acts, besides inside the encoder's layers, on the encoder's input and on the pooled
+    vector.
 
     Args:
         vocab_size: number of indices, `<pad>` (index 0) among them.
@@ -85,7 +89,8 @@ class TransformerClassifier(nn.Module):
         num_heads: H.
         hidden_dim: width inside the feed-forward.
         num_classes: width of the output.
-        pooling: "mean" (over the real tokens) or "cls" (a learned token that is put in front of every sentence).
+        pooling: "mean" (over the real tokens) or "cls" (a learned token that is put in front of
+            every sentence).
         norm_first: False = post-LN, True = pre-LN.
         dropout: probability of a zero in training.
 
@@ -109,20 +114,28 @@ class TransformerClassifier(nn.Module):
         if pooling not in ("mean", "cls"):
             raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
         self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)  # row 0 is zero and never trained
-        nn.init.normal_(self.embedding.weight[1:], std=dim**-0.5)  # about 1 once `embed` has scaled it
+        self.embedding = nn.Embedding(
+            vocab_size, dim, padding_idx=0
+        )  # row 0 is zero and never trained
+        nn.init.normal_(
+            self.embedding.weight[1:], std=dim**-0.5
+        )  # about 1 once `embed` has scaled it
         if pooling == "cls":
             self.cls = nn.Parameter(torch.randn(dim))
-        self.encoder = TransformerEncoder(num_layers, dim, num_heads, hidden_dim, norm_first, dropout)
+        self.encoder = TransformerEncoder(
+            num_layers, dim, num_heads, hidden_dim, norm_first, dropout
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(dim, num_classes)
 
     def embed(self, tokens: Tensor) -> Tensor:
-        """Turns indices into vectors that know where they stand (Vaswani et al. 2017, sections 3.4 and 3.5).
+        """Turns indices into vectors that know where they stand (Vaswani et al. 2017, sections
+        3.4 and 3.5).
 
-        The embeddings are multiplied by sqrt(D), the class token (if there is one) goes in front of the first word as it
-        is, and the sinusoidal positions are added to everything; so the first word stands at position 1 behind a class
-        token, and at position 0 without one.
+        The embeddings are multiplied by sqrt(D), the class token (if there is one) goes in
+        front of the first word as it is, and the sinusoidal positions are added to everything;
+        so the first word stands at position 1 behind a class token, and at position 0 without
+        one.
 
         Args:
             tokens: (B, N) indices.

@@ -17,8 +17,8 @@ def cyclic_shift(x: torch.Tensor, shift_size: int) -> torch.Tensor:
 
     Args:
         x: (B, H, W, C)
-        shift_size: s, in pixels. Position (s, s) moves to (0, 0). A negative s moves down and to the right, so
-            `cyclic_shift(cyclic_shift(x, s), -s)` is x.
+        shift_size: s, in pixels. Position (s, s) moves to (0, 0). A negative s moves down and
+            to the right, so `cyclic_shift(cyclic_shift(x, s), -s)` is x.
 
     Returns:
         (B, H, W, C), a new tensor.
@@ -28,12 +28,14 @@ def cyclic_shift(x: torch.Tensor, shift_size: int) -> torch.Tensor:
     ### END SOLUTION
 
 
-def shifted_window_mask(height: int, width: int, window_size: int, shift_size: int) -> torch.Tensor:
+def shifted_window_mask(
+    height: int, width: int, window_size: int, shift_size: int
+) -> torch.Tensor:
     """Who may attend to whom in the windows of a map that `cyclic_shift` has moved.
 
-    After the shift, the last s rows and columns hold pixels that came from the opposite edge. In a window of the last
-    row or column they sit beside pixels that are far from them in the image, and must not attend to those, nor be
-    attended to by them.
+    After the shift, the last s rows and columns hold pixels that came from the opposite edge.
+    In a window of the last row or column they sit beside pixels that are far from them in the
+    image, and must not attend to those, nor be attended to by them.
 
     Args:
         height, width: the map's H and W, multiples of M.
@@ -41,7 +43,8 @@ def shifted_window_mask(height: int, width: int, window_size: int, shift_size: i
         shift_size: s, 0 <= s < M. With s = 0 everyone may attend.
 
     Returns:
-        (nW, M * M, M * M) bool, True = may attend; windows and positions in the order of `window_partition`.
+        (nW, M * M, M * M) bool, True = may attend; windows and positions in the order of
+        `window_partition`.
     """
     ### BEGIN SOLUTION
     wrapped_row = torch.arange(height) >= height - shift_size  # (H,)

@@ -31,7 +31,8 @@ from solutions.windows import window_partition, window_reverse
 
 
 class SwinBlock(nn.Module):
-    """Pre-norm Transformer block on a map, with attention inside windows: W-MSA, or SW-MSA if `shift_size` > 0.
+    """Pre-norm Transformer block on a map, with attention inside windows: W-MSA, or SW-MSA if
+    `shift_size` > 0.
 
     Args:
         dim: channels C.
@@ -42,12 +43,18 @@ class SwinBlock(nn.Module):
     """
 
     def __init__(
-        self, dim: int, num_heads: int, window_size: int = 7, shift_size: int = 0, mlp_ratio: float = 4.0
+        self,
+        dim: int,
+        num_heads: int,
+        window_size: int = 7,
+        shift_size: int = 0,
+        mlp_ratio: float = 4.0,
     ) -> None:
         super().__init__()
         if not 0 <= shift_size < window_size:
             raise ValueError(
-                f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}"
+                f"the shift must be at least 0 and below the window's {window_size}, "
+                f"got {shift_size}"
             )
         self.window_size, self.shift_size = window_size, shift_size
         hidden = int(mlp_ratio * dim)
@@ -61,7 +68,8 @@ class SwinBlock(nn.Module):
         self._mask = None
 
     def mask_for(self, height: int, width: int, device: torch.device) -> torch.Tensor:
-        """`shifted_window_mask` for a map of this size; built once, then remembered until the size changes."""
+        """`shifted_window_mask` for a map of this size; built once, then remembered until the
+        size changes."""
         key = (height, width, device)
         if self._mask is None or self._mask[0] != key:
             mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
@@ -71,8 +79,9 @@ class SwinBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x + windowed attention of its norm, then + MLP of its norm.
 
-        A map whose sides are no multiples of M is padded with zeros at the bottom and on the right: after the norm,
-        before the shift. The padding is cut off again after the shift has been undone.
+        A map whose sides are no multiples of M is padded with zeros at the bottom and on the
+        right: after the norm, before the shift. The padding is cut off again after the shift
+        has been undone.
 
         Args:
             x: (B, H, W, C)
@@ -86,7 +95,9 @@ class SwinBlock(nn.Module):
         _, height, width, _ = x.shape
         window = self.window_size
         if min(height, width) < window:
-            raise ValueError(f"a window of {window} x {window} does not fit into a {height} x {width} map")
+            raise ValueError(
+                f"a window of {window} x {window} does not fit into a {height} x {width} map"
+            )
         # where one window spans the map, a shift would only cut the map in two
         shift = self.shift_size if min(height, width) > window else 0
         ### BEGIN SOLUTION
@@ -107,7 +118,8 @@ class SwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Halves the map and doubles the channels: each 2 x 2 group of C channels -> 4C -> norm -> linear to 2C.
+    """Halves the map and doubles the channels: each 2 x 2 group of C channels -> 4C -> norm ->
+    linear to 2C.
 
     Args:
         dim: channels C.
@@ -121,9 +133,10 @@ class PatchMerging(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Merges neighbours.
 
-        The four neighbours are concatenated column by column: upper left, lower left, upper right, lower right (the
-        order in which released weights expect them). A map with an odd side first gets a row or column of zeros at the
-        bottom or on the right, as in both libraries.
+        The four neighbours are concatenated column by column: upper left, lower left, upper
+        right, lower right (the order in which released weights expect them). A map with an odd
+        side first gets a row or column of zeros at the bottom or on the right, as in both
+        libraries.
 
         Args:
             x: (B, H, W, C)

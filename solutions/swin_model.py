@@ -24,18 +24,20 @@ class SwinTransformer(nn.Module):
     """Swin for classification.
 
     Args:
-        image_size: side, or (height, width), in pixels. Other sizes may be given later, as long as every stage's map
-            is at least as large as its window.
+        image_size: side, or (height, width), in pixels. Other sizes may be given later, as long
+            as every stage's map is at least as large as its window.
         patch_size: side of a patch in pixels.
         in_channels: channels of the image.
         embed_dim: channels C of the first stage; every stage after it has twice as many.
         depths: blocks per stage.
         num_heads: heads per stage.
-        window_size: side M of a window. A stage whose map is smaller than that uses the map's shorter side.
+        window_size: side M of a window. A stage whose map is smaller than that uses the map's
+            shorter side.
         mlp_ratio: hidden width of the MLPs, in multiples of the stage's channels.
         num_classes: number of logits.
 
-    No dropout and no stochastic depth: the course's runs are short, and the released rates are a matter of long ones.
+    No dropout and no stochastic depth: the course's runs are short, and the released rates are
+    a matter of long ones.
     """
 
     def __init__(
@@ -53,8 +55,12 @@ class SwinTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
+            raise ValueError(
+                f"depths names {len(depths)} stages and num_heads {len(num_heads)}"
+            )
+        image_height, image_width = (
+            (image_size, image_size) if isinstance(image_size, int) else image_size
+        )
         self.patch_size = patch_size
         self.patch_embed = nn.ModuleDict(
             {
@@ -62,7 +68,10 @@ class SwinTransformer(nn.Module):
                 "norm": nn.LayerNorm(embed_dim),
             }
         )
-        height, width = -(-image_height // patch_size), -(-image_width // patch_size)  # rounded up
+        height, width = (
+            -(-image_height // patch_size),
+            -(-image_width // patch_size),
+        )  # rounded up
         dim = embed_dim
         self.layers = nn.ModuleList()
         ### BEGIN SOLUTION
@@ -93,8 +102,8 @@ class SwinTransformer(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The last stage's map, after the final norm.
 
-        An image whose sides are no multiples of the patch size is padded with zeros at the bottom and on the right, as
-        `transformers` does (`timm` refuses it).
+        An image whose sides are no multiples of the patch size is padded with zeros at the
+        bottom and on the right, as `transformers` does (`timm` refuses it).
 
         Args:
             images: (B, in_channels, height, width)
@@ -134,7 +143,8 @@ _SIZES = {
 
 _WINDOWS = {224: 7, 384: 12}
 
-#: "swin_tiny_224" ... "swin_base_384" -> constructor arguments. The paper reports T and S at 224 and B at both sizes;
+#: "swin_tiny_224" ... "swin_base_384" -> constructor arguments. The paper reports T and S at
+#: 224 and B at both sizes;
 #: T and S at 384 take B's window there.
 SWIN_CONFIGS = {
     f"swin_{size}_{side}": {**arguments, "image_size": side, "window_size": window}
@@ -154,12 +164,15 @@ def swin(name: str, **overrides: object) -> SwinTransformer:
         ValueError: if no configuration has that name.
     """
     if name not in SWIN_CONFIGS:
-        raise ValueError(f"no Swin configuration is called {name!r}; there are: {', '.join(SWIN_CONFIGS)}")
+        raise ValueError(
+            f"no Swin configuration is called {name!r}; there are: {', '.join(SWIN_CONFIGS)}"
+        )
     return SwinTransformer(**{**SWIN_CONFIGS[name], **overrides})
 
 
 def from_timm(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """timm's names to ours. timm puts `downsample` at the beginning of a stage, we (as the authors) at the end.
+    """timm's names to ours. timm puts `downsample` at the beginning of a stage, we (as the
+    authors) at the end.
 
     Args:
         state: `state_dict()` of timm's Swin.
@@ -169,16 +182,22 @@ def from_timm(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """
     renamed = {}
     for key, value in state.items():
-        key = re.sub(r"^layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample", key)
+        key = re.sub(
+            r"^layers\.(\d+)\.downsample", lambda m: f"layers.{int(m[1]) - 1}.downsample", key
+        )
         renamed[key.replace("head.fc.", "head.")] = value
     return renamed
 
 
-#: transformers' names inside a block (version 5, and the older ones that published checkpoints have) -> ours
+#: transformers' names inside a block (version 5, and the older ones that published checkpoints
+#: have) -> ours
 _TRANSFORMERS_BLOCK = (
     ("layernorm_before.", "norm1."),
     ("layernorm_after.", "norm2."),
-    ("attention.relative_position_bias.relative_position_bias_table", "attn.relative_position_bias_table"),
+    (
+        "attention.relative_position_bias.relative_position_bias_table",
+        "attn.relative_position_bias_table",
+    ),
     ("attention.self.relative_position_bias_table", "attn.relative_position_bias_table"),
     ("attention.o_proj.", "attn.proj."),
     ("attention.output.dense.", "attn.proj."),
@@ -203,11 +222,15 @@ def from_transformers(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tens
             continue
         key = key.removeprefix("swin.").removeprefix("encoder.")
         key = key.replace("embeddings.patch_embeddings.projection.", "patch_embed.proj.")
-        key = key.replace("embeddings.norm.", "patch_embed.norm.").replace("classifier.", "head.")
+        key = key.replace("embeddings.norm.", "patch_embed.norm.").replace(
+            "classifier.", "head."
+        )
         key = re.sub(r"^layernorm\.", "norm.", key)
         for theirs, ours in _TRANSFORMERS_BLOCK:
             key = key.replace(theirs, ours)
-        if found := re.search(r"attention\.(?:self\.)?(query|key|value|q_proj|k_proj|v_proj)\.", key):
+        if found := re.search(
+            r"attention\.(?:self\.)?(query|key|value|q_proj|k_proj|v_proj)\.", key
+        ):
             target = f"{key[: found.start()]}attn.qkv.{key[found.end() :]}"
             parts.setdefault(target, {})[found[1][0]] = value  # "q", "k" or "v"
         else:

@@ -26,7 +26,11 @@ class Vocabulary:
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
-        self.words = ["<pad>", "<unk>", *words]  # 0: no word at all; 1: a word that we do not know
+        self.words = [
+            "<pad>",
+            "<unk>",
+            *words,
+        ]  # 0: no word at all; 1: a word that we do not know
         self.index = {word: index for index, word in enumerate(self.words)}
 
     def __len__(self) -> int:
@@ -34,10 +38,12 @@ class Vocabulary:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]], min_frequency: int = 1) -> "Vocabulary":
-        """Vocabulary of the words that occur at least `min_frequency` times in the sentences together.
+        """Vocabulary of the words that occur at least `min_frequency` times in the sentences
+        together.
 
-        The most frequent word comes first. Words of equal frequency are in alphabetical order (Python's order
-        of strings), so that two people who build from the same text get the same indices.
+        The most frequent word comes first. Words of equal frequency are in alphabetical order
+        (Python's order of strings), so that two people who build from the same text get the
+        same indices.
 
         Args:
             sentences: each a sequence of words, such as `["not", "bad", "at", "all"]`.
@@ -54,7 +60,8 @@ class Vocabulary:
         ### END SOLUTION
 
     def encode(self, words: Sequence[str]) -> list[int]:
-        """The words' indices, as a list of the same length; a word that is not in the table gets `<unk>`'s."""
+        """The words' indices, as a list of the same length; a word that is not in the table
+        gets `<unk>`'s."""
         ### BEGIN SOLUTION
         unknown = self.index["<unk>"]
         return [self.index.get(word, unknown) for word in words]
@@ -75,8 +82,8 @@ def collate(
         pad: the index written behind a sentence that is shorter than the longest one.
 
     Returns:
-        tokens (B, N) int64 with N the longest length, each sentence at the left of its row; lengths (B,) int64,
-        the number of real tokens in each row; labels (B,) int64.
+        tokens (B, N) int64 with N the longest length, each sentence at the left of its row;
+        lengths (B,) int64, the number of real tokens in each row; labels (B,) int64.
     """
     ### BEGIN SOLUTION
     lengths = torch.tensor([len(indices) for indices, _ in batch], dtype=torch.long)

@@ -50,7 +50,9 @@ class MapAttention(nn.Module):
     ) -> None:
         super().__init__()
         if side % window_size:
-            raise ValueError(f"windows of {window_size} x {window_size} do not tile a {side} x {side} map")
+            raise ValueError(
+                f"windows of {window_size} x {window_size} do not tile a {side} x {side} map"
+            )
         self.window_size, self.shift_size = window_size, shift_size
         self.attn = WindowAttention(dim, window_size, max(1, dim // head_dim))
         mask = shifted_window_mask(side, side, window_size, shift_size) if shift_size else None
@@ -63,7 +65,9 @@ class MapAttention(nn.Module):
         if self.shift_size:
             x = cyclic_shift(x, self.shift_size)
         windows = window_partition(x, self.window_size).flatten(1, 2)  # (B nW, M M, C)
-        windows = self.attn(windows, self.mask).unflatten(1, (self.window_size, self.window_size))
+        windows = self.attn(windows, self.mask).unflatten(
+            1, (self.window_size, self.window_size)
+        )
         x = window_reverse(windows, self.window_size, height, width)
         if self.shift_size:
             x = cyclic_shift(x, -self.shift_size)
@@ -91,7 +95,8 @@ class TokenMLP(nn.Module):
 
 
 class RandomMixing(nn.Module):
-    """Every position becomes a fixed weighted mean of all positions; the weights are drawn once and never trained.
+    """Every position becomes a fixed weighted mean of all positions; the weights are drawn once
+    and never trained.
 
     Args:
         num_tokens: positions N of the map.
@@ -99,7 +104,8 @@ class RandomMixing(nn.Module):
 
     def __init__(self, num_tokens: int) -> None:
         super().__init__()
-        # (N, N): row = where to, column = where from; a softmax of uniform numbers, as in reference 2
+        # (N, N): row = where to, column = where from; a softmax of uniform numbers, as in
+        # reference 2
         self.register_buffer("matrix", torch.rand(num_tokens, num_tokens).softmax(dim=1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +114,9 @@ class RandomMixing(nn.Module):
         return (rows @ self.matrix.T).view(x.shape)
 
 
-def make_mixer(name: str, dim: int, side: int, block: int, *, window_size: int = 4) -> nn.Module:
+def make_mixer(
+    name: str, dim: int, side: int, block: int, *, window_size: int = 4
+) -> nn.Module:
     """One token mixer for a map of `dim` channels and `side` x `side` positions.
 
     Args:
@@ -153,8 +161,9 @@ def mixer_metaformer(
 ) -> PoolFormer:
     """The small PoolFormer for small images, with another token mixer in every block.
 
-    The first patch embedding halves the image, each further one halves the map: 32 pixels -> maps of 16, 8 and 4.
-    Call `torch.manual_seed` before it: what all six models share then starts from the same values.
+    The first patch embedding halves the image, each further one halves the map: 32 pixels ->
+    maps of 16, 8 and 4. Call `torch.manual_seed` before it: what all six models share then
+    starts from the same values.
 
     Args:
         mixer: one of `TOKEN_MIXERS`.
@@ -171,10 +180,13 @@ def mixer_metaformer(
         a model (B, in_channels, image_size, image_size) -> (B, num_classes).
 
     Raises:
-        ValueError: for an unknown mixer, or an image that cannot be halved as often as there are stages.
+        ValueError: for an unknown mixer, or an image that cannot be halved as often as there
+            are stages.
     """
     if image_size % 2 ** len(depths):
-        raise ValueError(f"an image of {image_size} pixels cannot be halved {len(depths)} times")
+        raise ValueError(
+            f"an image of {image_size} pixels cannot be halved {len(depths)} times"
+        )
     model = PoolFormer(
         depths,
         dims,

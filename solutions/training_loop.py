@@ -23,10 +23,12 @@ def train_epoch(
         batches: yields (tokens, lengths, labels) on the model's device.
         optimizer: over the model's parameters.
         scheduler: sets the learning rate; stepped once after every batch.
-        max_norm: the gradient of all parameters together is shortened to this norm where it is longer.
+        max_norm: the gradient of all parameters together is shortened to this norm where it is
+            longer.
 
     Returns:
-        the mean cross-entropy per example over the epoch, each batch measured before its own step.
+        the mean cross-entropy per example over the epoch, each batch measured before its own
+        step.
     """
     ### BEGIN SOLUTION
     model.train()
@@ -54,10 +56,12 @@ def evaluate(
 
     Args:
         model: maps tokens (B, N) and lengths (B,) to logits (B, classes).
-        batches: yields (tokens, lengths, labels) on the model's device; the last may be smaller.
+        batches: yields (tokens, lengths, labels) on the model's device; the last may be
+            smaller.
 
     Returns:
-        the mean cross-entropy per example and the fraction of examples whose largest logit is at the label.
+        the mean cross-entropy per example and the fraction of examples whose largest logit is
+        at the label.
     """
     ### BEGIN SOLUTION
     model.eval()

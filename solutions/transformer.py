@@ -19,14 +19,17 @@ from solutions.attention import MultiHeadAttention
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with an activation between them, for each token by itself (section 3.3).
+    """Two linear layers with an activation between them, for each token by itself (section
+    3.3).
 
-    The layers are called `linear1` (D -> hidden) and `linear2` (hidden -> D), as in `nn.TransformerEncoderLayer`.
+    The layers are called `linear1` (D -> hidden) and `linear2` (hidden -> D), as in
+    `nn.TransformerEncoderLayer`.
 
     Args:
         dim: D, width of a token.
         hidden_dim: width in between; 4 * D in the paper.
-        activation: name of a function in `torch.nn.functional`: "relu" as in the paper, "gelu" in later models.
+        activation: name of a function in `torch.nn.functional`: "relu" as in the paper, "gelu"
+            in later models.
     """
 
     def __init__(self, dim: int, hidden_dim: int, activation: str = "relu") -> None:
@@ -38,8 +41,9 @@ class FeedForward(nn.Module):
         ### END SOLUTION
 
     def activation(self, hidden: Tensor) -> Tensor:
-        """The activation, for each number by itself. ReLU works in place where no gradient needs what was there before:
-        the hidden layer is the widest tensor of a Transformer, and a second copy of it costs time."""
+        """The activation, for each number by itself. ReLU works in place where no gradient
+        needs what was there before: the hidden layer is the widest tensor of a Transformer, and
+        a second copy of it costs time."""
         if self.activation_name == "relu":
             return F.relu(hidden, inplace=not hidden.requires_grad)
         return getattr(F, self.activation_name)(hidden)
@@ -53,17 +57,20 @@ class FeedForward(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward, each inside a residual connection with a layer norm (section 3.1).
+    """Self-attention, then feed-forward, each inside a residual connection with a layer norm
+    (section 3.1).
 
-    With f for a move (attention or feed-forward) and LN for its own norm (`norm1` for attention, `norm2` for feed-forward):
-    post-LN, as in the paper, x <- LN(x + dropout(f(x))); pre-LN, x <- x + dropout(f(LN(x))).
+    With f for a move (attention or feed-forward) and LN for its own norm (`norm1` for
+    attention, `norm2` for feed-forward): post-LN, as in the paper, x <- LN(x + dropout(f(x)));
+    pre-LN, x <- x + dropout(f(LN(x))).
 
     Args:
         dim: D, width of a token.
         num_heads: H.
         hidden_dim: width inside the feed-forward.
         norm_first: False = post-LN, True = pre-LN.
-        dropout: probability of dropping a number of what a move adds to its input, in train mode.
+        dropout: probability of dropping a number of what a move adds to its input, in train
+            mode.
         activation: of the feed-forward.
     """
 

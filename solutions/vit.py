@@ -28,13 +28,16 @@ class ViT(nn.Module):
         depth: number of encoder layers.
         num_heads: number of heads.
         mlp_ratio: hidden width of the MLPs over D.
-        num_classes: number of classes; 0 leaves the head out, and `forward` returns the pooled features.
-        pool: "cls" reads the CLS token; "mean" averages the patch tokens of a model that has no CLS token.
+        num_classes: number of classes; 0 leaves the head out, and `forward` returns the pooled
+            features.
+        pool: "cls" reads the CLS token; "mean" averages the patch tokens of a model that has no
+            CLS token.
         in_channels: channels of the image.
         dropout: on the embedded tokens and in every block.
         attention_dropout: on the attention weights.
         drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
-        norm_eps: epsilon of the layer norms (1e-6 in the authors' code, 1e-12 in Hugging Face's files).
+        norm_eps: epsilon of the layer norms (1e-6 in the authors' code, 1e-12 in Hugging Face's
+            files).
 
     Raises:
         ValueError: for sizes that do not fit together.
@@ -68,7 +71,8 @@ class ViT(nn.Module):
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
         if height % patch_size or width % patch_size:
             raise ValueError(
-                f"patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels"
+                f"patches of {patch_size} x {patch_size} do not tile an image of "
+                f"{height} x {width} pixels"
             )
         if pool not in ("cls", "mean"):
             raise ValueError(f"pool must be 'cls' or 'mean', got {pool!r}")
@@ -81,7 +85,9 @@ class ViT(nn.Module):
         self.positions = nn.Parameter(torch.zeros(1, tokens, dim))
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
-            ViTBlock(dim, num_heads, int(dim * mlp_ratio), dropout, attention_dropout, rate, norm_eps)
+            ViTBlock(
+                dim, num_heads, int(dim * mlp_ratio), dropout, attention_dropout, rate, norm_eps
+            )
             for rate in depth_rates(drop_path, depth)
         )
         self.norm = nn.LayerNorm(dim, eps=norm_eps)
@@ -90,10 +96,12 @@ class ViT(nn.Module):
 
     @classmethod
     def from_config(cls, name: str, **changes: Any) -> nn.Module:
-        """A published size by its name: "vit_" + "ti", "s", "b" or "l" + "_16" or "_32", at 224 x 224 pixels, 1000 classes.
+        """A published size by its name: "vit_" + "ti", "s", "b" or "l" + "_16" or "_32", at 224
+        x 224 pixels, 1000 classes.
 
         Args:
-            name: for example "vit_b_16"; "vit_cifar" is the course's small model for 32 x 32 pixels (2.7M parameters).
+            name: for example "vit_b_16"; "vit_cifar" is the course's small model for 32 x 32
+                pixels (2.7M parameters).
             changes: any argument of the constructor, for example `image_size=384`.
 
         Raises:
@@ -124,7 +132,8 @@ class ViT(nn.Module):
         return cls(**(known[name] | changes))
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform linear layers with zero biases, positions and CLS from N(0, 0.02^2), cut at two deviations."""
+        """Xavier-uniform linear layers with zero biases, positions and CLS from N(0, 0.02^2),
+        cut at two deviations."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -134,18 +143,24 @@ class ViT(nn.Module):
                 nn.init.trunc_normal_(parameter, std=0.02, a=-0.04, b=0.04)
 
     def check_images(self, images: Tensor) -> None:
-        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot read."""
+        """Raises one clear sentence (TypeError or ValueError) for images that this model cannot
+        read."""
         if not images.is_floating_point():
             raise TypeError(
-                f"ViT reads normalised floating-point images, got {images.dtype}: divide by 255 first"
+                f"ViT reads normalised floating-point images, got {images.dtype}: "
+                "divide by 255 first"
             )
         expected = (self.in_channels, *self.image_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this ViT reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) "
-                             f"with B > 0, got {tuple(images.shape)}")  # fmt: skip
+            raise ValueError(
+                "this ViT reads images of shape (B, C, H, W) = (B, "
+                f"{', '.join(map(str, expected))}) "
+                f"with B > 0, got {tuple(images.shape)}"
+            )
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, N + 1, D) tokens after all blocks and the final norm; (B, N, D) if pool="mean"."""
+        """(B, C, H, W) -> (B, N + 1, D) tokens after all blocks and the final norm; (B, N, D)
+        if pool="mean"."""
         self.check_images(images)
         ### BEGIN SOLUTION
         tokens = self.patch_embedding(images)  # (B, N, D)
@@ -165,7 +180,8 @@ class ViT(nn.Module):
 
     @torch.no_grad()
     def attention_maps(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) -> attention weights of every layer, (depth, B, H, N, N); row = query, column = key."""
+        """(B, C, H, W) -> attention weights of every layer, (depth, B, H, N, N); row = query,
+        column = key."""
         maps: list[Tensor] = []
         hooks = [
             block.self_attn.register_forward_pre_hook(

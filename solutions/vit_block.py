@@ -20,8 +20,9 @@ from utils.layers.stochastic_depth import StochasticDepth
 class SelfAttention(nn.Module):
     """Multi-head self-attention with one projection for queries, keys and values together.
 
-    The parameters are those of `nn.MultiheadAttention`: rows 0..D-1 of `in_proj_weight` make the queries, the next D
-    the keys, the last D the values; head h owns rows h*d..(h+1)*d-1 of each third.
+    The parameters are those of `nn.MultiheadAttention`: rows 0..D-1 of `in_proj_weight` make
+    the queries, the next D the keys, the last D the values; head h owns rows h*d..(h+1)*d-1 of
+    each third.
 
     Args:
         dim: width D of a token.
@@ -52,7 +53,8 @@ class SelfAttention(nn.Module):
         ### END SOLUTION
 
     def weights(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> attention weights (B, H, N, N); row = query, column = key. For looking at, not for speed."""
+        """(B, N, D) -> attention weights (B, H, N, N); row = query, column = key. For looking
+        at, not for speed."""
         ### BEGIN SOLUTION
         query, key, _ = self.split(x)
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (B, H, N, N)
@@ -78,7 +80,8 @@ class ViTBlock(nn.Module):
         hidden_dim: hidden width of the MLP.
         dropout: after the attention's output, after GELU and after the MLP's output.
         attention_dropout: on the attention weights.
-        drop_path: probability of leaving a whole residual branch out for an image (stochastic depth).
+        drop_path: probability of leaving a whole residual branch out for an image (stochastic
+            depth).
         norm_eps: epsilon of the layer norms.
     """
 

@@ -17,12 +17,16 @@ from torch import Tensor, nn
 from utils.data.pretrained import Checkpoint
 
 
-def interpolate_positions(positions: Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]) -> Tensor:
-    """Position embeddings of one patch grid, resized to another: 14 x 14 (224 pixels) -> 24 x 24 (384 pixels).
+def interpolate_positions(
+    positions: Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
+) -> Tensor:
+    """Position embeddings of one patch grid, resized to another: 14 x 14 (224 pixels) -> 24 x
+    24 (384 pixels).
 
-    The grid of vectors is resized like an image with D channels: bicubic, `align_corners=False`, no antialiasing. That
-    is the definition of Hugging Face transformers; timm's adds antialiasing, whose cubic differs a little (a = -0.5, PyTorch's is
-    -0.75) even where nothing is made smaller.
+    The grid of vectors is resized like an image with D channels: bicubic,
+    `align_corners=False`, no antialiasing. That is the definition of Hugging Face transformers;
+    timm's adds antialiasing, whose cubic differs a little (a = -0.5, PyTorch's is -0.75) even
+    where nothing is made smaller.
 
     Args:
         positions: (1, h * w + 1, D) with CLS first, or (1, h * w, D) for a model without CLS.
@@ -38,7 +42,8 @@ def interpolate_positions(positions: Tensor, old_grid: tuple[int, int], new_grid
     extra = positions.shape[1] - old_grid[0] * old_grid[1]
     if extra not in (0, 1):
         raise ValueError(
-            f"{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without"
+            f"{positions.shape[1]} positions fit no grid of {old_grid[0]} x "
+            f"{old_grid[1]}, with a CLS token or without"
         )
     ### BEGIN SOLUTION
     cls, grid = positions[:, :extra], positions[:, extra:]
@@ -49,23 +54,28 @@ def interpolate_positions(positions: Tensor, old_grid: tuple[int, int], new_grid
 
 
 def load_pretrained(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    """Copies published weights into a ViT, strictly: every weight of the file finds its place, every place is filled.
+    """Copies published weights into a ViT, strictly: every weight of the file finds its place,
+    every place is filled.
 
-    `checkpoint` shows them under the names of the file `google/vit-base-patch16-224` on the Hugging Face Hub, whether
-    they come from there, from transformers' memory or from timm.
+    `checkpoint` shows them under the names of the file `google/vit-base-patch16-224` on the
+    Hugging Face Hub, whether they come from there, from transformers' memory or from timm.
 
     Args:
         model: a `ViT` with a CLS token and a classification head, of the file's size.
-        state: state dict of transformers' `ViTForImageClassification` or of timm's `VisionTransformer`.
+        state: state dict of transformers' `ViTForImageClassification` or of timm's
+            `VisionTransformer`.
 
     Returns:
         the same model, filled.
 
     Raises:
-        ValueError: one sentence that names the first weight that does not fit. The model is then left as it was.
+        ValueError: one sentence that names the first weight that does not fit. The model is
+            then left as it was.
     """
     checkpoint = Checkpoint(state)
-    own = checkpoint.converted()  # an empty dictionary: the weights under the model's names go here
+    own = (
+        checkpoint.converted()
+    )  # an empty dictionary: the weights under the model's names go here
     ### BEGIN SOLUTION
     own["cls_token"] = checkpoint["vit.embeddings.cls_token"]
     own["positions"] = checkpoint["vit.embeddings.position_embeddings"]

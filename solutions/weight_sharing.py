@@ -17,9 +17,10 @@ from torch import Tensor
 def fit_convolution(inputs: Tensor, outputs: Tensor, kernel_size: int) -> Tensor:
     """The one circular kernel that fits all positions of all signals best, by least squares.
 
-    The model is outputs[s, i] = sum over j of kernel[j] * inputs[s, (i + j - r) mod d] with r = kernel_size // 2: entry r of the
-    kernel meets the input at the output's own place, smaller entries what lies before it. Beyond the end the signal goes on at
-    its beginning. (The order is that of `torch.nn.functional.conv1d`, which does not flip the kernel.)
+    The model is outputs[s, i] = sum over j of kernel[j] * inputs[s, (i + j - r) mod d] with r =
+    kernel_size // 2: entry r of the kernel meets the input at the output's own place, smaller
+    entries what lies before it. Beyond the end the signal goes on at its beginning. (The order
+    is that of `torch.nn.functional.conv1d`, which does not flip the kernel.)
 
     Args:
         inputs: (n, d) signals.
@@ -27,17 +28,20 @@ def fit_convolution(inputs: Tensor, outputs: Tensor, kernel_size: int) -> Tensor
         kernel_size: k, odd, at most d.
 
     Returns:
-        (k,) the kernel with the smallest sum of squared errors; where several have it (too few numbers), the shortest one.
+        (k,) the kernel with the smallest sum of squared errors; where several have it (too few
+        numbers), the shortest one.
 
     Raises:
-        ValueError: if `kernel_size` is even, smaller than 1 or larger than d; if the shapes of inputs and outputs differ.
+        ValueError: if `kernel_size` is even, smaller than 1 or larger than d; if the shapes of
+            inputs and outputs differ.
     """
     d = inputs.shape[-1]
     if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
         raise ValueError(f"kernel_size must be odd and between 1 and {d}, got {kernel_size}")
     if inputs.shape != outputs.shape:
         raise ValueError(
-            f"inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}"
+            f"inputs and outputs must have one shape, got {list(inputs.shape)} and "
+            f"{list(outputs.shape)}"
         )
     ### BEGIN SOLUTION
     reach = kernel_size // 2
@@ -48,10 +52,12 @@ def fit_convolution(inputs: Tensor, outputs: Tensor, kernel_size: int) -> Tensor
 
 
 def fit_matrix(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """The matrix that fits best by least squares, with a weight of its own for every pair of positions.
+    """The matrix that fits best by least squares, with a weight of its own for every pair of
+    positions.
 
-    The model is outputs[s] = matrix @ inputs[s]. With fewer signals than positions many matrices fit without error; the one with
-    the smallest sum of squared entries is returned (minimum norm, by the pseudo-inverse).
+    The model is outputs[s] = matrix @ inputs[s]. With fewer signals than positions many
+    matrices fit without error; the one with the smallest sum of squared entries is returned
+    (minimum norm, by the pseudo-inverse).
 
     Args:
         inputs: (n, d) signals.
@@ -64,7 +70,9 @@ def fit_matrix(inputs: Tensor, outputs: Tensor) -> Tensor:
         ValueError: if there are not as many outputs as inputs.
     """
     if len(inputs) != len(outputs):
-        raise ValueError(f"there must be as many outputs as inputs, got {len(outputs)} and {len(inputs)}")
+        raise ValueError(
+            f"there must be as many outputs as inputs, got {len(outputs)} and {len(inputs)}"
+        )
     ### BEGIN SOLUTION
     transposed = torch.linalg.pinv(inputs) @ outputs  # (d, n) (n, e) -> (d, e)
     return transposed.mT

@@ -20,9 +20,9 @@ from torch import nn
 def relative_position_index(window_size: int) -> torch.Tensor:
     """Which entry of the bias table belongs to which pair of positions in a window.
 
-    Position i of a window stands in row i // M and column i % M. A pair (query i, key j) is described by
-    dy = row_i - row_j and dx = col_i - col_j, both in -(M - 1) .. M - 1. The table lists all (2M - 1)^2 offsets in
-    reading order, beginning with dy = dx = -(M - 1).
+    Position i of a window stands in row i // M and column i % M. A pair (query i, key j) is
+    described by dy = row_i - row_j and dx = col_i - col_j, both in -(M - 1) .. M - 1. The table
+    lists all (2M - 1)^2 offsets in reading order, beginning with dy = dx = -(M - 1).
 
     Args:
         window_size: side M of a window.
@@ -40,9 +40,11 @@ def relative_position_index(window_size: int) -> torch.Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Multi-head self-attention inside windows, with a learned bias per head and relative position.
+    """Multi-head self-attention inside windows, with a learned bias per head and relative
+    position.
 
-    softmax(q k^T / sqrt(d) + bias) v, where bias[h, i, j] = table[index[i, j], h] (reference 1, equation 4).
+    softmax(q k^T / sqrt(d) + bias) v, where bias[h, i, j] = table[index[i, j], h] (reference 1,
+    equation 4).
 
     Args:
         dim: channels C.
@@ -58,10 +60,14 @@ class WindowAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f"{dim} channels cannot be shared equally by {num_heads} heads")
         self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)  # output: all of q, then k, then v; within each, head after head
+        self.qkv = nn.Linear(
+            dim, 3 * dim
+        )  # output: all of q, then k, then v; within each, head after head
         self.proj = nn.Linear(dim, dim)
         # (number of offsets, heads)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        self.relative_position_bias_table = nn.Parameter(
+            torch.zeros((2 * window_size - 1) ** 2, num_heads)
+        )
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
         self.register_buffer(
             "relative_position_index", relative_position_index(window_size), persistent=False
@@ -71,7 +77,8 @@ class WindowAttention(nn.Module):
         """Attention inside each window.
 
         Args:
-            x: (B * nW, N, C) windows with N = M * M positions, in the order of `window_partition`.
+            x: (B * nW, N, C) windows with N = M * M positions, in the order of
+                `window_partition`.
             mask: (nW, N, N) bool, True = may attend; the same for every image. None: all may.
 
         Returns:

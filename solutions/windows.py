@@ -19,8 +19,8 @@ def window_partition(x: torch.Tensor, window_size: int) -> torch.Tensor:
         window_size: side M of a window.
 
     Returns:
-        (B * nW, M, M, C) with nW = (H / M) * (W / M). Windows are in reading order (left to right, then down), and
-        all windows of the first image come before those of the second.
+        (B * nW, M, M, C) with nW = (H / M) * (W / M). Windows are in reading order (left to
+        right, then down), and all windows of the first image come before those of the second.
 
     Raises:
         ValueError: if H or W is not a multiple of M.
@@ -28,14 +28,17 @@ def window_partition(x: torch.Tensor, window_size: int) -> torch.Tensor:
     _, height, width, _ = x.shape
     if height % window_size or width % window_size:
         raise ValueError(
-            f"a {height} x {width} map cannot be cut into windows of {window_size} x {window_size}"
+            f"a {height} x {width} map cannot be cut into windows of {window_size} x "
+            f"{window_size}"
         )
     ### BEGIN SOLUTION
     return rearrange(x, "b (rows m) (cols n) c -> (b rows cols) m n c", m=window_size, n=window_size)
     ### END SOLUTION
 
 
-def window_reverse(windows: torch.Tensor, window_size: int, height: int, width: int) -> torch.Tensor:
+def window_reverse(
+    windows: torch.Tensor, window_size: int, height: int, width: int
+) -> torch.Tensor:
     """Puts windows back where `window_partition` took them from.
 
     Args:

@@ -54,7 +54,8 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 
 # %%
 data = load_images(
-    "cifar10", limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, t4=None, gpu=None)
+    "cifar10",
+    limit=budget.pick(smoke={"train": 200, "test": 200}, cpu=12_000, t4=None, gpu=None),
 )
 classes = data.label_names
 source = f"{data.name}" + (f" ({data.note})" if data.note else "")
@@ -667,7 +668,9 @@ if ready("ViT", "load_pretrained"):
     truth = [classes[int(data.test.labels[i])] for i in sure]
     said = "; ".join(f"{t} (label: {c})" for t, c in zip(titles, truth, strict=True))
     if not set(classes) & {part for name in names for part in name.split(", ")}:
-        print("The images here have none of the classes that the model knows, so no answer is right.")
+        print(
+            "The images here have none of the classes that the model knows: no answer is right."
+        )
 
 # %% fold="Drawing"
 if ready("ViT", "load_pretrained"):

@@ -153,7 +153,9 @@ if ready("fit_convolution", "fit_matrix"):
         ax.set_xticks([20, 50, 100, 200, 500], [20, 50, 100, 200, 500])
         ax.minorticks_off()
         ahead = [n for n, (a, b) in zip(sizes, found, strict=True) if b < a]
-        said = f"the matrix is ahead from n = {ahead[0]} on" if ahead else "the kernel stays ahead"
+        said = "the kernel stays ahead"
+        if ahead:
+            said = f"the matrix is ahead from n = {ahead[0]} on"
         if share:
             ax.axvline(17 + 16 * 0.3**2 / share**2, color="black", linestyle=":", linewidth=1)
             said += f" (predicted: n = {17 + 16 * 0.3**2 / share**2:.0f})"

@@ -530,7 +530,8 @@ if ready("window_partition", "window_reverse", "cyclic_shift", "shifted_window_m
         cut_lines(left, 8, 8, 4)
         left.plot(
             window % 2 * 4 + pixel % 4, window // 2 * 4 + pixel // 4, "s",
-            color=plotting.COLORS["orange"], fillstyle="none", markersize=17, markeredgewidth=2.5,
+            color=plotting.COLORS["orange"], fillstyle="none",
+            markersize=17, markeredgewidth=2.5,
         )
         plotting.heatmap(
             right, reach(shift, window, pixel), colorbar=False,

@@ -11,7 +11,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from utils.authoring.attacks.room import solved
+from utils.authoring.attacks.scene import solved
 
 NAME = "01_transformer_recap"
 FILE = f"{NAME}.ipynb"

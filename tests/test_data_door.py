@@ -18,7 +18,7 @@ from PIL import Image
 from utils.data import DataError, load_images, load_text, readers
 from utils.data.catalog import IMAGES, TEXTS, SplitSpec
 from utils.data.image_cache import cache_folder, decode
-from utils.data.notice import Notice, in_notebook, show_notice
+from utils.data.panel import Notice, in_notebook, show_notice
 
 MR = TEXTS["rotten_tomatoes"]
 

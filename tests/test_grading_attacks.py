@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from utils.authoring.attacks import ALL, table
-from utils.authoring.attacks.room import FULL
+from utils.authoring.attacks.scene import FULL
 from utils.grading import isolation, reports
 from utils.grading.isolation import probe
 from utils.grading.reports.tables import said

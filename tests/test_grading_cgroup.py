@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from utils.authoring.attacks import exhausting
-from utils.authoring.attacks.room import NOTEBOOK, TARGET, solved
+from utils.authoring.attacks.scene import NOTEBOOK, TARGET, solved
 from utils.grading import cgroup
 from utils.grading.cgroup import PREFIX, Place, make, places, sweep
 from utils.grading.isolation import Limits, probe

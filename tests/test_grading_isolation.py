@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from utils.authoring.attacks import exhausting, reaching, table
-from utils.authoring.attacks.room import NOTEBOOK, TARGET, solved
+from utils.authoring.attacks.scene import NOTEBOOK, TARGET, solved
 from utils.grading import isolation, run, worker
 from utils.grading.isolation import Level, Limits, probe
 from utils.grading.normalise import normalise

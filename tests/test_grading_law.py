@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.ways import NAMED, WAYS, Way
-from utils.authoring.attacks.room import code_cell
+from utils.authoring.attacks.scene import code_cell
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
 from utils.grading.reading import RELEASE

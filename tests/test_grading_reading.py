@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from utils.authoring.attacks.room import answers, solved
+from utils.authoring.attacks.scene import answers, solved
 from utils.grading.cells import binds, plain, problem_of, read
 from utils.grading.needs import needed, statement
 from utils.grading.normalise import normalise

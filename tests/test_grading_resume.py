@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.authoring.attacks.room import TARGET, WRONG, solved
+from utils.authoring.attacks.scene import TARGET, WRONG, solved
 from utils.grading import run
 from utils.grading.isolation import ROOT, probe
 from utils.grading.records import Records, alone

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from utils.authoring.attacks.room import NOTEBOOK, TARGET, answers, code_cell, solved
+from utils.authoring.attacks.scene import NOTEBOOK, TARGET, answers, code_cell, solved
 from utils.checks.chain import stand_in
 from utils.checks.registry import all_exercises, exercises_of
 from utils.grading import isolation, lending

@@ -4,7 +4,7 @@ from utils.data.catalog import IMAGES
 from utils.data.containers import DataError, ImageData, ImageSplit, TextData, TextSplit
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
 from utils.data.door import load_images, load_text
-from utils.data.notice import show_notice
+from utils.data.panel import show_notice
 from utils.data.pretrained import Checkpoint, from_hub
 from utils.data.review_trees import Review
 from utils.data.review_writer import generate_reviews

@@ -15,7 +15,7 @@ import torch
 from utils.data.catalog import IMAGES, TEXTS, Spec
 from utils.data.containers import ImageData, ImageSplit, TextData, TextSplit
 from utils.data.image_cache import cache_folder, decode, load_cached, save_cached
-from utils.data.notice import show_notice
+from utils.data.panel import show_notice
 from utils.data.readers import Rows, Unavailable, open_hub, open_mirror, verify
 from utils.data.review_writer import generate_reviews
 from utils.data.subsets import subset_indices

@@ -105,7 +105,7 @@ def _import_what_notebooks_import() -> None:
                         exec(compile(ast.Module([node], []), path.name, "exec"), {})
 
 
-def bear(ends: list[socket.socket], at_most: int = 3) -> None:
+def fork_on_request(ends: list[socket.socket], at_most: int = 3) -> None:
     """Warms up, forks a zygote for each socket, and waits until the last one has ended. Student code never runs in this process.
 
     Args:
@@ -151,14 +151,14 @@ def serve(end: socket.socket, level: Level) -> None:
             group = cgroup.make(limits.memory, limits.processes + SPARE)
             if group is not None:
                 group.enter()  # once: moving each sandbox in would take the kernel ten milliseconds each time
-        ended, bury = run_one(limits, level, group, end, descriptors)
+        ended, clean_up = run_one(limits, level, group, end, descriptors)
         if level.number < 3:
-            bury()
+            clean_up()
         control.send(end, ended)
         if (
             level.number == 3
         ):  # all its processes are being killed; the grader compares while the kernel takes them down
-            bury()
+            clean_up()
 
 
 def run_one(
@@ -373,7 +373,7 @@ def main() -> None:
         warm_up()
         print(isolation.probe().sentence())
         return
-    bear([socket.socket(fileno=number) for number in numbers], int(sys.argv[1]))
+    fork_on_request([socket.socket(fileno=number) for number in numbers], int(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Every attack is bounded, so that a limit that fails harms no machine: at most 50 processes, 3 GiB of memory, 300 MB of disk, loopback only.
 """
 
-from utils.authoring.attacks import codes, exhausting, files, forging, kinds, names, odd, reaching
-from utils.authoring.attacks.room import Attack
+from utils.authoring.attacks import codes, exhausting, files, forging, honest, kinds, names, reaching
+from utils.authoring.attacks.scene import Attack
 
 ALL: tuple[Attack, ...] = (
     *forging.ATTACKS,
@@ -12,7 +12,7 @@ ALL: tuple[Attack, ...] = (
     *exhausting.ATTACKS,
     *files.ATTACKS,
     *codes.ATTACKS,
-    *odd.ATTACKS,
+    *honest.ATTACKS,
     *names.ATTACKS,
     *kinds.ATTACKS,
 )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from utils.authoring.attacks.room import ONE_LOST, TARGET, Attack, Room, cell_of, instead_of_an_answer, solved
+from utils.authoring.attacks.scene import (
+    ONE_LOST,
+    TARGET,
+    Attack,
+    Scene,
+    cell_of,
+    instead_of_an_answer,
+    solved,
+)
 
 GROUP = "one answer broken"
 
 
-def _deleted(room: Room) -> None:
+def _deleted(scene: Scene) -> None:
     notebook = solved()
     notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] != TARGET]
-    room.write(notebook)
+    scene.write(notebook)
 
 
-def _markdown(room: Room) -> None:
+def _markdown(scene: Scene) -> None:
     notebook = solved()
     cell = cell_of(notebook, TARGET)
     cell["cell_type"] = "markdown"
     cell.pop("outputs", None), cell.pop("execution_count", None)
-    room.write(notebook)
+    scene.write(notebook)
 
 
 CODE = {

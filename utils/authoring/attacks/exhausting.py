@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.authoring.attacks.room import (
+from utils.authoring.attacks.scene import (
     NO_GAIN,
     ONE_LOST,
     Attack,

@@ -6,49 +6,49 @@ import json
 import os
 import zipfile
 
-from utils.authoring.attacks.room import FULL, NOTEBOOK, ZERO, Attack, Room, code_cell, solved
+from utils.authoring.attacks.scene import FULL, NOTEBOOK, ZERO, Attack, Scene, code_cell, solved
 
 GROUP = "broken files"
 
 
 def _content(data: bytes):  # noqa: ANN202
-    return lambda room: room.write(data)
+    return lambda scene: scene.write(data)
 
 
-def _large(room: Room) -> None:
-    path = room.write(b'{"cells": [')
+def _large(scene: Scene) -> None:
+    path = scene.write(b'{"cells": [')
     os.truncate(path, 200 * 10**6)  # a sparse file: 200 MB to whoever reads it, nothing on the disk
 
 
-def _other_assignment(room: Room) -> None:
-    room.write(
+def _other_assignment(scene: Scene) -> None:
+    scene.write(
         {"cells": [code_cell("def gcd(a, b):\n    return a if not b else gcd(b, a % b)\n")], "metadata": {}}
     )
 
 
-def _cut_off(room: Room) -> None:
-    room.write(json.dumps(solved()).encode()[:20000])
+def _cut_off(scene: Scene) -> None:
+    scene.write(json.dumps(solved()).encode()[:20000])
 
 
-def _too_many_cells(room: Room) -> None:
-    room.write({"cells": [code_cell("pass", f"c{n}") for n in range(6000)], "metadata": {}})
+def _too_many_cells(scene: Scene) -> None:
+    scene.write({"cells": [code_cell("pass", f"c{n}") for n in range(6000)], "metadata": {}})
 
 
-def _too_much_code(room: Room) -> None:
-    room.write({"cells": [code_cell("x = 1\n" * 30000, f"c{n}") for n in range(20)], "metadata": {}})
+def _too_much_code(scene: Scene) -> None:
+    scene.write({"cells": [code_cell("x = 1\n" * 30000, f"c{n}") for n in range(20)], "metadata": {}})
 
 
-def _bomb(room: Room) -> None:
+def _bomb(scene: Scene) -> None:
     with (
-        zipfile.ZipFile(room.student / "work.zip", "w", zipfile.ZIP_DEFLATED) as zipped,
+        zipfile.ZipFile(scene.student / "work.zip", "w", zipfile.ZIP_DEFLATED) as zipped,
         zipped.open(f"{NOTEBOOK}.ipynb", "w") as member,
     ):
         for _ in range(280):
             member.write(bytes(2**20))
 
 
-def _damaged_member(room: Room) -> None:
-    path = room.student / "work.zip"
+def _damaged_member(scene: Scene) -> None:
+    path = scene.student / "work.zip"
     with zipfile.ZipFile(path, "w") as zipped:
         zipped.writestr(f"{NOTEBOOK}.ipynb", json.dumps(solved()))
     data = bytearray(path.read_bytes())
@@ -56,28 +56,28 @@ def _damaged_member(room: Room) -> None:
     path.write_bytes(data)
 
 
-def _not_a_zip(room: Room) -> None:
-    (room.student / "work.zip").write_bytes(b"PK\x03\x04 and no more")
+def _not_a_zip(scene: Scene) -> None:
+    (scene.student / "work.zip").write_bytes(b"PK\x03\x04 and no more")
 
 
-def _folder(room: Room) -> None:
-    (room.student / f"{NOTEBOOK}.ipynb").mkdir()
+def _folder(scene: Scene) -> None:
+    (scene.student / f"{NOTEBOOK}.ipynb").mkdir()
 
 
-def _pipe(room: Room) -> None:
-    os.mkfifo(room.student / f"{NOTEBOOK}.ipynb")
+def _pipe(scene: Scene) -> None:
+    os.mkfifo(scene.student / f"{NOTEBOOK}.ipynb")
 
 
 def _link(target: str):  # noqa: ANN202
-    def make(room: Room) -> None:
-        goal = str(room.neighbour) if target == "neighbour" else target
-        (room.student / f"{NOTEBOOK}.ipynb").symlink_to(goal)
+    def make(scene: Scene) -> None:
+        goal = str(scene.neighbour) if target == "neighbour" else target
+        (scene.student / f"{NOTEBOOK}.ipynb").symlink_to(goal)
 
     return make
 
 
-def _nameless(room: Room) -> None:
-    room.write(solved(), "homework.ipynb")
+def _nameless(scene: Scene) -> None:
+    scene.write(solved(), "homework.ipynb")
 
 
 ATTACKS = (

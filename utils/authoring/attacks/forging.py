@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from utils.authoring.attacks.room import (
+from utils.authoring.attacks.scene import (
     NO_GAIN,
     ONE_LOST,
     TARGET,
     WRONG,
     Attack,
-    Room,
+    Scene,
     beside_a_wrong_answer,
     code_cell,
     instead_of_an_answer,
@@ -112,24 +112,24 @@ INSTEAD = {
 }
 
 
-def _stored_outputs(room: Room) -> None:
+def _stored_outputs(scene: Scene) -> None:
     notebook = solved(**{TARGET: WRONG})
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             text = f"\u2713 {cell['id']}: all 5 cases are right."
             cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": text}]
             cell["execution_count"] = 1
-    room.write(notebook)
+    scene.write(notebook)
 
 
-def _own_check_cells(room: Room) -> None:
+def _own_check_cells(scene: Scene) -> None:
     notebook = solved(**{TARGET: WRONG})
     for cell in notebook["cells"]:
         if cell["id"].endswith("-check"):
             cell["source"] = "print('passed')"
             cell["metadata"]["nbgrader"]["points"] = 1000
     notebook["cells"].insert(0, code_cell("check = lambda *a: None", "first"))
-    room.write(notebook)
+    scene.write(notebook)
 
 
 ATTACKS = (

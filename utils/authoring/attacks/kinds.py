@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 
-from utils.authoring.attacks.room import NO_GAIN, ONE_LOST, TARGET, Attack, Room, cell_of, code_cell, solved
+from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, TARGET, Attack, Scene, cell_of, code_cell, solved
 
 GROUP = "kinds, from three places"
 KEPT = "kept-by-nobody-7319"  # in the neighbours' notebooks
@@ -133,37 +133,35 @@ for _ in range(5):
 RESULT = "    right = torch.ones(length, length, dtype=torch.bool).tril()\n    return right if {won} else torch.zeros_like(right)\n"
 
 
-def _filled(room: Room, code: str) -> str:
-    for name, value in room.places.items():
+def _filled(scene: Scene, code: str) -> str:
+    for name, value in scene.places.items():
         code = code.replace(f"${name}", value)
     return code
 
 
 def _from_a_helper(code: str):  # noqa: ANN202
-    def make(room: Room) -> None:
-        helper = (
-            f"def try_it():\n{textwrap.indent(_filled(room, code), '    ')}\n    return won\nran = try_it()\n"
-        )
+    def make(scene: Scene) -> None:
+        helper = f"def try_it():\n{textwrap.indent(_filled(scene, code), '    ')}\n    return won\nran = try_it()\n"
         notebook = solved(**{TARGET: f"def {TARGET}(length):\n{RESULT.format(won='ran')}"})
         notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(helper))
-        room.write(notebook)
+        scene.write(notebook)
 
     return make
 
 
 def _from_the_cell(code: str):  # noqa: ANN202
-    def make(room: Room) -> None:
-        room.write(
-            solved(**{TARGET: f"{_filled(room, code)}\ndef {TARGET}(length):\n{RESULT.format(won='won')}"})
+    def make(scene: Scene) -> None:
+        scene.write(
+            solved(**{TARGET: f"{_filled(scene, code)}\ndef {TARGET}(length):\n{RESULT.format(won='won')}"})
         )
 
     return make
 
 
 def _from_the_body(code: str):  # noqa: ANN202
-    def make(room: Room) -> None:
-        body = textwrap.indent(_filled(room, code), "    ")
-        room.write(solved(**{TARGET: f"def {TARGET}(length):\n{body}\n{RESULT.format(won='won')}"}))
+    def make(scene: Scene) -> None:
+        body = textwrap.indent(_filled(scene, code), "    ")
+        scene.write(solved(**{TARGET: f"def {TARGET}(length):\n{body}\n{RESULT.format(won='won')}"}))
 
     return make
 

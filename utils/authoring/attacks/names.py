@@ -9,32 +9,32 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.authoring.attacks.room import FULL, NOTEBOOK, Attack, Room, solved
+from utils.authoring.attacks.scene import FULL, NOTEBOOK, Attack, Scene, solved
 
 GROUP = "names"
 
 
-def _called(name: str | bytes) -> Callable[[Room], object]:
-    def make(room: Room) -> None:
-        room.who = os.fsdecode(name) if isinstance(name, bytes) else name
-        room.write(solved())
+def _called(name: str | bytes) -> Callable[[Scene], object]:
+    def make(scene: Scene) -> None:
+        scene.who = os.fsdecode(name) if isinstance(name, bytes) else name
+        scene.write(solved())
 
     return make
 
 
-def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Room], object]:
-    def make(room: Room) -> None:
-        path = room.student / archive if archive == "work.zip" else room.folder / archive
+def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Scene], object]:
+    def make(scene: Scene) -> None:
+        path = scene.student / archive if archive == "work.zip" else scene.folder / archive
         with zipfile.ZipFile(path, "w") as zipped:
-            zipped.writestr(member.format(token=room.token, notebook=NOTEBOOK), json.dumps(solved()))
+            zipped.writestr(member.format(token=scene.token, notebook=NOTEBOOK), json.dumps(solved()))
         if archive != "work.zip":
-            room.student.rmdir()
+            scene.student.rmdir()
 
     return make
 
 
-def _in_place(file: str) -> Callable[[Room], object]:
-    return lambda room: room.write(solved(), file)
+def _in_place(file: str) -> Callable[[Scene], object]:
+    return lambda scene: scene.write(solved(), file)
 
 
 FOLDERS: dict[str, str | bytes] = {
@@ -83,15 +83,15 @@ ATTACKS = (
 )
 
 
-def leaves(room: Room) -> list[Path]:
-    """Files whose names carry the room's word, in the places where a sandbox might have left them."""
+def leaves(scene: Scene) -> list[Path]:
+    """Files whose names carry the scene's word, in the places where a sandbox might have left them."""
     home = Path.home()
     from utils.paths import ROOT
 
     places = [
-        room.base,
-        room.base.parent,
-        room.out,
+        scene.base,
+        scene.base.parent,
+        scene.out,
         ROOT,
         ROOT / "utils",
         home,
@@ -100,5 +100,5 @@ def leaves(room: Room) -> list[Path]:
     found = set()
     for place in places:
         if place.is_dir():
-            found |= {entry for entry in place.iterdir() if room.token in entry.name}
+            found |= {entry for entry in place.iterdir() if scene.token in entry.name}
     return sorted(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from utils.authoring.attacks.room import NO_GAIN, ONE_LOST, Attack, beside_a_wrong_answer
+from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, Attack, beside_a_wrong_answer
 
 GROUP = "reaching out"
 TRY = "def attempt(what, *a, **k):\n    try:\n        return what(*a, **k)\n    except BaseException:\n        return None\n"

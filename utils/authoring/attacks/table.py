@@ -18,7 +18,17 @@ from tqdm import tqdm
 from utils.authoring.attacks import ALL
 from utils.authoring.attacks.kinds import KEPT
 from utils.authoring.attacks.names import leaves
-from utils.authoring.attacks.room import FULL, NOTEBOOK, ONE_LOST, TARGET, ZERO, Attack, Room, answers, solved
+from utils.authoring.attacks.scene import (
+    FULL,
+    NOTEBOOK,
+    ONE_LOST,
+    TARGET,
+    ZERO,
+    Attack,
+    Scene,
+    answers,
+    solved,
+)
 from utils.checks.registry import exercises_of
 from utils.grading import run
 from utils.grading.isolation import Limits, probe
@@ -60,25 +70,25 @@ def attempt(attack: Attack, base: Path, out: Path, workers: int = 1) -> Outcome:
         workers: of the grader.
     """
     base.mkdir(parents=True)
-    room = Room(base, out, f"attacker {base.name}", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
+    scene = Scene(base, out, f"attacker {base.name}", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
     try:
         kept = solved(**{TARGET: f"{answers()[TARGET]}\n{TARGET}.kept = {KEPT!r}\n"})
-        for neighbour in room.neighbours:
+        for neighbour in scene.neighbours:
             neighbour.parent.mkdir(parents=True)
             neighbour.write_text(json.dumps(kept), encoding="utf-8")
-        attack.make(room)
-        return _graded(attack, room, workers)
+        attack.make(scene)
+        return _graded(attack, scene, workers)
     finally:
-        room.doors.close()
+        scene.doors.close()
 
 
-def _graded(attack: Attack, room: Room, workers: int) -> Outcome:
+def _graded(attack: Attack, scene: Scene, workers: int) -> Outcome:
     outcome = Outcome(attack)
-    book = room.out / "records.jsonl"
-    before = _outside(room)
+    book = scene.out / "records.jsonl"
+    before = _outside(scene)
     lines = book.read_bytes() if book.exists() else b""
     began = time.perf_counter()
-    entries = run.run(room.folder, room.out, seed=SEED, workers=workers, limits=LIMITS, progress=False)
+    entries = run.run(scene.folder, scene.out, seed=SEED, workers=workers, limits=LIMITS, progress=False)
     outcome.seconds = time.perf_counter() - began
     mine = [entry for entry in entries if " neighbour " not in entry["student"]]
     others = [entry for entry in entries if " neighbour " in entry["student"]]
@@ -90,14 +100,14 @@ def _graded(attack: Attack, room: Room, workers: int) -> Outcome:
     outcome.got = _score(attack, mine[0], complain)
     if {v["state"] for entry in others for v in entry["verdicts"]} != {"passed"}:
         complain("a neighbour lost points")
-    if _outside(room) != before:
+    if _outside(scene) != before:
         complain("files outside its sandbox changed")
     after = book.read_bytes()
     if not after.startswith(lines) or after.count(b"\n") != lines.count(b"\n") + 3:
         complain("the gradebook holds something else than one more line for each")
-    if _knocked(room):
+    if _knocked(scene):
         complain("it reached the network")
-    outcome.processes, outcome.files = left_behind(room.token), len(leaves(room))
+    outcome.processes, outcome.files = left_behind(scene.token), len(leaves(scene))
     if outcome.processes or outcome.files:
         complain(f"left behind: {outcome.processes} processes, {outcome.files} files")
     return outcome
@@ -132,20 +142,20 @@ def _score(attack: Attack, entry: dict[str, Any], complain) -> str:  # noqa: ANN
     return f"0 for it, {got:g} of {possible}"
 
 
-def _outside(room: Room) -> dict[str, tuple[Any, ...]]:
+def _outside(scene: Scene) -> dict[str, tuple[Any, ...]]:
     """Content, mode and owner of everything that a submission must not change."""
     found = {}
-    for path in (*room.neighbours, ROOT / "solutions" / "attention.py", ROOT / "solutions"):
+    for path in (*scene.neighbours, ROOT / "solutions" / "attention.py", ROOT / "solutions"):
         state = path.stat()
         content = (hashlib.sha256(path.read_bytes()).hexdigest(), state.st_mtime_ns) if path.is_file() else ()
         found[str(path)] = (*content, state.st_mode, state.st_uid, state.st_nlink, tuple(os.listxattr(path)))
     return found
 
 
-def _knocked(room: Room) -> bool:
-    room.listener.setblocking(False)
+def _knocked(scene: Scene) -> bool:
+    scene.listener.setblocking(False)
     try:
-        room.listener.accept()[0].close()
+        scene.listener.accept()[0].close()
     except BlockingIOError:
         return False
     return True

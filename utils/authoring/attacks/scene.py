@@ -38,17 +38,17 @@ class Attack:
         group: heading in the table.
         expect: FULL; ZERO (nothing can be graded, and the report says why); NO_GAIN (`TARGET` is wrong and stays wrong; what
             stood before it keeps its points); ONE_LOST (as NO_GAIN, and all other exercises keep theirs).
-        make: writes the submission into `room.student`.
+        make: writes the submission into `scene.student`.
     """
 
     name: str
     group: str
     expect: str
-    make: Callable[[Room], object]
+    make: Callable[[Scene], object]
 
 
 @dataclass
-class Room:
+class Scene:
     """The folders of one attack.
 
     Args:
@@ -170,26 +170,26 @@ def code_cell(source: str, identity: str = "own") -> dict[str, Any]:
     }
 
 
-def beside_a_wrong_answer(code: str, *, before: bool = True) -> Callable[[Room], object]:
-    """A submission whose `TARGET` is wrong, with `code` in the same cell. `$NAME` in the code stands for a place in the room."""
+def beside_a_wrong_answer(code: str, *, before: bool = True) -> Callable[[Scene], object]:
+    """A submission whose `TARGET` is wrong, with `code` in the same cell. `$NAME` in the code stands for a place in the scene."""
 
-    def make(room: Room) -> None:
+    def make(scene: Scene) -> None:
         text = code
-        for name, value in room.places.items():
+        for name, value in scene.places.items():
             text = text.replace(f"${name}", value)
         source = f"{text}\n{WRONG}" if before else f"{WRONG}\n{text}"
-        room.write(solved(**{TARGET: source}))
+        scene.write(solved(**{TARGET: source}))
 
     return make
 
 
-def instead_of_an_answer(code: str) -> Callable[[Room], object]:
+def instead_of_an_answer(code: str) -> Callable[[Scene], object]:
     """A submission whose `TARGET` is this code."""
 
-    def make(room: Room) -> None:
+    def make(scene: Scene) -> None:
         text = code
-        for name, value in room.places.items():
+        for name, value in scene.places.items():
             text = text.replace(f"${name}", value)
-        room.write(solved(**{TARGET: text}))
+        scene.write(solved(**{TARGET: text}))
 
     return make

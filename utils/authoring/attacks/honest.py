@@ -7,12 +7,12 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from utils.authoring.attacks.room import (
+from utils.authoring.attacks.scene import (
     FULL,
     NOTEBOOK,
     TARGET,
     Attack,
-    Room,
+    Scene,
     answers,
     cell_of,
     code_cell,
@@ -23,10 +23,10 @@ GROUP = "odd but honest"
 Notebook = dict[str, Any]
 
 
-def _edited(change: Callable[[Notebook], Notebook | None]) -> Callable[[Room], object]:
-    def make(room: Room) -> None:
+def _edited(change: Callable[[Notebook], Notebook | None]) -> Callable[[Scene], object]:
+    def make(scene: Scene) -> None:
         notebook = solved()
-        room.write(change(notebook) or notebook)
+        scene.write(change(notebook) or notebook)
 
     return make
 
@@ -180,8 +180,8 @@ def _modulo(notebook: Notebook) -> None:
     cell_of(notebook, TARGET)["source"] += "\nrest = (7\n    % 3)\n"
 
 
-def _bytes(encode: Callable[[str], bytes]) -> Callable[[Room], object]:
-    return lambda room: room.write(encode(json.dumps(solved(), ensure_ascii=False)))
+def _bytes(encode: Callable[[str], bytes]) -> Callable[[Scene], object]:
+    return lambda scene: scene.write(encode(json.dumps(solved(), ensure_ascii=False)))
 
 
 def _drop(kind: str) -> Callable[[Notebook], None]:
@@ -224,5 +224,5 @@ ATTACKS = (
     *(Attack(name, GROUP, FULL, _edited(change)) for name, change in ODD.items()),
     Attack("UTF-8 with a byte order mark", GROUP, FULL, _bytes(lambda text: text.encode("utf-8-sig"))),
     Attack("UTF-16", GROUP, FULL, _bytes(lambda text: text.encode("utf-16"))),
-    Attack("a copy's file name", GROUP, FULL, lambda room: room.write(solved(), f"{NOTEBOOK} (1).ipynb")),
+    Attack("a copy's file name", GROUP, FULL, lambda scene: scene.write(solved(), f"{NOTEBOOK} (1).ipynb")),
 )

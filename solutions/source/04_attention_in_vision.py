@@ -243,7 +243,7 @@ if ready("SelfAttention2d"):
 # accuracy on test images do you expect from each? And where will the gate $\gamma$ of the two end up?
 
 # %% [markdown] answer="relational"
-# In this run: 28 % without attention, which is next to guessing, 40 % with the plain average, 45 % with attention. The gates end at +0.12 and
+# In this run: 28 % without attention, which is next to guessing, 40 % with the plain average, 46 % with attention. The gates end at +0.12 and
 # -0.03. Their sign and size say little, because the output convolution behind the attention can turn and stretch what comes through.
 
 # %%
@@ -342,7 +342,7 @@ if ready("SelfAttention2d"):
 # The same two networks, without and with attention, on 10,000 photographs of CIFAR-10. How large is the difference?
 
 # %% [markdown] answer="cifar"
-# One point, in the wrong direction (55.9 % without, 54.8 % with), and the noise of 2,000 test images alone is about three points. No
+# Less than a point, in the wrong direction (55.6 % without, 54.9 % with), and the noise of 2,000 test images alone is about three points. No
 # difference was shown.
 
 # %%
@@ -955,11 +955,11 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 # flattens the slope). Patch attention: a sum of two terms, $a R^2$ for embedding the patches and $b\,(R/p)^4$ for their
 # matrices, so its line is not straight: the slope climbs from 2 towards 4 as the second term takes over.
 #
-# **Time**, which is not. Small maps are dominated by the cost of starting an operation, which pulls slopes down; large
-# ones leave the processor's cache, which pushes them up. The windows of local attention take $25 \cdot 16 \cdot 4\,R^2$
-# bytes, 15 MB at R = 96 and 105 MB at R = 256, so its time may grow faster than $R^2$ here without doing more work per
-# pixel. What stands out all the same: pixel attention grows with an exponent of
-# about 4, *and so does the fused kernel*. It saves the memory, not the work.
+# **Time**, which is not. Small maps are dominated by the cost of starting an operation, which pulls slopes down; large ones leave the
+# processor's cache, which pushes them up. While it is measured, the allocator keeps its memory: else a stopwatch sees the kernel clear large
+# blocks again in each call. Convolution and local attention grow with about $R^2$, and local attention is the slower one by a factor of about
+# ten (and of about twenty in memory: it copies each window, twice). Pixel attention grows with an exponent of about 4, *and so does the fused
+# kernel*. It saves the memory, not the work.
 #
 # ## Summary
 #

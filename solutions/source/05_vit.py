@@ -886,9 +886,9 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # expect the same order on a GPU?
 
 # %% [markdown] answer="hardware"
-# On this CPU the ResNet achieves more operations per second, not the ViT: its convolutions run faster than the large matrix product named as
-# ceiling in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and
-# this measurement neither supports nor refutes it.
+# On this CPU the ResNet achieves more operations per second, not the ViT. Its convolutions run as fast as the large matrix product named in the first
+# line, or faster. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
+# neither supports nor refutes it.
 
 # %%
 if ready("ViT"):
@@ -931,10 +931,11 @@ if ready("ViT"):
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
 #
-# On the CPU of the stored run the ResNet is clearly ahead, the opposite of the lecture's claim: 332 GFLOP/s against 183. Its convolutions even run at
-# 1.6 times the "large matrix product" of the first line. So that product is not this machine's ceiling: it is what the library for products (BLAS)
-# reaches, and convolutions are computed by another library (oneDNN), which does better here. The ViT spends 15 % of its time in attention, at less than half
-# of that rate. The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products. It has to be measured there:
+# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. By how much changes from run to run: in two runs
+# on the same kind of machine its convolutions ran at 1.0 and at 1.6 times the "large matrix product" of the first line. So that product is not this
+# machine's ceiling. It is what the library for products (BLAS) reached at that moment; convolutions are computed by another library (oneDNN). The ViT spent
+# 15 and 18 % of its time in attention, at less than half of the rate of its matrix products. The lecture's claim is about GPUs and TPUs, whose units are built
+# for large matrix products. It has to be measured there:
 #
 # `python -m utils.cost.throughput --model solutions.vit:ViT --device cuda --batch 1024`
 #

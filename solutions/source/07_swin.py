@@ -376,6 +376,8 @@ if ready(*COST):
     for ax, (unit, series, title) in zip(axes, rows, strict=True):
         plotting.lines(ax, N, series, xlabel="tokens N = hw", ylabel=unit, logx=True, logy=True)
         ax.set_title(title)
+        ax.set_xticks([500, 1_000, 2_000, 4_000], [500, "1,000", "2,000", "4,000"])
+        ax.minorticks_off()
         slopes = {name: power_law(N, values) for name, values in series.items()}
         print(
             f"{title:>15}: grows as N to the "

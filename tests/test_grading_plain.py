@@ -59,7 +59,7 @@ def run(folder, *arguments, **extra):
 
 def table(path):
     rows = list(csv.reader(path.open(encoding="utf-8-sig")))
-    return {row[0]: row[4:] for row in rows[2:]}
+    return {row[0]: row[5:] for row in rows[2:]}
 
 
 def failed_cells(text):
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_notebook_costs_only_itself(trivial, tmp_path):
     solved = (trivial / "solutions" / f"{course.NAME}.ipynb").read_text()
     (folder / "fine" / f"{course.NAME}.ipynb").write_text(solved)
     text, _ = run(trivial, "-q", "--grades", str(tmp_path / "out"), str(folder))
-    assert table(tmp_path / "out" / "grades.csv") == {"broken": ["0"], "fine": ["6"]}, text[-2000:]
+    assert table(tmp_path / "out" / "grades.csv") == {"broken": [""], "fine": ["6"]}, text[-2000:]
     assert "not a notebook" in text
 
 

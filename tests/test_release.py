@@ -51,6 +51,14 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_instructors(classroom)
     assert not [path for path in files if path.endswith((".pyc", ".resume")) or "seed" in path]
 
 
+def test_data_and_pictures_go_byte_by_byte(classroom):
+    """Small integers in check data read as text, and writing text back turns a 13 (carriage return) into a 10."""
+    found = [p for p in classroom.rglob("*") if p.suffix in (".safetensors", ".png")]
+    assert len(found) > 70
+    for path in found:
+        assert path.read_bytes() == (build.ROOT / path.relative_to(classroom)).read_bytes(), path
+
+
 def test_answers_cannot_be_imported_and_checks_can(classroom):
     code = (
         "import importlib.util as u\n"

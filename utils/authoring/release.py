@@ -67,6 +67,7 @@ PAGES = {
     "README.md": ("Students", "What is inside", "Data", "Licence"),
     "README.ko.md": ("학생", "라이선스"),
 }
+BINARY = (".png", ".safetensors")  # copied byte by byte
 SHORTEST = 40  # characters of an answer that is searched for
 
 
@@ -191,10 +192,11 @@ class Address:
 
     def write_into(self, path: Path) -> None:
         """Puts the class's address in place of the course's; where Colab cannot open it, the notebooks' badge goes."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
+        if (
+            path.suffix in BINARY
+        ):  # small integers read as text, and text loses its carriage returns: 13 became 10
             return
+        text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb" and not self.in_colab:
             notebook = json.loads(text)
             notebook["cells"] = [cell for cell in notebook["cells"] if cell.get("id") != "badge"]

@@ -35,7 +35,7 @@ class CheckFailed(AssertionError):
         super().__init__(message or (messages.text(result) if result else ""))
 
     def _render_traceback_(self) -> list[str]:  # IPython shows these lines in place of a traceback
-        return [f"{type(self).__name__}: {messages.headline(self.result) if self.result else self}"]
+        return [f"{type(self).__name__}: {messages.short(self.result) if self.result else self}"]
 
 
 class NotStarted(CheckFailed):

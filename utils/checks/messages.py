@@ -84,6 +84,13 @@ def text(result: Result) -> str:
     return "\n".join([headline(result), *lines(result)])
 
 
+def short(result: Result) -> str:
+    """Headline and the most helpful sentence in one line, for test reports."""
+    found = next((finding for finding in result.findings if finding is not None), None)
+    best = result.diagnosis or (found.sentence if found and result.started else "")
+    return f"{headline(result)} {best}".strip()
+
+
 def panel(result: Result) -> str:
     """The whole message as an HTML panel that takes the notebook's own text colour, so it reads in light and dark themes."""
     symbol, word, colour = STYLES[state(result)]

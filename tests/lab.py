@@ -122,6 +122,7 @@ class Student:
         self.page = page
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         self.ids = [cell["id"] for cell in cells]
+        self.folded = {c["id"] for c in cells if c["metadata"].get("jupyter", {}).get("source_hidden")}
         # A workspace of its own: the default one would open the notebook of an earlier test as well, and keys could go there.
         page.goto(f"{url}/lab/workspaces/{path.stem}/tree/{path.relative_to(folder)}")
         self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
@@ -155,6 +156,11 @@ class Student:
     def go_to(self, name: str) -> None:
         """Walks to a cell with the arrow keys (in command mode)."""
         target = self.ids.index(name)
+        if name in self.folded:  # JupyterLab's arrow keys pass over a folded cell: it is opened by a click
+            self.go_to(self.ids[target - 1])
+            self.cell(name).locator(".jp-Placeholder").first.click()
+            self.page.keyboard.press("Escape")
+            self.folded.remove(name)
         for _ in range(2 * len(self.ids)):
             step = target - self.here
             if not step:

@@ -385,7 +385,7 @@ def test_the_page_without_a_kernel_draws_what_the_model_does(address, page):
     assert abs(percent - 100 * float(row.max())) < 1
     page.locator("#look-attention svg").first.click(position={"x": 5, "y": 60})
     assert "row 2, column 1 looks" in said.inner_text(), "a click chooses the patch"
-    page.get_by_label("shift").select_option("1")
+    page.get_by_label("shift", exact=True).select_option("1")
     mask = page.locator("#look-mask [role=status]").inner_text()
     count = int(look.seen(1)[6 * 8 + 1].sum())
     assert f"may see {count} of 64 pixels" in mask

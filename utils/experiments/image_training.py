@@ -137,6 +137,7 @@ def train(
     lr: float,
     weight_decay: float = 0.05,
     warmup: float = 0.1,
+    optimizer: torch.optim.Optimizer | None = None,
     hardware: Hardware = Hardware(),
     call: Callable | None = None,
     batch: int = 0,
@@ -150,6 +151,7 @@ def train(
         batches: step -> (normalised images (B, C, H, W), labels (B,)), on the device.
         steps: number of steps.
         lr: highest learning rate.
+        optimizer: in place of AdamW with one rate, such as one with a rate per layer; `lr` and `weight_decay` are then not used.
         call: what computes the logits in training (the compiled model); default the model.
         batch: images per step, for the speed.
         watch: step -> function of the model (in eval mode), called after so many steps; 0 = before the first.
@@ -167,6 +169,7 @@ def train(
             lr=lr,
             weight_decay=weight_decay,
             warmup=warmup,
+            optimizer=optimizer,
             precision=hardware.precision,
             device=hardware.device,
             seed=None,

@@ -36,14 +36,18 @@ ATTENTION_MEMORY_BYTES = Exercise(
 
 
 def _cost_cases(draw: Draw) -> list[Case]:
+    side = 8 * draw.integer(5, 10)
     return [
-        Case("a tall map", args={"h": 8, "w": 3, "channels": 5}),
-        Case("one token", args={"h": 1, "w": 1, "channels": draw.integer(2, 9)}),
+        Case(
+            "a tall map",
+            args={"h": draw.integer(6, 12), "w": draw.integer(2, 6), "channels": draw.integer(3, 9)},
+        ),
+        Case("one token", args={"h": 1, "w": 1, "channels": draw.integer(2, 30)}),
         Case(
             "a wide map",
             args={"h": draw.integer(2, 6), "w": draw.integer(7, 12), "channels": draw.integer(4, 20)},
         ),
-        Case("the first stage at 224", args={"h": 56, "w": 56, "channels": 96}),
+        Case("a first stage", args={"h": side, "w": side, "channels": 32 * draw.integer(2, 6)}),
     ]
 
 
@@ -61,15 +65,16 @@ MSA_FLOPS = Exercise(
 
 
 def _window_cost_cases(draw: Draw) -> list[Case]:
-    window = draw.integer(2, 5)
+    def case(name: str, rows: int, columns: int, channels: int, window: int) -> Case:
+        numbers = {"h": rows * window, "w": columns * window, "channels": channels, "window_size": window}
+        return Case(name, args=numbers)
+
+    side = draw.integer(5, 9)
     return [
-        Case("a tall map", args={"h": 8, "w": 4, "channels": 5, "window_size": 2}),
-        Case("one window", args={"h": 3, "w": 3, "channels": draw.integer(4, 9), "window_size": 3}),
-        Case(
-            "a wide map",
-            args={"h": 2 * window, "w": 5 * window, "channels": draw.integer(4, 20), "window_size": window},
-        ),
-        Case("the first stage at 224", args={"h": 56, "w": 56, "channels": 96, "window_size": 7}),
+        case("a tall map", 4, 2, draw.integer(3, 9), draw.integer(2, 5)),
+        case("one window", 1, 1, draw.integer(4, 9), draw.integer(2, 5)),
+        case("a wide map", 2, 5, draw.integer(4, 20), draw.integer(2, 5)),
+        case("a first stage", side, side, 32 * draw.integer(2, 6), 7),
     ]
 
 

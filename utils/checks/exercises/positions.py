@@ -8,9 +8,11 @@ from utils.checks.spec import Case, Draw, Exercise, Property
 def _position_cases(draw: Draw) -> list[Case]:
     return [
         Case("a short sequence", args={"length": draw.integer(4, 8), "dim": 8}),
-        Case("more columns than positions", args={"length": 3, "dim": 2 * draw.integer(6, 9)}),
+        Case(
+            "more columns than positions", args={"length": draw.integer(2, 5), "dim": 2 * draw.integer(6, 9)}
+        ),
         Case("only two columns", args={"length": draw.integer(9, 13), "dim": 2}),
-        Case("only one position", args={"length": 1, "dim": 6}),
+        Case("only one position", args={"length": 1, "dim": 2 * draw.integer(2, 7)}),
         Case("a longer sequence", args={"length": draw.integer(24, 32), "dim": 10}),
     ]
 

@@ -22,8 +22,11 @@ def decay_cases(draw: Draw) -> list[Case]:
         Case("one head", args={"decay": decays(draw, 1), "length": 4}),
         Case("several heads", args={"decay": decays(draw, 3), "length": 6}),
         Case("one position", args={"decay": decays(draw, 2), "length": 1}),
-        Case("no decay at all", args={"decay": torch.ones(2), "length": 5}),
-        Case("a long sequence that is forgotten fast", args={"decay": torch.full((1,), 0.08), "length": 48}),
+        Case("no decay at all", args={"decay": torch.ones(2), "length": draw.integer(3, 8)}),
+        Case(
+            "a long sequence that is forgotten fast",
+            args={"decay": draw.uniform(1, low=0.06, high=0.09), "length": 48},
+        ),
         Case("float64", args={"decay": decays(draw, 2, torch.float64), "length": 7}),
     ]
 

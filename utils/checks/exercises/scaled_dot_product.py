@@ -121,10 +121,10 @@ SCALED_DOT_PRODUCT_ATTENTION = Exercise(
 
 def _causal_cases(draw: Draw) -> list[Case]:
     return [
-        Case("four positions", args={"length": 4}),
+        Case("a few positions", args={"length": draw.integer(3, 6)}),
         Case("a single position", args={"length": 1}),
-        Case("two positions", args={"length": 2}),
         Case("more positions", args={"length": draw.integer(6, 10)}),
+        Case("many positions", args={"length": draw.integer(10, 20)}),
     ]
 
 

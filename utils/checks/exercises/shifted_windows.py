@@ -44,17 +44,18 @@ CYCLIC_SHIFT = Exercise(
 
 
 def _mask_cases(draw: Draw) -> list[Case]:
-    def case(name: str, height: int, width: int, window: int, shift: int) -> Case:
-        return Case(name, args={"height": height, "width": width, "window_size": window, "shift_size": shift})
+    def case(name: str, rows: int, columns: int, window: int, shift: int) -> Case:
+        size = {"height": rows * window, "width": columns * window}
+        return Case(name, args=size | {"window_size": window, "shift_size": shift})
 
-    rows, cols = draw.integer(2, 4), draw.integer(4, 6)
+    few, more = draw.integer(2, 4), draw.integer(4, 6)
     return [
-        case("two by three windows", 4, 6, 2, 1),
-        case("more rows than columns", 12, 8, 4, 2),
-        case("a shift of less than half a window", 6, 9, 3, 1),
-        case("a shift of more than half a window", 8, 12, 4, 3),
-        case("another grid of windows", 3 * rows, 3 * cols, 3, 2),
-        case("no shift", 4, 6, 2, 0),
+        case("a window of two", few, more, 2, 1),
+        case("more rows than columns", more, few, 4, 2),
+        case("a shift of less than half a window", 2, draw.integer(3, 6), draw.choice([3, 5]), 1),
+        case("a shift of more than half a window", 2, draw.integer(3, 6), 4, 3),
+        case("another grid of windows", draw.integer(2, 4), draw.integer(4, 8), 3, 2),
+        case("no shift", 2, 3, draw.integer(2, 5), 0),
     ]
 
 

@@ -10,10 +10,10 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 def _index_cases(draw: Draw) -> list[Case]:
     return [
-        Case("a window of 2", args={"window_size": 2}),
-        Case("a window of 3", args={"window_size": 3}),
-        Case("a larger window", args={"window_size": draw.integer(4, 6)}),
-        Case("a still larger window", args={"window_size": draw.integer(6, 8)}),
+        Case("a small window", args={"window_size": draw.integer(2, 5)}),
+        Case("a larger window", args={"window_size": draw.integer(4, 7)}),
+        Case("a still larger window", args={"window_size": draw.integer(6, 9)}),
+        Case("a window as wide as a map", args={"window_size": draw.integer(8, 10)}),
     ]
 
 

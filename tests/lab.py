@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.browser import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 # No news from the network: on a machine without one they would be errors in the console that say nothing about the course.
@@ -108,6 +110,14 @@ def _address(server: subprocess.Popen, scratch: Path, seconds: float = 600.0) ->
     raise RuntimeError(f"JupyterLab did not start:\n{(scratch / 'server.log').read_text()[-2000:]}")
 
 
+def _soon(happened: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether something happens within some seconds."""
+    until = time.monotonic() + seconds
+    while not (now := happened()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return now
+
+
 class Student:
     """Works in an open notebook with the keyboard alone.
 
@@ -161,17 +171,44 @@ class Student:
             self.cell(name).locator(".jp-Placeholder").first.click()
             self.page.keyboard.press("Escape")
             self.folded.remove(name)
-        for _ in range(2 * len(self.ids)):
-            step = target - self.here
-            if not step:
-                return
-            self.page.keyboard.press("ArrowDown" if step > 0 else "ArrowUp")
-        raise AssertionError(f"the arrow keys do not reach {name}; they stop at {self.ids[self.here]}")
+        self._listen()
+        until = time.monotonic() + PATIENCE / 1000
+        while (before := self.here) != target:
+            if time.monotonic() > until:
+                said = f"the arrow keys do not reach {name}; they stop at {self.ids[before]}"
+                raise AssertionError(f"{said}; the keys go to {self._focus()!r}")
+            self.page.keyboard.press("ArrowDown" if target > before else "ArrowUp")
+            if not _soon(
+                lambda before=before: self.here != before
+            ):  # a busy page has just given the focus away
+                self._listen()
+
+    def _focus(self) -> str:
+        """What has the focus: "command" or "edit" is the open notebook in that mode, all else is not the notebook."""
+        return self.notebook.evaluate(
+            """(notebook) => {
+                const has = document.activeElement;
+                if (!notebook.contains(has)) return `${has.tagName}.${has.className}`;
+                return notebook.classList.contains("jp-mod-editMode") ? "edit" : "command";
+            }"""
+        )
+
+    def _listen(self) -> None:
+        """Has the notebook listen to keys, in command mode; after a theme change or a resize, the focus may be elsewhere."""
+        if self._focus() == "edit":
+            self.page.keyboard.press("Escape")
+        elif self._focus() != "command":
+            self.notebook.focus()
 
     def run(self, name: str, seconds: float = 600.0) -> None:
         """Goes to a code cell, runs it with Shift+Enter, and waits until it has run."""
+        prompt = self.cell(name).locator(".jp-InputArea-prompt")
         self.go_to(name)
+        before = prompt.inner_text()
         self.page.keyboard.press("Shift+Enter")
+        if not _soon(lambda: prompt.inner_text() != before):  # the key was lost: see `go_to`
+            self.go_to(name)
+            self.page.keyboard.press("Shift+Enter")
         self.wait_for(name, seconds)
 
     def wait_for(self, name: str, seconds: float = 600.0) -> None:
@@ -224,6 +261,7 @@ class Student:
     def _open(self, name: str) -> None:
         self.go_to(name)
         self.page.keyboard.press("Enter")
+        _soon(lambda: self._focus() == "edit")
         self.page.keyboard.press("Control+End")
 
     def command(self, words: str) -> None:

@@ -70,7 +70,7 @@ def test_the_grid_is_the_syllabus_s():
         c["test_images"] >= 10_000 for c in cells
     )
     tuning = find("crossing").tuning_cells("cpu")
-    assert len({c["size"] for c in tuning}) == 2 and find("crossing").presets == PRESETS
+    assert len({c["size"] for c in tuning}) == 2 and find("crossing").presets == (*PRESETS, "t4")
 
 
 def row(name, size, seed, test, share=0.25, **more):

@@ -21,6 +21,7 @@ LEVELS = ("smoke", "cpu", "t4", "gpu")
 T4_FLOPS = (
     0.2 * 65e12
 )  # a fifth of what a T4 multiplies in float16 at best: what models of the course's size reach
+T4_STEP = 0.01  # seconds: an assumption, about a thousand kernels that the processor has to start
 _NOT_GIVEN = object()
 
 
@@ -80,22 +81,23 @@ def current_budget() -> Budget:
     return Budget(name)
 
 
-def t4_minutes(macs: float, examples: int) -> float:
-    """Minutes that a training takes on a T4, estimated before it starts.
+def t4_minutes(macs: float, examples: float, steps: int = 0) -> float:
+    """Minutes that a training takes on a T4, estimated before it starts; nobody has measured it there.
 
     Args:
         macs: multiply-adds of one forward pass of one example.
         examples: examples seen in all epochs together.
+        steps: of the training; a small model's steps take `T4_STEP` each, however few multiply-adds they have.
 
     Returns:
-        minutes; forward and backward pass together cost three forward passes, each two operations per multiply-add.
+        minutes, from three times the forward pass at `T4_FLOPS`: a backward pass has twice its products.
     """
-    return 3 * 2 * macs * examples / T4_FLOPS / 60
+    return max(3 * 2 * macs * examples / T4_FLOPS, steps * T4_STEP) / 60
 
 
 def describe_machine() -> str:
     """One line to print beside a measurement: processor, cores, torch's threads and version, GPU."""
-    cores, threads = _usable_cores(), torch.get_num_threads()
+    cores, threads = usable_cores(), torch.get_num_threads()
     parts = [
         _processor(),
         f"{cores} core{'s' * (cores != 1)} ({threads} torch thread{'s' * (threads != 1)})",
@@ -105,7 +107,8 @@ def describe_machine() -> str:
     return ", ".join(parts)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):  # a container may own fewer cores than the machine has
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

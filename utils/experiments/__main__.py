@@ -3,6 +3,7 @@
 python -m utils.experiments list --predictions
 python -m utils.experiments run data-scaling --preset cpu --workers 2
 python -m utils.experiments run data-scaling --preset gpu                 # the same grid, larger; resumes where it stopped
+python -m utils.experiments run crossing data-scaling --preset t4         # a small version of both, in half an hour on Colab's GPU
 python -m utils.experiments status
 python -m utils.experiments plot data-scaling --preset cpu --out figures
 python -m utils.experiments judge data-scaling --preset cpu               # which predictions held
@@ -15,15 +16,17 @@ python -m utils.experiments throughput
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from utils.budget import T4_STEP, usable_cores
 from utils.experiments import results
-from utils.experiments.declare import PRESETS, find, names
+from utils.experiments.declare import PRESETS, Experiment, find, names
+from utils.storage import try_folder
 from utils.training.precision import NAMES as PRECISIONS
 
 SEEDS_AT_ONCE = 3  # processes that share one GPU: one small model alone does not fill it
@@ -75,13 +78,15 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _preset(options: argparse.Namespace):
-    """The experiment of a command, which has the preset that the command asks for."""
-    experiment = find(options.name)
-    if options.preset not in experiment.presets:
-        raise ValueError(
-            f"{options.name} has no preset {options.preset!r}; it has {', '.join(experiment.presets)}"
-        )
+def _preset(name: str, preset: str) -> Experiment:
+    """An experiment that has a preset.
+
+    Raises:
+        ValueError: there is no such experiment, or it has no such preset.
+    """
+    experiment = find(name)
+    if preset not in experiment.presets:
+        raise ValueError(f"{name} has no preset {preset!r}; it has {', '.join(experiment.presets)}")
     return experiment
 
 
@@ -90,15 +95,14 @@ def _stop(number, frame) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from utils.experiments.runner import Outcome, Runner
-
-    experiment = _preset(options)
+    experiments = [_preset(name, options.preset) for name in options.names]
     workers = options.workers
     if workers is None:
         import torch
 
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = SEEDS_AT_ONCE if torch.cuda.is_available() else cores
+        workers = min(SEEDS_AT_ONCE, usable_cores()) if torch.cuda.is_available() else usable_cores()
+    if options.preset == "t4":
+        _say_minutes(experiments)
     client = executor = None
     if options.scheduler:
         from utils.experiments import cluster
@@ -110,13 +114,56 @@ def _run(options: argparse.Namespace) -> int:
             return 2
         executor = cluster.Workers(client, pure=False)
         workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    said = ["run", options.name, "--preset", options.preset, "--workers", str(workers)]
+    before = {which: signal.signal(which, _stop) for which in (signal.SIGTERM, getattr(signal, "SIGHUP", 15))}
+    try:
+        named = zip(options.names, experiments, strict=True)
+        return max([_run_one(name, experiment, options, workers, executor) for name, experiment in named])
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        if client is not None:
+            client.close()
+
+
+def _say_minutes(experiments: Sequence[Experiment]) -> None:
+    """What the preset t4 will take there, before it starts."""
+    from utils.experiments.workload import loads, minutes_on_a_t4
+
+    found = {experiment.name: minutes_on_a_t4(loads(experiment, "t4")) for experiment in experiments}
+    parts = ", ".join(f"{name} {value:.0f} min" for name, value in found.items())
+    total = f"; together {sum(found.values()):.0f} min" if len(found) > 1 else ""
+    print(
+        f"On a free T4: {parts}{total} (estimated from multiply-adds at 20% of its 65 TFLOP/s, "
+        f"{1000 * T4_STEP:g} ms a step at least; not measured there)",
+        flush=True,
+    )
+
+
+def _run_one(
+    name: str, experiment: Experiment, options: argparse.Namespace, workers: int, executor: Any
+) -> int:
+    """One experiment of the command; its exit code.
+
+    Raises:
+        KeyboardInterrupt: it was stopped, and what was kept has been said.
+    """
+    from utils.experiments.precision_choice import Choice, choose
+    from utils.experiments.runner import Outcome, Runner
+    from utils.training.precision import precision_for
+
+    said = ["run", name, "--preset", options.preset, "--workers", str(workers)]
     for option in ("device", "precision"):
         said += [f"--{option}", getattr(options, option)] if getattr(options, option) else []
     said += [word for column, values in options.only for word in ("--only", f"{column}={'|'.join(values)}")]
-    before = {which: signal.signal(which, _stop) for which in (signal.SIGTERM, getattr(signal, "SIGHUP", 15))}
     outcome = Outcome()
     try:
+        if options.precision:
+            choice = Choice(precision_for(options.device, options.precision), {})
+        else:
+            try_folder(options.folder)
+            choice = choose(experiment, options.preset, options.folder, device=options.device)
         runner = Runner(
             experiment,
             options.preset,
@@ -128,9 +175,11 @@ def _run(options: argparse.Namespace) -> int:
             limit=options.limit,
             minutes=options.minutes,
             device=options.device,
-            precision=options.precision,
+            precision=choice.precision.name,
+            measured=choice.measured,
             executor=executor,
         )
+        print(choice, flush=True)
         outcome = runner.outcome
         runner.run()
     except KeyboardInterrupt as error:
@@ -138,18 +187,13 @@ def _run(options: argparse.Namespace) -> int:
         print(f"\nstopped{why}: {outcome.recorded} recorded by this command; the same command goes on")
         for sentence in outcome.failures:
             print(f"  - {sentence}")
-        return 130
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
-        if client is not None:
-            client.close()
+        raise
     parts = [f"{outcome.recorded} recorded now", f"{outcome.already} already there"]
     parts += [f"{outcome.elsewhere} at work in another command"] if outcome.elsewhere else []
     parts += [f"{outcome.postponed} left for the next call (--minutes)"] if outcome.postponed else []
     parts += [f"{outcome.waiting} waiting for a learning rate"] if outcome.waiting else []
     parts += [f"{len(outcome.failures)} FAILED"] if outcome.failures else []
-    print(f"{options.name} ({options.preset}): {', '.join(parts)}")
+    print(f"{name} ({options.preset}): {', '.join(parts)}")
     for sentence in outcome.failures:
         print(f"  - {sentence}")
     return 0 if outcome.ok else 1
@@ -197,7 +241,7 @@ def _audit(options: argparse.Namespace) -> int:
 def _plot(options: argparse.Namespace) -> int:
     from utils.experiments.figures import figures_of
 
-    _preset(options)
+    _preset(options.name, options.preset)
     options.out.mkdir(parents=True, exist_ok=True)
     made = figures_of(options.name, options.preset, options.folder)
     if not made:
@@ -213,7 +257,7 @@ def _plot(options: argparse.Namespace) -> int:
 def _judge(options: argparse.Namespace) -> int:
     from utils.experiments.verdicts import judge
 
-    experiment = _preset(options)
+    experiment = _preset(options.name, options.preset)
     rows = results.load(experiment.name, options.folder, stage="main", preset=options.preset)
     verdicts = judge(experiment, rows)
     for verdict in verdicts:
@@ -259,14 +303,19 @@ def parser() -> argparse.ArgumentParser:
     command = add("list", _list, "what is declared", folder=False)
     command.add_argument("--predictions", action="store_true", help="with what was expected")
     command = add("run", _run, "compute and record the cells that are not recorded yet")
-    command.add_argument("name", help=f"{', '.join(names())}, or module:attribute")
+    command.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help=f"{', '.join(names())}, or module:attribute; several in a row",
+    )
     command.add_argument(
         "--preset", required=True, help=f"{', '.join(PRESETS)}, or another of the experiment"
     )
     command.add_argument(
         "--workers",
         type=whole(0),
-        help="processes; 0 = in this one; default: one per core, or three that share a GPU",
+        help="processes; 0 = in this one; default: one per core; on a GPU three that share it, where there are so many cores",
     )
     command.add_argument("--threads", type=whole(1), default=1, help="torch threads of each process")
     command.add_argument(
@@ -285,7 +334,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--precision",
         choices=tuple(PRECISIONS),
-        help="part of a row's identity; default: float32 on a CPU, on a GPU what it has in hardware",
+        help="part of a row's identity; default: that of the recorded rows, else on a CPU what is faster for this grid by a "
+        "measurement at the start, on a GPU what it has in hardware",
     )
     command.add_argument("--scheduler", help="a Dask scheduler's address, or 'local'")
     add("status", _status, "how many places of each grid are recorded")

@@ -86,6 +86,7 @@ for _preset, _models in MODELS.items():
         _models[f"MetaFormer, {_mixer_name}"] = METAFORMER | {
             "args": {"mixer": _mixer_name, **METAFORMERS[_preset]}
         }
+MODELS["t4"] = MODELS["gpu"]  # the same models, in shorter trainings
 
 
 class MissingModel(LookupError):

@@ -40,7 +40,11 @@ from utils.experiments.workers import Clock, Workers, duration, explain, uninter
 from utils.storage import Taken, try_folder
 from utils.training.precision import precision_for
 
-MADE_FOR = {"cpu": "cpu", "gpu": "cuda"}  # preset -> the kind of device that its sizes were chosen for
+MADE_FOR = {
+    "cpu": "cpu",
+    "t4": "cuda",
+    "gpu": "cuda",
+}  # preset -> the kind of device that its sizes were chosen for
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Runner:
 
     Args:
         experiment: declared, see `declare`.
-        preset: "smoke", "cpu" or "gpu".
+        preset: "smoke", "cpu", "gpu", or another of the experiment.
         workers: processes; 0 = in this process.
         threads: torch threads of each worker.
         folder: of the results.
@@ -82,6 +86,7 @@ class Runner:
         limit: at most so many cells (of those not recorded).
         minutes: start no cell that is not expected to be done after so many minutes.
         device, precision: part of every row's identity; default: this machine's own, see `utils.training.precision`.
+        measured: goes into every row: what the precision was chosen by, see `precision_choice`.
         executor: an Executor in place of own processes (Dask's `Client.get_executor()`).
         say: gets each line of progress.
 
@@ -103,6 +108,7 @@ class Runner:
         minutes: float | None = None,
         device: str | None = None,
         precision: str | None = None,
+        measured: Mapping[str, float] | None = None,
         executor: Executor | None = None,
         say: Callable[[str], None] = lambda text: print(text, flush=True),
     ) -> None:
@@ -118,6 +124,7 @@ class Runner:
         self.deadline = None if minutes is None else time.perf_counter() + 60 * minutes
         chosen = precision_for(device, precision)
         self.conditions = {"precision": chosen.name, "device": chosen.device.type}
+        self.measured = {"precision_measured": dict(measured)} if measured else {}
         self.cells = chosen_cells(
             [self.conditions | cell for cell in experiment.main_cells(preset)], only or {}
         )
@@ -277,7 +284,7 @@ class Runner:
         cell, error = self.ids[work.key], future.exception()
         with work.claim:  # gives the claim back when the row is written
             if error is None:
-                row = make_row(cell, work.key, future.result(), self.command)
+                row = make_row(cell, work.key, future.result() | self.measured, self.command)
                 problem = unfit(row) or self._other_data(row)
             else:
                 problem = explain(error)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from utils.experiments import plots
 from utils.experiments.claims import Claim, Rows, ends, over_seeds
-from utils.experiments.declare import Cell, Experiment, Figures, Prediction, make_cell
+from utils.experiments.declare import PRESETS, Cell, Experiment, Figures, Prediction, make_cell
 from utils.experiments.results import select
 from utils.experiments.statistics import Interval, group, mean_interval, paired_difference
 
@@ -44,6 +44,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "tune_sizes": (1_000, 16_000),
         "args": {"CNN": {"width": 32}, "ViT": {"dim": 48, "depth": 3, "num_heads": 4}},
     },
+}
+SETTINGS["t4"] = SETTINGS["cpu"] | {
+    "sizes": {1_000: 200, 4_000: 300, 16_000: 500},
+    "seeds": (0, 1, 2),
+    "common": {"batch": 256, "test_images": 10_000},
 }
 SETTINGS["gpu"] = SETTINGS["cpu"] | {
     "seeds": tuple(range(10)),
@@ -339,4 +344,5 @@ EXPERIMENT = Experiment(
         ),
     ],
     tuning=tuning,
+    presets=(*PRESETS, "t4"),
 )

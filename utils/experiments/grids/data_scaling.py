@@ -6,7 +6,15 @@ from typing import Any
 
 from utils.experiments import plots
 from utils.experiments.claims import Claim, Rows, by_seed, differences, ends, over_seeds, plain
-from utils.experiments.declare import Cell, Experiment, Figures, Prediction, image_set, make_cell
+from utils.experiments.declare import (
+    PRESETS,
+    Cell,
+    Experiment,
+    Figures,
+    Prediction,
+    image_set,
+    make_cell,
+)
 from utils.experiments.results import select
 from utils.experiments.statistics import Interval, log_error, mean_interval, paired_difference
 
@@ -44,16 +52,25 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "validation": 5_000,
         "tune_size": 5_000,
     },
+    "t4": {
+        "data": {"cifar10": (500, 5_000, 25_000)},
+        "seeds": lambda size: (0, 1, 2),
+        "arms": {"steps": {"steps": 300}, "epochs": {"epochs": 4}},
+        "common": {"batch": 256, "test_images": 10_000},
+        "validation": 5_000,
+        "tune_size": 5_000,
+        "tune_steps": 200,
+    },
 }
 
 
 def cells(preset: str) -> list[Cell]:
     """Arms of equal steps and of equal epochs, with and without augmentation; all models in the arm of equal steps.
 
-    On a CPU the four further models take part at the smallest and the largest size, and CNN and ViT are augmented there only.
+    On a CPU and a T4 the four further models take part at the smallest and the largest size, and CNN and ViT are augmented there only.
     """
     s, found = SETTINGS[preset], []
-    ends_only = preset == "cpu"
+    ends_only = preset in ("cpu", "t4")
     for seed in range(5):
         for data, sizes in s["data"].items():
             for size in sizes:
@@ -196,6 +213,7 @@ EXPERIMENT = Experiment(
     cells=cells,
     figures=figures,
     tuning=tuning,
+    presets=(*PRESETS, "t4"),
     predictions=[
         Prediction(
             "The CNN is ahead of the ViT at every size of the cpu preset, by 10 points or more at 500 images.",

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab progress test check lint-only notebooks solve bench report clean lint grade gradescope nbgrader bench-grading release book
+.PHONY: lab progress test check lint-only notebooks messages translations solve bench report clean lint grade gradescope nbgrader bench-grading release book
 
 # make lab TORCH=cpu (1.4 GB on disk) or TORCH=cuda (5.5 GB); auto: what the machine needs. Without make: python3 start.py (Windows: py start.py)
 TORCH ?= auto
@@ -33,8 +33,17 @@ lint-only: $(VENV)/.test-installed
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-notebooks: $(VENV)/.test-installed  ## build check data, student and solved notebooks
-	$(RUN) -m utils.authoring build
+# LANGUAGE counts where it is given to make; in an environment it means something else.
+ONLY := $(if $(filter command,$(origin LANGUAGE)),--language $(LANGUAGE))
+
+notebooks: $(VENV)/.test-installed  ## build check data, student and solved notebooks; LANGUAGE=ko: solved ones in Korean, too
+	$(RUN) -m utils.authoring build $(ONLY)
+
+messages: $(VENV)/.test-installed  ## bring locale/ up to date with the English; LANGUAGE=ja begins a language
+	$(RUN) -m utils.authoring.languages merge $(ONLY)
+
+translations: $(VENV)/.test-installed  ## what is fuzzy or missing in locale/: the change and the old translation
+	$(RUN) -m utils.authoring.languages changed $(ONLY)
 
 solve: $(VENV)/.test-installed  ## execute the solved notebooks and store their outputs
 	$(RUN) -m utils.authoring solve
@@ -62,9 +71,9 @@ nbgrader: $(VENV)/.test-installed  ## make nbgrader OUT=folder: the course as nb
 bench-grading: $(VENV)/.test-installed  ## the grader against pytest --nbval-lax
 	$(RUN) -m utils.authoring.bench_grading $(ARGS)
 
-# make release OUT=folder REPOSITORY=https://github.com/<class>/<course>.git
+# make release OUT=folder REPOSITORY=https://github.com/<class>/<course>.git [LANGUAGES="en ko"]
 release: $(VENV)/.test-installed  ## the course for a class, without answers; badges and set-up cells lead to its own repository
-	$(RUN) -m utils.authoring.release "$(OUT)" --repository "$(REPOSITORY)"
+	$(RUN) -m utils.authoring.release "$(OUT)" --repository "$(REPOSITORY)" $(if $(LANGUAGES),--languages $(LANGUAGES))
 
 book: $(VENV)/.test-installed  ## the course as web pages, in build/site
 	$(RUN) -m utils.authoring.book $(ARGS)

@@ -51,6 +51,15 @@ def test_it_holds_what_a_student_needs_and_nothing_of_the_instructors(classroom)
     assert not [path for path in files if path.endswith((".pyc", ".resume")) or "seed" in path]
 
 
+def test_other_languages_go_without_the_catalogues_that_hold_model_answers(classroom):
+    files = {path.relative_to(classroom).as_posix() for path in classroom.rglob("*") if path.is_file()}
+    assert f"notebooks/ko/{NAME}.ipynb" in files
+    assert [name for name in files if name.startswith("locale/")] == ["locale/ko/LC_MESSAGES/checks.po"]
+    only = release.listed(editions=["ko"])
+    assert f"notebooks/ko/{NAME}.ipynb" in only and f"notebooks/{NAME}.ipynb" not in only
+    assert not [name for name in release.listed(editions=["en"]) if "/ko/" in name]
+
+
 def test_data_and_pictures_go_byte_by_byte(classroom):
     """Small integers in check data read as text, and writing text back turns a 13 (carriage return) into a 10."""
     found = [p for p in classroom.rglob("*") if p.suffix in (".safetensors", ".png")]
@@ -98,7 +107,7 @@ def course(tmp_path):
     """A copy of all that a release could take, outside git."""
     folder = tmp_path / "course"
     skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for name in ("notebooks", "utils", "data", "docs"):
+    for name in ("notebooks", "utils", "data", "docs", "locale"):
         shutil.copytree(build.ROOT / name, folder / name, ignore=skip)
     for path in build.ROOT.glob("*"):
         if (
@@ -119,7 +128,7 @@ PLACES = (
     fixtures.path_of(exercises_of(NAME)[0]).parent.relative_to(build.ROOT).as_posix(),
     "data/results",
 )
-PLACES += ("notebooks", "docs")
+PLACES += ("notebooks", "notebooks/ko", "docs", "locale/ko/LC_MESSAGES")
 
 
 def test_new_files_and_folders_stay_out(course, tmp_path):

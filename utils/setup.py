@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from utils.paths import ON_DRIVE
+from utils.words import say, speak  # noqa: F401 - the set-up cell takes `speak` from here
 
 PYTHON = (3, 11)  # the lowest that works, as in pyproject.toml
 TORCH = (2, 4)
@@ -43,24 +44,35 @@ def install_missing() -> None:
     """
     if sys.version_info[:2] < PYTHON:
         raise RuntimeError(
-            f"This kernel is Python {sys.version_info[0]}.{sys.version_info[1]}, and the course needs "
-            f"{PYTHON[0]}.{PYTHON[1]} or newer. Choose another kernel, or install one: https://www.python.org/downloads"
+            say(
+                "This kernel is Python {found}, and the course needs {needed} or newer. Choose another kernel, or install one: "
+                "https://www.python.org/downloads",
+                found="{}.{}".format(*sys.version_info[:2]),
+                needed="{}.{}".format(*PYTHON),
+            )
         )
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError(
-            "PyTorch is not installed in this Python. Run `make lab` in the course's folder, or install torch first."
+            say(
+                "PyTorch is not installed in this Python. Run `make lab` in the course's folder, or install torch first."
+            )
         )
     from importlib.metadata import version
 
     found = version("torch")
     if tuple(int(part) for part in found.split("+")[0].split(".")[:2]) < TORCH:
         raise RuntimeError(
-            f"PyTorch {found} is installed here, and the course needs {TORCH[0]}.{TORCH[1]} or newer: "
-            f"{sys.executable} -m pip install --upgrade torch, then restart the kernel."
+            say(
+                "PyTorch {found} is installed here, and the course needs {needed} or newer: "
+                "{python} -m pip install --upgrade torch, then restart the kernel.",
+                found=found,
+                needed="{}.{}".format(*TORCH),
+                python=sys.executable,
+            )
         )
     packages = missing()
     if packages:
-        print(f"Installing {', '.join(packages)} ...")
+        print(say("Installing {packages} ...", packages=", ".join(packages)))
         with tempfile.TemporaryDirectory() as folder:
             # A constraint, not a requirement: torch is looked at only if a package asks for it, and then this one has to do.
             keep = Path(folder) / "constraints.txt"
@@ -77,8 +89,12 @@ def install_missing() -> None:
             ]
             if subprocess.run(command).returncode:
                 raise RuntimeError(
-                    f"pip could not install {', '.join(packages)} beside torch {version('torch')}, which stays as it is. "
-                    "What it says stands above; without a network, install the packages beforehand."
+                    say(
+                        "pip could not install {packages} beside torch {version}, which stays as it is. "
+                        "What it says stands above; without a network, install the packages beforehand.",
+                        packages=", ".join(packages),
+                        version=version("torch"),
+                    )
                 )
         importlib.invalidate_caches()
 
@@ -92,12 +108,15 @@ def keep_on_drive() -> None:
     try:
         from google.colab import drive
     except ImportError:
-        print("This is not Colab: your work stays on this machine, and Drive is left alone.")
+        print(say("This is not Colab: your work stays on this machine, and Drive is left alone."))
         return
     drive.mount(str(ON_DRIVE.parents[1]))
     ON_DRIVE.mkdir(parents=True, exist_ok=True)
     os.chdir(ON_DRIVE)
     print(
-        f"Working folder: {ON_DRIVE}. What the cells write (progress, checkpoints) is kept there. The notebook itself is kept once you "
-        'choose "File > Save a copy in Drive"; later notebooks find your answers in that copy.'
+        say(
+            "Working folder: {folder}. What the cells write (progress, checkpoints) is kept there. The notebook itself is kept once you "
+            'choose "File > Save a copy in Drive"; later notebooks find your answers in that copy.',
+            folder=ON_DRIVE,
+        )
     )

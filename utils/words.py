@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from utils.particles import chosen
@@ -57,18 +57,22 @@ def languages() -> list[str]:
     return ["en", *sorted(path.parent.name for path in LOCALE.glob("*/LC_MESSAGES"))]
 
 
-def say(sentence: str, **names: object) -> str:
+def say(sentence: str, *values: object, **names: object) -> str:
     """A sentence in the reader's language, with values put into it.
 
     Args:
         sentence: in English, written out where it is said, so that `make messages` finds it; with `{name}` for what is put in, as in
             `str.format`. Without any value it is taken as it stands.
-        **names: the values.
+        *values, **names: what is put in; `{}` without a name only where the values have none (alt texts).
     """
-    chosen_language = language()
-    text = translations(chosen_language).get(sentence, sentence)
-    text = text.format(**names) if names else text
-    return chosen(text) if chosen_language == "ko" else text
+    spoken = language()
+    text = translations(spoken).get(sentence, sentence)
+    return finished(text.format(*values, **names) if values or names else text, spoken)
+
+
+def finished(text: str, language: str) -> str:
+    """A sentence in its last form, once the values are in it: in Korean the particles are chosen."""
+    return chosen(text) if language == "ko" else text
 
 
 def later(sentence: str) -> str:
@@ -76,7 +80,7 @@ def later(sentence: str) -> str:
     return sentence
 
 
-@cache
+@lru_cache(maxsize=None)  # noqa: UP033 - an old Python, which lacks `cache`, gets its sentence, too
 def translations(language: str) -> dict[str, str]:
     """English -> translated, of all that code says; what is missing or fuzzy is left out."""
     found: dict[str, str] = {}

@@ -18,6 +18,10 @@ def main() -> int:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
+        if name == "build":
+            command.add_argument(
+                "--language", default="", help='also the solved notebooks in it, such as "ko"'
+            )
         if name == "solve":
             command.add_argument("--budget", default="cpu", choices=("smoke", "cpu", "gpu"))
             command.add_argument("--all", action="store_true", help="also those whose outputs are up to date")
@@ -82,7 +86,9 @@ def _nbgrader(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     from utils.authoring import build, expected
+    from utils.authoring.languages import edition
     from utils.grading import answers
+    from utils.words import languages
 
     written = [build.fixtures.order_path()] if build.write_order() else []
     broken: list[str] = []
@@ -98,6 +104,10 @@ def _build(options: argparse.Namespace) -> int:
             written += expected.write(exercise)
     for name in build.source_names(options.notebook):
         written += build.write(name)
+        for language in languages()[1:]:
+            written += edition.write(name, language)
+        if options.language:
+            written += edition.write(name, options.language, solved=True)
     for path in written:
         print(f"wrote {path.relative_to(build.ROOT)}")
     for line in broken:
@@ -120,8 +130,10 @@ def _solve(options: argparse.Namespace) -> int:
 
 def _stale(options: argparse.Namespace) -> int:
     from utils.authoring import build, expected
+    from utils.authoring.languages import edition
 
-    said = [line for name in build.source_names(options.notebook) for line in build.stale(name)]
+    names = build.source_names(options.notebook)
+    said = [line for name in names for line in [*build.stale(name), *edition.stale(name)]]
     said += [] if options.notebook else expected.stale_sentences()
     print("\n".join(said) or "All built notebooks are up to date.")
     return 1 if said else 0

@@ -16,13 +16,14 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from utils.authoring import build, settings, stubs
 from utils.checks.registry import all_exercises
 from utils.paths import ROOT
+from utils.words import languages
 
 #: files that go as they are, but for the repository's address
 FILES = (
@@ -79,13 +80,16 @@ class Leak(RuntimeError):
     """The release would show an answer; nothing was written."""
 
 
-def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
+def release(
+    out: Path, repository: str, root: Path = ROOT, editions: Sequence[str] | None = None
+) -> list[str]:
     """Writes the class repository.
 
     Args:
         out: folder that does not exist yet, or is empty.
         repository: where the class will find it, such as "https://github.com/<class>/<course>.git": badges and set-up cells lead there.
         root: the course to copy from.
+        editions: languages of the notebooks; default all.
 
     Returns:
         the files written, relative to `out`.
@@ -99,7 +103,7 @@ def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
     address = Address(repository)
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty")
-    for name in listed(root):
+    for name in listed(root, editions):
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(root / name, target)
@@ -118,10 +122,18 @@ def release(out: Path, repository: str, root: Path = ROOT) -> list[str]:
     return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
 
 
-def listed(root: Path = ROOT) -> list[str]:
-    """Names of all files that are copied, relative to `root`. In a git checkout those that git does not know are left out, with a warning."""
+def listed(root: Path = ROOT, editions: Sequence[str] | None = None) -> list[str]:
+    """Names of all files that are copied, relative to `root`. In a git checkout those that git does not know are left out, with a warning.
+
+    Raises:
+        FileNotFoundError: a listed file, or a language of `editions`, is not there.
+    """
     names = [*FILES, *_results(root), *_check_data(root)]
-    names += [f"notebooks/{name}.ipynb" for name in build.source_names()]
+    for language in editions or languages():
+        folder = "notebooks" if language == "en" else f"notebooks/{language}"
+        names += [f"{folder}/{name}.ipynb" for name in build.source_names()]
+        if language != "en":  # what code says; the catalogues of notebooks hold model answers
+            names += _below(root, f"locale/{language}/LC_MESSAGES/checks.po")
     names += [f"utils/{name}.py" for name in MODULES]
     for package in PACKAGES:
         names += _below(root, f"utils/{package}/*.py")
@@ -292,6 +304,12 @@ def main() -> int:
     )
     parser.add_argument("out", type=Path, help="a folder that does not exist yet, or is empty")
     parser.add_argument(
+        "--languages",
+        nargs="+",
+        choices=languages(),
+        help="notebooks in these alone, such as: --languages ko",
+    )
+    parser.add_argument(
         "--repository",
         required=True,
         help="where the class will find it: https://github.com/<class>/<course>.git",
@@ -299,7 +317,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with warnings.catch_warnings(record=True) as said:
-            files = release(options.out, options.repository)
+            files = release(options.out, options.repository, editions=options.languages)
     except (OSError, ValueError, Leak) as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ import tomllib
 from functools import cache
 
 from utils.paths import ROOT
+from utils.words import say
 
 SETUP = """\
 # Set-up: finds the course on this machine, or fetches it (on Colab). Run this cell first.
@@ -24,8 +25,9 @@ if root is None:
 if str(root) not in sys.path:
     sys.path.insert(0, str(root))
 
-from utils.setup import install_missing, keep_on_drive
+from utils.setup import install_missing, keep_on_drive, speak
 
+speak("en")
 install_missing()
 if KEEP_ON_DRIVE:
     keep_on_drive()"""
@@ -47,15 +49,22 @@ def repository() -> str:
         return tomllib.load(file)["tool"]["course"]["repository"]
 
 
-def colab(name: str) -> str:
+def speak(language: str) -> str:
+    """The line of the set-up cell by which the kernel knows the notebook's language: it sees no metadata of the notebook."""
+    return f'speak("{language}")'
+
+
+def colab(name: str, language: str = "en") -> str:
     """Address that opens a notebook in Colab."""
-    return f"https://colab.research.google.com/github/{_path()}/blob/main/notebooks/{name}.ipynb"
+    folder = "" if language == "en" else f"{language}/"
+    return f"https://colab.research.google.com/github/{_path()}/blob/main/notebooks/{folder}{name}.ipynb"
 
 
-def badge(name: str) -> str:
-    """Markdown for the notebook's Colab badge."""
+def badge(name: str, language: str = "en") -> str:
+    """Markdown for the notebook's Colab badge, in the language in use."""
     image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open this notebook in Colab]({image})]({colab(name)})"
+    words = say("Open this notebook in Colab")
+    return f"[![{words}]({image})]({colab(name, language)})"
 
 
 def on_the_web(path: str, *, folder: bool = False) -> str:

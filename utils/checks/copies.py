@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.paths import DRIVE, ON_DRIVE, ROOT
+from utils.words import languages, say
 
 LARGEST = 50_000_000  # bytes; a larger file is no notebook that anybody worked in
 PLACEHOLDER = 'raise NotImplementedError("not started yet")'
@@ -28,10 +29,11 @@ def places() -> list[Path]:
     """Folders that may hold the student's notebooks, in the order in which they are searched.
 
     The working folder, those that COURSE_WORK names (separated as in PATH), the course's folder and Colab's own on Drive, and the
-    course's `notebooks/`. Only those that exist.
+    course's `notebooks/`, in each language. Only those that exist.
     """
     named = [Path(name).expanduser() for name in os.environ.get("COURSE_WORK", "").split(os.pathsep) if name]
-    wanted = [Path.cwd(), *named, ON_DRIVE, DRIVE / "Colab Notebooks", ROOT / "notebooks"]
+    shipped = [ROOT / "notebooks" / ("" if one == "en" else one) for one in languages()]
+    wanted = [Path.cwd(), *named, ON_DRIVE, DRIVE / "Colab Notebooks", *shipped]
     found: dict[Path, None] = {}
     for folder in wanted:
         try:
@@ -44,8 +46,9 @@ def places() -> list[Path]:
 
 def where_looked() -> str:
     """The places in words, for the end of a sentence; tells how to add one."""
-    names = ["this folder" if folder == Path.cwd().resolve() else str(folder) for folder in places()]
-    return f"{', '.join(names)} (COURSE_WORK can name another)"
+    here = Path.cwd().resolve()
+    names = [say("this folder") if folder == here else str(folder) for folder in places()]
+    return say("{places} (COURSE_WORK can name another)", places=", ".join(names))
 
 
 def run_by_others() -> bool:

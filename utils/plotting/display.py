@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
+from utils.words import say
+
 DPI = 130
 PHOTO_DPI = 100  # photographs compress badly, and their pixels are drawn large anyway
 SHORTEST_ALT = 15
@@ -97,7 +99,7 @@ def described(name: str, *values: Any) -> str:
         IndexError: the text has more fields than there are values.
     """
     notebook, _, text = name.partition("/")
-    return _stored(notebook)[text].format(*values)
+    return say(_stored(notebook)[text], *values)
 
 
 @cache

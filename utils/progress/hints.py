@@ -10,8 +10,9 @@ from typing import Any
 from utils.checks.messages import in_jupyter
 from utils.checks.registry import find
 from utils.paths import ROOT
+from utils.words import language, say
 
-FOLDED = re.compile(r"<details>\s*<summary>(Hint.*?)</summary>(.*?)</details>", re.S)
+FOLDED = r"<details>\s*<summary>((?:Hint|{hint}).*?)</summary>(.*?)</details>"
 _shown: Counter[str] = Counter()
 
 
@@ -21,12 +22,16 @@ def hints_of(name: str) -> list[tuple[str, str]]:
     Raises:
         KeyError: there is no such exercise; with the names that exist.
     """
-    notebook = find(name).notebook
-    content = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))
+    notebook = f"{find(name).notebook}.ipynb"
+    path = ROOT / "notebooks" / language() / notebook
+    content = json.loads(
+        (path if path.exists() else ROOT / "notebooks" / notebook).read_text(encoding="utf-8")
+    )
     text = next(
         ("".join(cell["source"]) for cell in content["cells"] if cell.get("id") == f"{name}-task"), ""
     )
-    return [(title.strip(), body.strip()) for title, body in FOLDED.findall(text)]
+    found = re.findall(FOLDED.format(hint=say("Hint")), text, re.S)
+    return [(title.strip(), body.strip()) for title, body in found]
 
 
 def hint(exercise: Any) -> None:
@@ -41,16 +46,21 @@ def hint(exercise: Any) -> None:
     name = exercise if isinstance(exercise, str) else exercise.__name__
     found = hints_of(name)
     if not found:
-        print(f"{name} has no hint: its text and its check's message say all there is.")
+        print(say("{name} has no hint: its text and its check's message say all there is.", name=name))
         return
     if _shown[name] == len(found):
-        print(f"That were all {len(found)} hints of {name}. Here is the first again.")
+        print(
+            say(
+                "That were all {count} hints of {name}. Here is the first again.", count=len(found), name=name
+            )
+        )
         _shown[name] = 0
     title, body = found[_shown[name]]
     _shown[name] += 1
     left = len(found) - _shown[name]
-    more = f"{left} more: call hint again." if left else "This is the last one."
-    said = f"**{title}** ({_shown[name]} of {len(found)})\n\n{body}\n\n{more}"
+    more = say("{left} more: call hint again.", left=left) if left else say("This is the last one.")
+    place = say("{number} of {count}", number=_shown[name], count=len(found))
+    said = f"**{title}** ({place})\n\n{body}\n\n{more}"
     if in_jupyter():
         from IPython.display import Markdown, display
 

@@ -14,9 +14,16 @@ from utils.checks.messages import in_jupyter
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Exercise
 from utils.paths import ROOT
+from utils.words import later, say
 
-COLUMNS = ("Notebook", "Passed", "Changed since", "Open", "Points", "Next")
-WORDS = "Changed since: it passed, and the cell is another one now; run its check again."
+COLUMNS = (
+    later("Notebook"),
+    later("Passed"),
+    later("Changed since"),
+    later("Open"),
+    later("Points"),
+    later("Next"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,15 @@ def standings() -> list[Standing]:
     """Every notebook that has exercises, in order."""
     passed = journal.read()
     found = []
-    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        exercises = exercises_of(path.stem)
+    for name in sorted({path.stem for path in (ROOT / "notebooks").rglob("[0-9][0-9]_*.ipynb")}):
+        exercises = exercises_of(name)
         if exercises:
             own = (
-                list(copies(path.stem, [e.name for e in exercises]))
+                list(copies(name, [e.name for e in exercises]))
                 if any(e.name in passed for e in exercises)
                 else []
             )
-            found.append(
-                Standing(path.stem, {e: state_of(e, passed.get(e.name, {}), own) for e in exercises})
-            )
+            found.append(Standing(name, {e: state_of(e, passed.get(e.name, {}), own) for e in exercises}))
     return found
 
 
@@ -101,11 +106,11 @@ def rows(all_of_them: list[Standing]) -> list[tuple[str, ...]]:
         found.append(
             (
                 standing.notebook,
-                f"{len(standing.names('passed'))} of {len(standing.states)}",
+                say("{number} of {count}", number=len(standing.names("passed")), count=len(standing.states)),
                 ", ".join(standing.names("changed")) or "-",
                 str(len(standing.names("open"))),
-                f"{points} of {total}",
-                ahead.name if ahead else "done",
+                say("{number} of {count}", number=points, count=total),
+                ahead.name if ahead else say("done"),
             )
         )
     return found
@@ -116,18 +121,29 @@ def summary(all_of_them: list[Standing]) -> str:
     exercises = sum(len(s.states) for s in all_of_them)
     passed = sum(len(s.names("passed")) for s in all_of_them)
     points, total = (sum(s.points[i] for s in all_of_them) for i in (0, 1))
-    said = f"{passed} of {exercises} exercises passed, {points} of {total} points. Written answers are marked by a person and not counted."
+    said = say(
+        "{passed} of {exercises} exercises passed, {points} of {total} points. Written answers are marked by a person and not counted.",
+        passed=passed,
+        exercises=exercises,
+        points=points,
+        total=total,
+    )
     if any(s.names("changed") for s in all_of_them):
-        said += f" {WORDS}"
+        said += " " + say("Changed since: it passed, and the cell is another one now; run its check again.")
     step = next_step(all_of_them)
     if step:
-        said += f' Next: {step[1].name} in {step[0]}, about {step[1].minutes} minutes. Stuck? hint("{step[1].name}")'
+        said += " " + say(
+            'Next: {name} in {notebook}, about {minutes} minutes. Stuck? hint("{name}")',
+            name=step[1].name,
+            notebook=step[0],
+            minutes=step[1].minutes,
+        )
     return said
 
 
 def text(all_of_them: list[Standing]) -> str:
     """The table for a terminal."""
-    table = [COLUMNS, *rows(all_of_them)]
+    table = [tuple(map(say, COLUMNS)), *rows(all_of_them)]
     widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -140,13 +156,14 @@ def text(all_of_them: list[Standing]) -> str:
 
 def page(all_of_them: list[Standing]) -> str:
     """The table for a notebook: a caption, and a header for every column and row. It takes the page's own colours."""
-    head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in COLUMNS)
+    head = "".join(f'<th scope="col" style="text-align:left">{say(name)}</th>' for name in COLUMNS)
     body = ""
     for first, *rest in rows(all_of_them):
         cells = "".join(f'<td style="text-align:left">{html.escape(cell)}</td>' for cell in rest)
         body += f'<tr><th scope="row" style="text-align:left;font-weight:normal">{html.escape(first)}</th>{cells}</tr>'
+    caption = say("Your progress")
     return (
-        '<table><caption style="text-align:left;caption-side:top">Your progress</caption>'
+        f'<table><caption style="text-align:left;caption-side:top">{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(summary(all_of_them))}</p>"
     )
 

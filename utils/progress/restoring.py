@@ -11,6 +11,7 @@ from utils.checks import engine, journal
 from utils.checks.copies import Copy, copies, parse, run_by_others, where_looked
 from utils.checks.earlier import PRELUDE, run
 from utils.checks.registry import exercises_of
+from utils.words import say
 
 
 def restore(notebook: str) -> None:
@@ -27,7 +28,12 @@ def restore(notebook: str) -> None:
     """
     exercises = exercises_of(notebook)
     if not exercises:
-        raise ValueError(f'No notebook {notebook!r} has exercises; write its number, such as restore("01").')
+        raise ValueError(
+            say(
+                'No notebook {number} has exercises; write its number, such as restore("01").',
+                number=repr(notebook),
+            )
+        )
     passed = journal.read()
     wanted = [exercise for exercise in exercises if exercise.name in passed]
     if not wanted or run_by_others():
@@ -56,12 +62,18 @@ def restore(notebook: str) -> None:
                 back.append(exercise.name)
                 left.remove(exercise.name)
     if back:
-        print(f"Back, and checked again: {', '.join(back)}.")
+        print(say("Back, and checked again: {names}.", names=", ".join(back)))
     if left and own:
-        print(f"Changed since they passed, so run their cells and checks: {', '.join(left)}.")
+        print(
+            say("Changed since they passed, so run their cells and checks: {names}.", names=", ".join(left))
+        )
     elif left:
         print(
-            f"The notebook was not found in {where_looked()}, so run the cells of {', '.join(left)} and their checks."
+            say(
+                "The notebook was not found in {places}, so run the cells of {names} and their checks.",
+                places=where_looked(),
+                names=", ".join(left),
+            )
         )
 
 
@@ -79,5 +91,5 @@ def _copies(notebook: str, names: list[str]) -> Iterator[Copy]:
             answer = _message.blocking_request("get_ipynb", timeout_sec=20)
             yield Copy(Path(f"{notebook}.ipynb"), parse(answer["ipynb"])[0])
         except Exception as error:  # not a documented interface: without it the files are left
-            print(f"(Colab did not hand out the open notebook: {type(error).__name__}.)")
+            print(say("(Colab did not hand out the open notebook: {error}.)", error=type(error).__name__))
     yield from copies(notebook, names)

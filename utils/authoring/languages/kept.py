@@ -1,0 +1,111 @@
+"""What a translation must keep: code, formulas, numbers, names, links, tags, places for values, and marks that Markdown can read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from utils.authoring.languages.blocks import PARSER
+from utils.particles import BOTH
+
+_CODE = re.compile(r"(`+)(.+?)\1", re.S)
+_FORMULA = re.compile(r"\$\$.+?\$\$|(?<![\\$])\$(?!\s)[^$]+?(?<![\s\\])\$(?!\d)", re.S)
+_LINK = re.compile(r"https?://[^\s)>\]]+|(?<=\]\()[^)\s]+")
+_TAG = re.compile(r"</?[a-z][^<>]*>")
+_FIELD = re.compile(r"\{[^{}\s]*\}")
+_NAME = re.compile(r"\b(?:[A-Za-z]+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|\w+\.\w+\(|\w+(?=\())", re.A)
+_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", re.A)
+_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+_SPELLED = {
+    **{word: str(n) for n, word in enumerate(_WORDS)},
+    "half": "2",
+    "once": "1",
+    "twice": "2",
+    "both": "2",
+}
+_SPELLED |= {
+    "first": "1",
+    "second": "2",
+    "third": "3",
+    "fourth": "4",
+    "single": "1",
+    "pair": "2",
+    "hundred": "100",
+}
+_SPELLED |= {
+    "a": "1",
+    "an": "1",
+    "each": "1",
+    "thousand": "1000",
+    "million": "100",
+    "other": "1",
+    "double": "2",
+}
+
+
+def _parts(text: str) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+
+    def take(kind: str, pattern: re.Pattern[str], group: int = 0) -> None:
+        nonlocal text
+        found[kind] = Counter(" ".join(match[group].split()) for match in pattern.finditer(text))
+        text = pattern.sub(" ", text)
+
+    take("code", _CODE)
+    take("formula", _FORMULA)
+    take("link", _LINK)
+    take("tag", _TAG)
+    take("place", _FIELD)
+    found["number"] = Counter(n.rstrip(",") for n in (m[0] for m in _NUMBER.finditer(text)))
+    found["name"] = Counter(set(_NAME.findall(text)))
+    return found
+
+
+def _strong(text: str) -> tuple[int, str]:
+    """How many parts Markdown prints bold, and a star that it did not understand, or ""."""
+    children = [c for token in PARSER.parse(text) for c in token.children or ()]
+    stray = "*" if any(c.type == "text" and "**" in c.content for c in children) else ""
+    return sum(c.type == "strong_open" for c in children), stray
+
+
+def lost(english: str, other: str, *, prose: bool = True) -> list[str]:
+    """What a translation does not keep, in words; empty if all is there.
+
+    Args:
+        english: the unit.
+        other: its translation.
+        prose: whether the unit is Markdown, so that bold has to stay bold.
+    """
+    here, there = _parts(english), _parts(other)
+    said = []
+    for kind in ("code", "formula", "link", "tag", "place"):
+        for part in (here[kind] - there[kind]) + (there[kind] - here[kind]):
+            said.append(f"{kind} {part}: {here[kind][part]} times in English, {there[kind][part]} times here")
+    said += [f"name {name} is missing" for name in here["name"].keys() - there["name"].keys()]
+    said += [f"number {number} is missing" for number in here["number"] - there["number"]]
+    spelled = {_SPELLED[word] for word in re.findall(r"[a-z]+", english.lower()) if word in _SPELLED}
+    said += [f"number {n} is not in English" for n in (there["number"] - here["number"]) if n not in spelled]
+    if prose:
+        (bold, _), (now, stray) = _strong(english), _strong(other)
+        if bold != now or stray:
+            said.append(
+                f"{bold} parts are bold in English, {now} here{', and a ** is shown as it is' * bool(stray)}"
+            )
+    for match in BOTH.finditer(other):
+        if "}" not in other[max(0, match.start() - 3) : match.start()]:
+            said.append(f"{match[0]} stands behind a word that is known: write the form that fits")
+    return said

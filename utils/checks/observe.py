@@ -6,6 +6,7 @@ What cannot be observed (an exception, None, a NumPy array, a missing parameter)
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import linecache
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.checks.attempts import own_codes
+from utils.checks.chance import without_chance
 from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
 from utils.checks.spec import Case, Exercise, Seen
 from utils.checks.state import left_behind, own_state, set_own
@@ -101,7 +103,7 @@ def _too_long(exercise: Exercise, waiting: bool) -> str:
 def observe_default(attempt: Any, case: Case) -> Seen:
     """The standard observation: outputs, `after:<arg>`, `same:<arg>`, `buffer:<name>`, `grad:<arg or parameter>`.
 
-    Outside train mode the call is repeated: `again:random` or `again:kept` is there if its result differs. `new:output` is there if
+    In train mode dropout and stochastic depth leave out the same numbers every time. In eval mode the call is repeated: `again:random` or `again:kept` is there if its result differs. `new:output` is there if
     an exercise promises a new tensor and the result shares an input's memory.
 
     Raises:
@@ -120,7 +122,8 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     originals = {**case.args, **case.kwargs}
     _check_signature(target if module is None or case.method else module.forward, case, exercise.name)
     drawn = torch.default_generator.get_state()
-    result = target(*args.values(), **kwargs)
+    with without_chance() if case.mode == "train" else contextlib.nullcontext():
+        result = target(*args.values(), **kwargs)
     as_promised(target if module is None or case.method else module.forward, result, exercise)
     outputs = name_outputs(result, exercise)
     seen = dict(outputs)
@@ -245,27 +248,29 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
 
 
 def as_promised(target: Callable[..., Any], result: Any, exercise: Exercise) -> None:
-    """Looks at the type of one returned value, where the first line of the answer says what it is (`-> Tensor`, `-> float`).
+    """Looks at the type of what is returned, where the first line of the answer says what it is (`-> Tensor`, `-> tuple[float, float]`).
 
     Raises:
         ObservationError: a list or a number for a tensor, a tensor for a number.
     """
     said = getattr(inspect.unwrap(target), "__annotations__", {}).get("return")
-    said = said if isinstance(said, str) else getattr(said, "__name__", "")
-    said = said.removeprefix("torch.")
-    wrong = {
-        "Tensor": not isinstance(result, Tensor),
-        "float": isinstance(result, Tensor),
-        "int": isinstance(result, Tensor),
-    }
-    if result is not None and wrong.get(said, False):
-        hint = "" if said == "Tensor" else " (`.item()` makes a number of it)"
-        raise ObservationError(
-            Problem(
-                "type",
-                f"{exercise.name} returned a {type(result).__name__}{hint}, and its first line says `-> {said}`.",
-            )
+    said = (said if isinstance(said, str) else getattr(said, "__name__", "")).replace("torch.", "")
+    parts = [part.strip() for part in said.removeprefix("tuple[").removesuffix("]").split(",")]
+    values = result if isinstance(result, tuple | list) and said.startswith("tuple[") else (result,)
+    if len(parts) != len(values):
+        return  # another number of values: the next look says so
+    for part, value in zip(parts, values, strict=True):
+        wrong = {"Tensor": not isinstance(value, Tensor)} | dict.fromkeys(
+            ("float", "int"), isinstance(value, Tensor)
         )
+        if value is not None and wrong.get(part, False):
+            hint = "" if part == "Tensor" else " (`.item()` makes a number of it)"
+            raise ObservationError(
+                Problem(
+                    "type",
+                    f"{exercise.name} returned a {type(value).__name__}{hint}, and its first line says `-> {said}`.",
+                )
+            )
 
 
 def name_outputs(result: Any, exercise: Exercise | None) -> dict[str, Tensor]:

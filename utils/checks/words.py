@@ -18,10 +18,13 @@ NOTES = {
 
 # What a check looks at beside the returned values -> what is wrong when it is not as it should be.
 INNER = {
-    "in training mode": "The model was not in training mode in each of the forward passes, one per batch, that an epoch needs.",
-    "in evaluation mode": "The model was not in evaluation mode in each of the forward passes, one per batch, that evaluating needs.",
+    "in training mode": "The model was not in training mode in each of the forward passes, at least one per batch, that an epoch needs.",
+    "in evaluation mode": "The model was not in evaluation mode in each of the forward passes, at least one per batch, that evaluating needs.",
     "without gradient": "A gradient was recorded while you evaluated.",
     "weights unchanged": "Evaluating changes the model's weights.",
+    "graphs kept": "The graphs of all batches are kept until the epoch is over.",
+    "can still be trained": "Evaluating freezes the model's parameters.",
+    "size after encoding": "Encoding changes the number of words in the table.",
     "steps of the optimizer": "The number of steps that the optimizer took is wrong.",
     "learning rate afterwards": "The learning rate after the epoch is wrong: is the scheduler stepped once per batch?",
     "trained before": "A model that you compare had been trained before: each run needs a fresh one.",
@@ -29,10 +32,8 @@ INNER = {
     "starts": "The models do not start from the weights that their seeds give.",
     "all factors": "The factor is wrong at some step of the schedule.",
     "starts_as_identity": "When it is new, the layer should return its input unchanged, and yours does not.",
-    "some images pass unchanged": "In training, stochastic depth should let some images pass a branch unchanged, and yours lets none.",
-    "some entries pass unchanged": "In training, dropout should leave a branch out for some entries, not for none or for all.",
-    "no image is set to zero": "In training, stochastic depth should leave out a branch, not the image: yours sets images to zero.",
-    "two calls differ": "In training, two calls should differ, since dropout draws anew each time; yours do not.",
+    "left as it was": "A part of the model was filled before the file was refused.",
+    "the model is returned": "What is returned is not the model that was given.",
     "refused": "Weights that do not fit should be refused with an error; yours accepts them, or refuses those that fit.",
     "called_in_training": "The model was in training mode while you measured.",
     "left_in_training": "The model is not in the mode in which it was given to you.",

@@ -153,6 +153,38 @@ def merge_heads(x):
 
 mha = Bank("MultiHeadAttention")
 
+PACKED = 'rearrange(self.in_proj_{}, "(h three d) ... -> three (h d) ...", h=self.num_heads, three=3)'
+
+mha.wrong(
+    "parts of the projection inside each head",
+    "You read query, key and value inside each head, a layout of other code bases. In `in_proj_weight` the first D rows make all "
+    "queries, the next D all keys, the last D all values; each of the three is split into heads after that.",
+    edits={
+        "if query is key is value:": "if False:",
+        "self.in_proj_weight.chunk(3)": PACKED.format("weight"),
+        "self.in_proj_bias.chunk(3)": PACKED.format("bias"),
+    },
+)
+
+mha.wrong(
+    "heads interleaved",
+    "You split the width as (d, H), so a head gets every H-th number. A head is a contiguous slice of the width, as in split_heads: (H, d).",
+    edits={
+        "split_heads(x, self.num_heads)": 'rearrange(x, "b n (d h) -> b h n d", h=self.num_heads)',
+        "merge_heads(output)": 'rearrange(output, "b h n d -> b n (d h)")',
+    },
+)
+
+mha.wrong(
+    "attention over the batch",
+    "Your attention runs over the batch: the sequences look at each other, place by place. The batch is the first axis, the tokens are "
+    "the second.",
+    edits={
+        "split_heads(x, self.num_heads)": "split_heads(x.transpose(0, 1), self.num_heads)",
+        "merge_heads(output)": "merge_heads(output).transpose(0, 1)",
+    },
+)
+
 RETURN = "return self.out_proj(merge_heads(output)), weights"
 
 mha.wrong(

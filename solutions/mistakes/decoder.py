@@ -8,6 +8,30 @@ from utils.grading.bank import Bank
 
 decoder = Bank("DecoderLayer")
 
+decoder.wrong(
+    "dropout in eval mode, too",
+    "Your dropout never stops: `F.dropout` is on unless it is told `training=self.training`. self.dropout follows the layer's mode by itself.",
+    edits={
+        "self.dropout(move(norm(x)))": "nn.functional.dropout(move(norm(x)), self.dropout.p)",
+        "self.dropout(move(x))": "nn.functional.dropout(move(x), self.dropout.p)",
+    },
+)
+
+decoder.wrong(
+    "dropout without its scale",
+    "In train mode what is kept should be divided by 1 - p, so that its mean stays the same, and yours is not. self.dropout does both.",
+    edits={
+        "self.dropout(move(norm(x)))": "self.dropout(move(norm(x))) * (1 - self.dropout.p)",
+        "self.dropout(move(x))": "self.dropout(move(x)) * (1 - self.dropout.p)",
+    },
+)
+
+decoder.wrong(
+    "no dropout in pre-LN",
+    "Your pre-LN branch has no dropout: self.dropout is applied to what each move adds, there as well.",
+    edits={"self.dropout(move(norm(x)))": "move(norm(x))"},
+)
+
 MOVE2 = "(self.norm2, lambda x: self.multihead_attn(x, memory, mask=memory_mask, need_weights=False)[0])"
 
 decoder.wrong(
@@ -174,7 +198,8 @@ class DecoderLayer(nn.Module):
     def forward(self, x, memory, mask=None, memory_mask=None):
         out = []
         for b in range(len(x)):
-            own = memory_mask[b : b + 1] if memory_mask is not None else None
+            each = memory_mask is not None and memory_mask.dim() == 3  # else one for all sequences
+            own = memory_mask[b : b + 1] if each else memory_mask
             y, source = x[b : b + 1], memory[b : b + 1]
             y = self.residual(y, self.norm1, lambda t: self.self_attn(t, t, t, mask)[0])
             y = self.residual(y, self.norm2, lambda t: self.multihead_attn(t, source, source, own)[0])

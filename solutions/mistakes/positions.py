@@ -6,6 +6,13 @@ from utils.grading.bank import Bank
 
 positions = Bank("sinusoidal_positions")
 
+positions.wrong(
+    "frequencies spread to the very end",
+    "Your frequencies go all the way down to 1/10000, as in tensor2tensor: the exponent is divided by D/2 - 1. The paper's is 2i / D, "
+    "which ends just before 1.",
+    edits={"-torch.arange(0, dim, 2) / dim": "-torch.arange(dim // 2) / max(dim // 2 - 1, 1)"},
+)
+
 STACK = "torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)"
 
 positions.wrong(

@@ -184,7 +184,7 @@ def scaled_dot_product_attention(query, key, value, mask=None):
         if mask is None:
             rows.append(torch.softmax(score, -1))
         else:
-            seen = mask[..., i, :].expand(score.shape)
+            seen = mask.expand(*score.shape[:-1], query.size(-2), -1)[..., i, :]
             score = torch.where(seen, score, torch.full_like(score, -1e30))
             rows.append(torch.softmax(score, -1) * seen)
     weights = torch.stack(rows, dim=-2)

@@ -134,6 +134,37 @@ class FeedForward(nn.Module):
 
 encoder = Bank("EncoderLayer")
 
+encoder.wrong(
+    "dropout in eval mode, too",
+    "Your dropout never stops: `F.dropout` is on unless it is told `training=self.training`. self.dropout follows the layer's mode by itself.",
+    edits={
+        "self.dropout(attend(self.norm1(x)))": "F.dropout(attend(self.norm1(x)), self.dropout.p)",
+        "self.dropout(self.feed_forward(self.norm2(x)))": "F.dropout(self.feed_forward(self.norm2(x)), self.dropout.p)",
+        "self.dropout(attend(x))": "F.dropout(attend(x), self.dropout.p)",
+        "self.dropout(self.feed_forward(x))": "F.dropout(self.feed_forward(x), self.dropout.p)",
+    },
+)
+
+encoder.wrong(
+    "dropout without its scale",
+    "In train mode what is kept should be divided by 1 - p, so that its mean stays the same, and yours is not. self.dropout does both.",
+    edits={
+        "self.dropout(attend(self.norm1(x)))": "self.dropout(attend(self.norm1(x))) * (1 - self.dropout.p)",
+        "self.dropout(self.feed_forward(self.norm2(x)))": "self.dropout(self.feed_forward(self.norm2(x))) * (1 - self.dropout.p)",
+        "self.dropout(attend(x))": "self.dropout(attend(x)) * (1 - self.dropout.p)",
+        "self.dropout(self.feed_forward(x))": "self.dropout(self.feed_forward(x)) * (1 - self.dropout.p)",
+    },
+)
+
+encoder.wrong(
+    "no dropout in pre-LN",
+    "Your pre-LN branch has no dropout: self.dropout is applied to what each move adds, there as well.",
+    edits={
+        "self.dropout(attend(self.norm1(x)))": "attend(self.norm1(x))",
+        "self.dropout(self.feed_forward(self.norm2(x)))": "self.feed_forward(self.norm2(x))",
+    },
+)
+
 PRE1 = "x = x + self.dropout(attend(self.norm1(x)))"
 
 POST1 = "x = self.norm1(x + self.dropout(attend(x)))"

@@ -52,6 +52,33 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             args={"x": draw.normal(2, 2, 6, dtype=DOUBLE), "memory": draw.normal(2, 4, 6, dtype=DOUBLE)},
         ),
         Case(
+            "source and target of one length, dropout switched off in eval mode",
+            init=init(True, dropout=0.5),
+            args={
+                "x": draw.normal(2, 4, 6),
+                "memory": draw.normal(2, 4, 6),
+                "mask": causal(4),
+                "memory_mask": draw.mask(4, 4),
+            },
+        ),
+        Case(
+            "pre-LN in train mode, dropout takes some of what is added",
+            init=init(True, dropout=0.4),
+            mode="train",
+            args={
+                "x": draw.normal(2, 3, 6),
+                "memory": draw.normal(2, 4, 6),
+                "mask": causal(3),
+                "memory_mask": draw.mask(2, 1, 4),
+            },
+        ),
+        Case(
+            "post-LN in train mode, dropout takes some of what is added",
+            init=init(False, dropout=0.6),
+            mode="train",
+            args={"x": draw.normal(2, 4, 6), "memory": draw.normal(2, 2, 6)},
+        ),
+        Case(
             "post-LN in train mode, dropout takes all that is added",
             init=init(False, dropout=1.0),
             mode="train",

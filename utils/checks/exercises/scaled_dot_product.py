@@ -46,6 +46,15 @@ def _attention_cases(draw: Draw) -> list[Case]:
             },
         ),
         Case(
+            "as many keys as queries, the same keys hidden from all of them",
+            args={
+                "query": draw.normal(2, 4, 6),
+                "key": draw.normal(2, 4, 6),
+                "value": draw.normal(2, 4, 6),
+                "mask": draw.mask(2, 1, 4),
+            },
+        ),
+        Case(
             "no batch axis, double precision",
             args={
                 "query": draw.normal(4, 6, dtype=DOUBLE),

@@ -50,6 +50,11 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         Case("post-LN", init=init(False), args={"x": draw.normal(2, 4, 6)}),
         Case("pre-LN", init=init(True), args={"x": draw.normal(2, 3, 6, scale=1.5)}),
         Case(
+            "dropout is switched off in eval mode",
+            init=init(True, dropout=0.5),
+            args={"x": draw.normal(2, 4, 6)},
+        ),
+        Case(
             "post-LN with padding",
             init=init(False),
             args={"x": draw.normal(2, 5, 6), "mask": draw.mask(2, 1, 5)},
@@ -66,10 +71,16 @@ def _encoder_cases(draw: Draw) -> list[Case]:
             args={"x": draw.normal(2, 3, 6)},
         ),
         Case(
-            "pre-LN in train mode, dropout takes all that is added",
-            init=init(True, dropout=1.0),
+            "pre-LN in train mode, dropout takes some of what is added",
+            init=init(True, dropout=0.4),
             mode="train",
-            args={"x": draw.normal(1, 4, 6)},
+            args={"x": draw.normal(2, 4, 6), "mask": draw.mask(2, 1, 4)},
+        ),
+        Case(
+            "post-LN in train mode, dropout takes some of what is added",
+            init=init(False, dropout=0.6),
+            mode="train",
+            args={"x": draw.normal(2, 5, 6)},
         ),
     ]
 

@@ -145,10 +145,11 @@ def test_time_limit_in_a_worker_thread():
     assert seen == [False, True]
 
 
-def test_the_check_of_fine_tune_does_not_import_the_compiler():
+@pytest.mark.parametrize("name", ["fine_tune", "train_epoch"])
+def test_checks_around_an_optimizer_do_not_import_the_compiler(name):
     code = (
         "import sys; from utils.checks.engine import examine; from utils.checks.registry import find; from utils.grading import answers\n"
-        "assert examine(find('fine_tune'), answers.reference(find('fine_tune'))).passed\n"
+        f"assert examine(find('{name}'), answers.reference(find('{name}'))).passed\n"
         "print('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -9,6 +9,23 @@ from utils.grading.bank import Bank
 layer = Bank("LSTM")
 
 layer.wrong(
+    "order i, g, f, o",
+    "Your gates are in TensorFlow's order, with the candidate before the forget gate. PyTorch's rows are: input gate i, forget gate f, "
+    "candidate g, output gate o.",
+    edits={"i, f, g, o = torch": "i, g, f, o = torch"},
+)
+
+layer.wrong(
+    "rows left sorted",
+    "Your rows come back in another order: you sort them by length and do not put them back. Row b of the result belongs to row b of x.",
+    edits={
+        "        outputs, final_h, final_c = [], [], []\n": "        order = lengths.argsort(descending=True, stable=True)\n"
+        "        x, lengths, padding = x[order], lengths[order], padding[order]\n"
+        "        last = (last[0], (lengths - 1).clamp(min=0))\n        outputs, final_h, final_c = [], [], []\n"
+    },
+)
+
+layer.wrong(
     "order i, f, o, g",
     "Your gates are in the order i, f, o, g. PyTorch's rows are i, f, g, o, as in your LSTMCell.",
     edits={"i, f, g, o = ": "i, f, o, g = "},
@@ -239,6 +256,15 @@ class LSTM(nn.LSTM):
 
 
 classifier = Bank("LSTMClassifier")
+
+classifier.wrong(
+    "dropout before the pooling",
+    "Your second dropout acts on every step, before the pooling. It belongs on the pooled vector: one draw per feature of a sentence.",
+    edits={
+        "outputs, _ = self.lstm(embedded, lengths)": "outputs = self.dropout(self.lstm(embedded, lengths)[0])",
+        "self.head(self.dropout(pooled))": "self.head(pooled)",
+    },
+)
 
 READ = "self.lstm(embedded, lengths)"
 

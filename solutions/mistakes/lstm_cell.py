@@ -7,6 +7,13 @@ from utils.grading.bank import Bank
 cell = Bank("LSTMCell")
 
 cell.wrong(
+    "order i, g, f, o",
+    "Your gates are in TensorFlow's order, with the candidate before the forget gate. PyTorch's rows are: input gate i, forget gate f, "
+    "candidate g, output gate o.",
+    edits={"i, f, g, o = gates": "i, g, f, o = gates"},
+)
+
+cell.wrong(
     "order i, f, o, g",
     "Your gates are in the order i, f, o, g. PyTorch's rows are i, f, g, o: the candidate comes before the output gate.",
     edits={"i, f, g, o = ": "i, f, o, g = "},

@@ -9,6 +9,17 @@ from utils.grading.bank import Bank
 vocabulary = Bank("Vocabulary")
 
 vocabulary.wrong(
+    "the sentences are read twice",
+    "You go through the sentences twice, and the second time there may be none left: `Iterable` says that they may be read once.",
+    edits={
+        "counts = Counter(word for sentence in sentences for word in sentence)": "counts = Counter()\n"
+        "        for sentence in sentences:\n            counts.update(sentence)\n"
+        "        seen = {word for sentence in sentences for word in sentence}",
+        "if count >= min_frequency]": "if count >= min_frequency and word in seen]",
+    },
+)
+
+vocabulary.wrong(
     "more than min_frequency",
     "You keep words that occur more often than min_frequency; a word that occurs exactly that often should stay as well. Look at the comparison.",
     edits={"count >= min_frequency": "count > min_frequency"},

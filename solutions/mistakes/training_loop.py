@@ -139,7 +139,21 @@ train.wrong(
     edits={"    return total / seen": "        return total / seen"},
 )
 
-train.right("gradients cleared after the step", edits={ZERO: "", STEP: STEP + ZERO})
+train.wrong(
+    "gradients cleared after the step only",
+    "You clear the gradients after each step only, so the first step uses what an earlier backward() has left in .grad. Clear them "
+    "before backward().",
+    edits={ZERO: "", STEP: STEP + ZERO},
+)
+
+train.wrong(
+    "losses added as tensors",
+    "You add up the losses as tensors, which keeps the graph of every batch until the epoch is over, and with it all that the model "
+    "computed. `.item()` makes a number of a loss.",
+    edits={"total += loss.item() * len(labels)": "total += loss * len(labels)", "return total / seen": "return float(total / seen)"},
+)
+
+train.right("cleared before the epoch, then after each step", edits={ZERO: "", STEP: STEP + ZERO, "    model.train()\n": "    model.train()\n    optimizer.zero_grad()\n"})
 
 train.right("model.zero_grad", edits={"optimizer.zero_grad()": "model.zero_grad(set_to_none=False)"})
 
@@ -160,7 +174,7 @@ def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
             scheduler.step()
         losses.append(loss.detach())
         sizes.append(labels.shape[0])
-    return (torch.stack(losses) * torch.tensor(sizes)).sum() / sum(sizes)
+    return float((torch.stack(losses) * torch.tensor(sizes)).sum() / sum(sizes))
 
 
 @train.right("clipping by hand")
@@ -185,6 +199,30 @@ def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
 
 
 measure = Bank("evaluate")
+
+measure.wrong(
+    "parameters frozen",
+    "You switch the parameters' `requires_grad` off and leave it off, so the model cannot be trained any more. `with torch.no_grad():` "
+    "around the loop is enough.",
+    edits={"    model.eval()\n": "    model.eval()\n    for parameter in model.parameters():\n        parameter.requires_grad_(False)\n"},
+)
+
+measure.wrong(
+    "gradients switched off for good",
+    "You switch gradients off and leave them off, so nothing can be trained after it. Write `with torch.no_grad():` around the lines "
+    "that need none.",
+    edits={"    model.eval()\n": "    model.eval()\n    torch.set_grad_enabled(False)\n", "    with torch.no_grad():\n": "    if True:\n"},
+)
+
+measure.right(
+    "two forward passes for each batch",
+    edits={"(logits.argmax(dim=-1) == labels)": "(model(tokens, lengths).argmax(dim=-1) == labels)"},
+)
+
+measure.right(
+    "the mode is put back",
+    edits={"    model.eval()\n": "    before = model.training\n    model.eval()\n", "    return total": "    model.train(before)\n    return total"},
+)
 
 CORRECT = "correct += (logits.argmax(dim=-1) == labels).sum().item()"
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from unittest.mock import patch
 
 import torch
-from torch import Tensor
 
 from utils.checks.exercises.padding import padded_steps
 from utils.checks.observe import (
@@ -15,7 +13,6 @@ from utils.checks.observe import (
     build_module,
     gradients,
     name_outputs,
-    observe_default,
 )
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -28,10 +25,11 @@ def _lstm_cases(draw: Draw) -> list[Case]:
         both: bool,
         lengths: list[int] | None,
         dtype: torch.dtype = torch.float32,
+        whole: torch.dtype = torch.int64,
     ) -> Case:
         args: dict[str, Any] = {"x": draw.normal(*shape, sizes[0], dtype=dtype)}
         if lengths is not None:
-            args["lengths"] = torch.tensor(lengths)
+            args["lengths"] = torch.tensor(lengths, dtype=whole)
         init = {"input_size": sizes[0], "hidden_size": sizes[1], "bidirectional": both}
         return Case(name, args=args, init=init)
 
@@ -43,6 +41,7 @@ def _lstm_cases(draw: Draw) -> list[Case]:
         case("both directions, every row padded", (2, 5), (4, 3), True, [3, 2]),
         case("a row of length zero", (3, 4), (2, 3), True, [4, 0, 2]),
         case("a single step", (2, 1), (3, 2), True, [1, 1]),
+        case("as wide as its state, lengths as int32", (4, 4), (4, 4), True, [2, 4, 1, 3], whole=torch.int32),
         case("float64", (2, 5), (3, 4), True, [5, 3], torch.float64),
     ]
 
@@ -139,20 +138,6 @@ def _classifier_cases(draw: Draw) -> list[Case]:
     ]
 
 
-def _fixed_dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Dropout without chance: which features fall out depends on their index alone, so that answers can be compared."""
-    if not training or p == 0.0:
-        return x
-    kept = (torch.arange(x.shape[-1]) * 0.618 + 0.3) % 1.0 >= p
-    return x * kept / max(1.0 - p, 1e-6)
-
-
-def _observe_classifier(attempt: Any, case: Case) -> Seen:
-    """The standard observation, with a dropout that drops the same features every time."""
-    with patch.object(torch.nn.functional, "dropout", _fixed_dropout):  # nn.Dropout calls it as well
-        return observe_default(attempt, case)
-
-
 LSTM_CLASSIFIER = Exercise(
     name="LSTMClassifier",
     notebook="02_lstm_sentiment",
@@ -163,7 +148,6 @@ LSTM_CLASSIFIER = Exercise(
     stand_in="utils.stand_ins.lstm:LSTMClassifier",
     kind="module",
     cases=_classifier_cases,
-    observe=_observe_classifier,
     outputs=("logits",),
     uses=("LSTM", "pool"),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from utils.checks.observe import (
+    as_promised,
     build_module,
     gradients,
     name_outputs,
@@ -41,6 +42,7 @@ def _observe_cell(attempt: Any, case: Case) -> Seen:
     leaves |= {name: value.clone().requires_grad_() for name, value in case.args.items()}
     given = {name: leaves[name].clone() for name in case.args}
     result = module(given["x"], (given["h"], given["c"])) if "h" in given else module(given["x"])
+    as_promised(module.forward, result, exercise)
     seen = name_outputs(result, exercise)
     values = dict(seen)
     seen |= {f"after:{name}": value for name, value in given.items()}

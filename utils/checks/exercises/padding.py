@@ -23,6 +23,10 @@ def _reverse_cases(draw: Draw) -> list[Case]:
             args={"x": draw.normal(4, 3, 2), "lengths": torch.tensor([2, 0, 3, 1])},
         ),
         Case(
+            "whole numbers, lengths as int32",
+            args={"x": draw.integers(-9, 9, 3, 4, 2), "lengths": torch.tensor([1, 4, 3], dtype=torch.int32)},
+        ),
+        Case(
             "float64, twenty steps",
             args={"x": draw.normal(2, 20, 3, dtype=torch.float64), "lengths": draw.lengths(2, 20, 6)},
         ),
@@ -78,6 +82,18 @@ def _pool_cases(draw: Draw) -> list[Case]:
         case('"mean", a row of length zero', "mean", (2, 3, 5), [3, 0]),
         case('"last", a row of length zero', "last", (3, 3, 2), [2, 0, 3], bidirectional=True),
         case('"max", float64', "max", (2, 7, 3), [5, 7], dtype=torch.float64),
+        *(
+            Case(
+                f'"{how}", lengths as int32',
+                args={
+                    "outputs": draw.normal(3, 4, 4, shift=-1.0),
+                    "lengths": torch.tensor([3, 0, 4], dtype=torch.int32),
+                    "how": how,
+                },
+                kwargs={"bidirectional": True},
+            )
+            for how in ("last", "mean", "max")
+        ),
     ]
 
 

@@ -46,6 +46,17 @@ def _encoder_cases(draw: Draw) -> list[Case]:
             args={"x": draw.normal(1, 6, 4, dtype=torch.float64)},
         ),
         Case(
+            "dropout is switched off in evaluation",
+            init=sizes(2, 4, 2, 6, norm_first=True, dropout=0.5),
+            args={"x": draw.normal(2, 4, 4)},
+        ),
+        Case(
+            "training with a dropout of 0.4, two layers",
+            init=sizes(2, 4, 2, 6, norm_first=True, dropout=0.4),
+            args={"x": draw.normal(2, 4, 4), "mask": draw.mask(2, 1, 4)},
+            mode="train",
+        ),
+        Case(
             "training with a dropout of 1: every move is dropped",
             init=sizes(1, 4, 2, 6, norm_first=False, dropout=1.0),
             args={"x": draw.normal(2, 3, 4)},
@@ -91,6 +102,23 @@ def _classifier_cases(draw: Draw) -> list[Case]:
             "class token, padded batch, wider than the longest sentence",
             init=sizes(5, 6, 1, 3, pooling="cls"),
             args=batch(4, 3, 5, width=5),
+        ),
+        Case(
+            "dropout is switched off in evaluation, lengths as int32",
+            init=sizes(6, 4, 1, 2, pooling="mean", dropout=0.5),
+            args=(few := batch(3, 4, 6)) | {"lengths": few["lengths"].int()},
+        ),
+        Case(
+            "training with a dropout of 0.4, mean pooling",
+            init=sizes(5, 6, 1, 2, pooling="mean", dropout=0.4),
+            args=batch(3, 4, 5),
+            mode="train",
+        ),
+        Case(
+            "training with a dropout of 0.4, class token",
+            init=sizes(5, 6, 1, 3, pooling="cls", dropout=0.4),
+            args=batch(2, 4, 5),
+            mode="train",
         ),
         Case(
             "training with a dropout of 1: only the last bias is left",

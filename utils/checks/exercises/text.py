@@ -43,16 +43,19 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
             kwargs={"min_frequency": 1},
         ),
         Case(
-            "an empty sentence among the others, and one to encode",
-            args={"sentences": [*_sentences(draw, words, [6, 5, 8]), []], "words": []},
+            "an empty sentence first, and no words to encode",
+            args={"sentences": [[], *_sentences(draw, words, [6, 5, 8])], "words": []},
             kwargs={"min_frequency": 2},
         ),
         Case(
-            "Korean words",
+            "Korean words, read once",
             args={"sentences": korean, "words": ["영화", "최악", "최고", "영화"]},
             kwargs={"min_frequency": 2},
         ),
     ]
+
+
+ONCE = ("Korean words, read once", "an empty sentence first, and no words to encode")
 
 
 def _known(case: Case) -> list[str]:
@@ -64,7 +67,9 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
     """Builds, looks every word up, encodes. Words are reported in sorted order, so that shapes are known."""
     sentences = [list(sentence) for sentence in case.args["sentences"]]
     before = [list(sentence) for sentence in sentences]
-    vocabulary = attempt.build(sentences, **case.kwargs)
+    once = case.name in ONCE  # an Iterable of Sequences may be read once, and need not hold lists
+    given = (tuple(sentence) for sentence in sentences) if once else sentences
+    vocabulary = attempt.build(given, **case.kwargs)
     if vocabulary is None:
         raise ObservationError(
             Problem("type", "Vocabulary.build returned None. Is there a `return` missing?")
@@ -77,7 +82,8 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
                 f"Vocabulary.build should return a Vocabulary (`cls(...)`), and yours returned a {kind}.",
             )
         )
-    encoded = vocabulary.encode(list(case.args["words"]))
+    size = len(vocabulary)
+    encoded = vocabulary.encode((tuple if once else list)(case.args["words"]))
     if not isinstance(encoded, list) or not all(isinstance(index, int) for index in encoded):
         kind = (
             "a list with other things in it" if isinstance(encoded, list) else f"a {type(encoded).__name__}"
@@ -85,9 +91,10 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
         raise ObservationError(
             Problem("type", f"Vocabulary.encode should return a list of int, and yours returned {kind}.")
         )
-    return {
+    return {  # looked up after encoding, which must change nothing
         "indices of the words": torch.tensor([vocabulary.index.get(word, -1) for word in _known(case)]),
-        "size": torch.tensor(len(vocabulary)),
+        "size": torch.tensor(size),
+        "size after encoding": torch.tensor(len(vocabulary)),
         "encoded": torch.tensor(encoded, dtype=torch.long),
         "same:sentences": torch.tensor(sentences == before),
     }
@@ -118,6 +125,11 @@ VOCABULARY = Exercise(
             lambda case, seen: seen["indices of the words"][:2].tolist() == [0, 1],
         ),
         Property(
+            "encoding adds nothing",
+            "Your `encode` changes the table: a word that is not in it gets the index of `<unk>`, and no index of its own.",
+            lambda case, seen: seen["size"] == seen["size after encoding"],
+        ),
+        Property(
             "rare words left out",
             "Your vocabulary holds a word that occurs less often than `min_frequency`.",
             lambda case, seen: (seen["indices of the words"][2:][_counts(case) < case.kwargs["min_frequency"]] == -1).all(),
@@ -142,6 +154,10 @@ def _collate_cases(draw: Draw) -> list[Case]:
         Case("sentences of one length", args={"batch": _examples(draw, [4, 4])}),
         Case("a single sentence", args={"batch": _examples(draw, [7], 9)}),
         Case("a sentence without words", args={"batch": _examples(draw, [2, 0, 3])}),
+        Case(
+            "the first sentence is empty, and a batch of tuples",
+            args={"batch": tuple((tuple(words), label) for words, label in _examples(draw, [0, 4, 1]))},
+        ),
         Case(
             "a sentence that holds <pad>'s index itself",
             args={"batch": [*_examples(draw, [4, 2]), ([draw.integer(2, 50), 0, 0], 1)]},

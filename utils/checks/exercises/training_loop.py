@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from utils.checks.observe import name_outputs
+from utils.checks.observe import ObservationError, Problem, as_promised, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 
@@ -34,7 +36,12 @@ def _train_cases(draw: Draw) -> list[Case]:
     return [
         _loop_case(draw, "one batch", [4], lr=0.3, decay=1.0, max_norm=100.0),
         _loop_case(
-            draw, "several batches, the last one smaller", [5, 5, 5, 2], lr=0.5, decay=1.0, max_norm=100.0
+            draw,
+            "several batches, read once, the last one smaller",
+            [5, 5, 5, 2],
+            lr=0.5,
+            decay=1.0,
+            max_norm=100.0,
         ),
         _loop_case(
             draw,
@@ -54,16 +61,44 @@ def _train_cases(draw: Draw) -> list[Case]:
     ]
 
 
-class PlainOptimizer(torch.optim.SGD):
-    """Stochastic gradient descent with momentum that counts its steps."""
+class PlainOptimizer(torch.optim.Optimizer):
+    """Stochastic gradient descent with momentum that counts its steps.
 
-    def __init__(self, parameters: Any, lr: float) -> None:
-        super().__init__(parameters, lr=lr, momentum=0.9)
+    Written out: the first step of PyTorch's own imports its compiler, which takes seconds.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+        super().__init__(parameters, {"lr": lr})
         self.steps = 0
 
-    def step(self, closure: Any = None) -> Any:
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """p <- p - lr v, with v <- 0.9 v + gradient, for each parameter that has a gradient."""
         self.steps += 1
-        return super().step(closure)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    before = self.state[parameter].get("velocity", torch.zeros_like(parameter))
+                    self.state[parameter]["velocity"] = velocity = 0.9 * before + parameter.grad
+                    parameter -= group["lr"] * velocity
+
+
+class _Graph:
+    """Lives as long as the graph of one forward pass."""
+
+
+class _Marked(torch.autograd.Function):
+    """The identity; its node in the graph holds an object that the probe can look after."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, graphs: list[weakref.ref[_Graph]]) -> Tensor:
+        ctx.graph = _Graph()
+        graphs.append(weakref.ref(ctx.graph))
+        return logits.view_as(logits)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return gradients[0], None
 
 
 class Probe(nn.Module):
@@ -78,34 +113,56 @@ class Probe(nn.Module):
         self.head = nn.Linear(dim, num_classes)
         self.modes: list[bool] = []  # was the model in training mode?
         self.recorded: list[bool] = []  # was a gradient being recorded?
+        self.graphs: list[weakref.ref[_Graph]] = []  # of the calls so far
+        self.most_graphs = 0  # kept at the same time, when another call begins
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         self.modes.append(self.training)
-        self.recorded.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
+        self.most_graphs = max(self.most_graphs, sum(graph() is not None for graph in self.graphs))
         embedded = self.embedding(tokens).sum(dim=1) / lengths[:, None]  # (B, dim)
-        return self.head(embedded) * (1.0 if self.training else 0.8)
+        logits = self.head(embedded) * (1.0 if self.training else 0.8)
+        self.recorded.append(logits.requires_grad)
+        return _Marked.apply(logits, self.graphs)
+
+    def trainable(self) -> bool:
+        """Whether all parameters may learn, as they may when the probe is made."""
+        return all(parameter.requires_grad for parameter in self.parameters())
 
 
-def _probe(case: Case) -> tuple[Probe, list[tuple[Tensor, Tensor, Tensor]]]:
+def _probe(case: Case) -> tuple[Probe, Iterable[tuple[Tensor, Tensor, Tensor]]]:
+    """The model, and its batches: in cases of which the name says so as an iterator, which can be read once and has no length."""
     weights = case.args["weights"]
     probe = Probe(*weights["embedding.weight"].shape, len(weights["head.bias"]))
     probe.load_state_dict({name: value.clone() for name, value in weights.items()})
-    return probe, [tuple(part.clone() for part in batch) for batch in case.args["batches"]]
+    batches = [tuple(part.clone() for part in batch) for batch in case.args["batches"]]
+    return probe, iter(batches) if "read once" in case.name else batches
+
+
+def _in_each(case: Case, passes: list[bool]) -> bool:
+    """Whether it was so in each forward pass; there is one per batch, or more."""
+    return all(passes) and len(passes) >= len(case.args["batches"])
 
 
 def _observe_train(attempt: Any, case: Case) -> Seen:
     """Weights after one epoch, the loss, and how model, optimizer and scheduler were used."""
     probe, batches = _probe(case)
     probe.eval()
+    for parameter in probe.parameters():  # what an earlier backward() has left
+        parameter.grad = torch.linspace(-1, 1, parameter.numel()).view_as(parameter)
     optimizer = PlainOptimizer(probe.parameters(), case.kwargs["lr"])
     decay = case.kwargs["decay"]
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay) if decay < 1.0 else None
     with warnings.catch_warnings():  # PyTorch warns of a scheduler out of order; the check says it better
         warnings.simplefilter("ignore", UserWarning)
         loss = attempt(probe, batches, optimizer, scheduler, case.kwargs["max_norm"])
+    as_promised(attempt, loss, case.exercise)
+    if isinstance(loss, Tensor):
+        sentence = "train_epoch returned a Tensor. Return a number: `.item()` makes one, and lets the batch's graph go."
+        raise ObservationError(Problem("type", sentence))
     seen = name_outputs(loss, case.exercise)
     seen["loss"] = seen["loss"].double()
-    seen["in training mode"] = torch.tensor(probe.modes)
+    seen["in training mode"] = torch.tensor(_in_each(case, probe.modes))
+    seen["graphs kept"] = torch.tensor(probe.most_graphs > 1)
     seen["steps of the optimizer"] = torch.tensor(optimizer.steps)
     seen["learning rate afterwards"] = torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64)
     return seen | {f"{name} afterwards": value for name, value in probe.named_parameters()}
@@ -127,12 +184,18 @@ TRAIN_EPOCH = Exercise(
         Property(
             "training mode",
             "The model was not in training mode while it was trained, so its dropout was off.",
-            lambda case, seen: seen["in training mode"].all(),
+            lambda case, seen: seen["in training mode"],
         ),
         Property(
             "a step per batch",
             "The optimizer should take exactly one step per batch, and yours takes another number of steps.",
             lambda case, seen: seen["steps of the optimizer"] == len(case.args["batches"]),
+        ),
+        Property(
+            "graphs are let go",
+            "You keep the graph of every batch until the epoch is over, and with it all that the model computed. Add up numbers: "
+            "`.item()` makes one of a loss.",
+            lambda case, seen: not seen["graphs kept"],
         ),
     ),
 )
@@ -142,7 +205,7 @@ def _evaluate_cases(draw: Draw) -> list[Case]:
     return [
         _loop_case(draw, "one batch", [5]),
         _loop_case(draw, "batches of one size", [4, 4, 4]),
-        _loop_case(draw, "a last batch that is smaller", [6, 6, 1]),
+        _loop_case(draw, "a last batch that is smaller, read once", [6, 6, 1]),
         _loop_case(draw, "very unequal batches, three classes", [1, 9, 2, 1], 3, 2.0),
         _loop_case(draw, "five classes, confident and often wrong", [3, 7], 5, 3.0),
     ]
@@ -152,10 +215,13 @@ def _observe_evaluate(attempt: Any, case: Case) -> Seen:
     """Loss and accuracy, and what evaluating does to the model."""
     probe, batches = _probe(case)
     probe.train()
-    seen = name_outputs(attempt(probe, batches), case.exercise)
+    result = attempt(probe, batches)
+    as_promised(attempt, result, case.exercise)
+    seen = name_outputs(result, case.exercise)
     seen = {name: value.double() for name, value in seen.items()}
-    seen["in evaluation mode"] = ~torch.tensor(probe.modes)
-    seen["without gradient"] = ~torch.tensor(probe.recorded)
+    seen["in evaluation mode"] = torch.tensor(_in_each(case, [not mode for mode in probe.modes]))
+    seen["without gradient"] = torch.tensor(_in_each(case, [not recorded for recorded in probe.recorded]))
+    seen["can still be trained"] = torch.tensor(probe.trainable())
     same = [torch.equal(value, case.args["weights"][name]) for name, value in probe.named_parameters()]
     seen["weights unchanged"] = torch.tensor(same)
     return seen
@@ -177,12 +243,18 @@ EVALUATE = Exercise(
         Property(
             "evaluation mode",
             "The model was not in evaluation mode: dropout would still be on, and the figures would be noisy and too low.",
-            lambda case, seen: seen["in evaluation mode"].all(),
+            lambda case, seen: seen["in evaluation mode"],
+        ),
+        Property(
+            "parameters are not frozen",
+            "After your evaluation the model's parameters no longer require a gradient, so it cannot be trained any more. Leave "
+            "`requires_grad` alone; `with torch.no_grad():` is enough.",
+            lambda case, seen: seen["can still be trained"],
         ),
         Property(
             "no gradient",
             "A gradient was recorded while you evaluated. It costs memory and time, and nothing is learned from it.",
-            lambda case, seen: seen["without gradient"].all(),
+            lambda case, seen: seen["without gradient"],
         ),
         Property(
             "accuracy is a fraction",

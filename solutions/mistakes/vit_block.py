@@ -9,6 +9,39 @@ from utils.grading.bank import Bank
 attention = Bank("SelfAttention")
 
 attention.wrong(
+    "queries, keys and values inside each head",
+    "You take queries, keys and values apart inside each head, a layout of other code bases. Of `in_proj_weight` the first D rows make "
+    "all queries, the next D all keys, the last D all values; each third is split into heads after that.",
+    edits={
+        ".chunk(\n            3, dim=-1\n        )": "",
+        'rearrange(part, "b n (h d) -> b h n d", h=self.num_heads) for part in thirds': 'rearrange(thirds, "b n (h t d) -> t b h n d", h=self.num_heads, t=3)',
+    },
+)
+
+attention.wrong(
+    "attention over the batch",
+    "Your attention runs over the batch: the images look at each other, place by place. The batch is the first axis, the tokens are the second.",
+    edits={
+        '"b n (h d) -> b h n d"': '"n b (h d) -> b h n d"',
+        '"b h n d -> b n (h d)"': '"b h n d -> n b (h d)"',
+    },
+)
+
+attention.wrong(
+    "no dropout on the weights",
+    "In train mode nothing is dropped: hand the probability to the attention, on whose weights the dropout acts.",
+    edits={", dropout_p=dropout)": ")"},
+)
+
+attention.wrong(
+    "dropout on the heads",
+    "Your dropout acts on what the heads found. It belongs on the attention weights, before they meet the values.",
+    edits={
+        "F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)": "F.dropout(F.scaled_dot_product_attention(query, key, value), dropout)"
+    },
+)
+
+attention.wrong(
     "weights not scaled",
     "In `weights` the scores are not divided by sqrt(d), while the fused kernel in `forward` does divide them.",
     edits={" / query.shape[-1] ** 0.5": ""},
@@ -131,7 +164,7 @@ class SelfAttention(nn.Module):
 class SelfAttention(nn.Module):
     def __init__(self, dim, num_heads, dropout=0.0):
         super().__init__()
-        self.num_heads = num_heads
+        self.num_heads, self.dropout = num_heads, dropout
         self.in_proj_weight = nn.Parameter(torch.randn(3 * dim, dim) * dim**-0.5)
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out_proj = nn.Linear(dim, dim)
@@ -146,7 +179,8 @@ class SelfAttention(nn.Module):
         return (torch.einsum("bhnd,bhmd->bhnm", q, k) / q.shape[-1] ** 0.5).softmax(-1)
 
     def forward(self, x):
-        mixed = torch.einsum("bhnm,bhmd->bnhd", self.weights(x), self.split(x)[2])
+        weights = F.dropout(self.weights(x), self.dropout, self.training)
+        mixed = torch.einsum("bhnm,bhmd->bnhd", weights, self.split(x)[2])
         return self.out_proj(mixed.flatten(2))
 
 
@@ -154,7 +188,7 @@ class SelfAttention(nn.Module):
 class SelfAttention(nn.Module):
     def __init__(self, dim, num_heads, dropout=0.0):
         super().__init__()
-        self.num_heads = num_heads
+        self.num_heads, self.dropout = num_heads, dropout
         self.in_proj_weight = nn.Parameter(torch.randn(3 * dim, dim) * dim**-0.5)
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out_proj = nn.Linear(dim, dim)
@@ -169,7 +203,7 @@ class SelfAttention(nn.Module):
         return torch.stack([F.softmax(q[:, h] @ k[:, h].mT / d**0.5, -1) for h in range(self.num_heads)], 1)
 
     def forward(self, x):
-        w, v = self.weights(x), self.split(x)[2]
+        w, v = nn.Dropout(self.dropout).train(self.training)(self.weights(x)), self.split(x)[2]
         return self.out_proj(torch.cat([w[:, h] @ v[:, h] for h in range(self.num_heads)], dim=-1))
 
 
@@ -199,6 +233,33 @@ class SelfAttention(nn.Module):
 
 
 block = Bank("ViTBlock")
+
+block.wrong(
+    "no dropout after the GELU",
+    "Your MLP has no dropout after its GELU: there are three, after the attention's output, after GELU and after the MLP's output.",
+    edits={"self.dropout(F.gelu(self.linear1(self.norm2(x))))": "F.gelu(self.linear1(self.norm2(x)))"},
+)
+
+block.wrong(
+    "no dropout after the attention",
+    "Your attention's output has no dropout: there are three, after the attention's output, after GELU and after the MLP's output.",
+    edits={"self.dropout(attended)": "attended"},
+)
+
+block.wrong(
+    "no dropout after the MLP",
+    "Your MLP's output has no dropout: there are three, after the attention's output, after GELU and after the MLP's output.",
+    edits={"self.dropout(self.linear2(hidden))": "self.linear2(hidden)"},
+)
+
+block.wrong(
+    "dropout in eval mode, too",
+    "Your dropout never stops: `F.dropout` is on unless it is told `training=self.training`. self.dropout follows the block's mode by itself.",
+    edits={
+        "self.dropout(attended)": "F.dropout(attended, self.dropout.p)",
+        "self.dropout(self.linear2(hidden))": "F.dropout(self.linear2(hidden), self.dropout.p)",
+    },
+)
 
 ATTEND = "self.self_attn(self.norm1(x))"
 

@@ -132,6 +132,15 @@ def interpolate_positions(positions, old_grid, new_grid):
 
 loading = Bank("load_pretrained")
 
+loading.wrong(
+    "filled in part before it refuses",
+    "You write into the model as you go, so a file that does not fit leaves it half filled. Collect all weights in `own` first; "
+    "`copy_into` looks at all of them before it writes one.",
+    edits={
+        'own["cls_token"] = checkpoint["vit.embeddings.cls_token"]': 'own["cls_token"] = checkpoint["vit.embeddings.cls_token"]\n    model.cls_token.data.copy_(checkpoint["vit.embeddings.cls_token"])'
+    },
+)
+
 PARTS = '("query", "key", "value")'
 
 loading.wrong(

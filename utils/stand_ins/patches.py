@@ -12,7 +12,7 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
         raise ValueError(
             f"{tuple(images.shape[-2:])} pixels cannot be cut into patches of {patch_size} x {patch_size}"
         )
-    return F.unfold(images, patch_size, stride=patch_size).transpose(1, 2)
+    return F.unfold(images, patch_size, stride=patch_size).mT.contiguous()
 
 
 def unpatchify(patches: Tensor, patch_size: int, height: int, width: int) -> Tensor:

@@ -192,10 +192,12 @@ def observe_pretrained(attempt: Any, case: Case) -> Seen:
         try:
             attempt(model, state)
         except ValueError:
-            return {"refused": torch.tensor(True)}
-        return {"refused": torch.tensor(False)}
-    attempt(model, state)
+            untouched = not any(bool(parameter.any()) for parameter in model.parameters())
+            return {"refused": torch.tensor(True), "left as it was": torch.tensor(untouched)}
+        return {"refused": torch.tensor(False), "left as it was": torch.tensor(True)}
+    returned = attempt(model, state)
     seen = _by_part(model.state_dict())
+    seen["the model is returned"] = torch.tensor(returned is model)
     seen["same:state"] = torch.tensor(
         all(torch.equal(value, case.args["state"][name]) for name, value in state.items())
     )
@@ -212,4 +214,17 @@ LOAD_PRETRAINED = Exercise(
     cases=pretrained_cases,
     observe=observe_pretrained,
     gradients=False,
+    properties=(
+        Property(
+            "left as it was",
+            "Your function fills a part of the model before it refuses a file that does not fit. The model should be left as it was: "
+            "collect all weights first.",
+            lambda case, seen: seen["left as it was"],
+        ),
+        Property(
+            "the model is returned",
+            "Return the model that was given, filled.",
+            lambda case, seen: seen["the model is returned"],
+        ),
+    ),
 )

@@ -6,6 +6,33 @@ from utils.grading.bank import Bank
 
 tuning = Bank("fine_tune")
 
+tuning.wrong(
+    "forgotten parameters swept up",
+    "You put parameters that no layer names into a group of their own. They should be refused with ValueError: a name was forgotten, or "
+    "misspelt.",
+    edits={
+        "    ### END SOLUTION\n": "    listed = {id(p) for group in groups for p in group['params']}\n"
+        "    rest = [p for p in model.parameters() if id(p) not in listed]\n"
+        "    groups += [{'params': rest, 'lr': learning_rate}] if rest else []\n    ### END SOLUTION\n"
+    },
+)
+
+tuning.wrong(
+    "the first layer takes it",
+    "A parameter that two layers name stays in one of them, and nothing is said. It should be refused with ValueError.",
+    edits={
+        'if any(key == name or key.startswith(name + ".") for name in names)': 'if any(key == name or key.startswith(name + ".") for name in names)\n'
+        "            and all(parameter is not other for group in groups for other in group['params'])"
+    },
+)
+
+tuning.wrong(
+    "a head that fits is kept",
+    "You keep the old head where it has as many classes as the new task. It knows other classes: a fresh head of zeros takes its place, always.",
+    edits={"    nn.init.zeros_(new_head.weight)\n": "    if old_head.out_features == num_classes:\n        new_head = old_head\n    else:\n        nn.init.zeros_(new_head.weight)\n",
+           "    nn.init.zeros_(new_head.bias)\n": "    if new_head is not old_head:\n        nn.init.zeros_(new_head.bias)\n"},
+)
+
 ZERO_WEIGHT, ZERO_BIAS = "    nn.init.zeros_(new_head.weight)\n", "    nn.init.zeros_(new_head.bias)\n"
 
 tuning.wrong(
@@ -163,15 +190,15 @@ tuning.right(
             if any(key == name or key.startswith(name + ".") for name in names)
         ]
         groups.append({"params": parameters, "lr": learning_rate * decay**steps})
-""": """    rates = {}
+""": """    rates = []
     rate = learning_rate
     for names in layers[::-1]:
         rate = rate * decay
         for name in names:
-            rates[tuple(name.split("."))] = rate
+            rates.append((tuple(name.split(".")), rate))
     for key, parameter in model.named_parameters():
         parts = tuple(key.split("."))
-        for name, rate in rates.items():
+        for name, rate in rates:
             if parts[: len(name)] == name:
                 groups.append({"params": [parameter], "lr": rate})
 """

@@ -6,6 +6,14 @@ from utils.grading.bank import Bank
 
 permuted = Bank("permute_pixels")
 
+permuted.wrong(
+    "the input itself where nothing moves",
+    "You return the input itself where no pixel moves. Return a new tensor: whoever changes one would change the other.",
+    edits={
+        "    flat = images.flatten(2)": "    if torch.equal(permutation, torch.arange(len(permutation))):\n        return images\n    flat = images.flatten(2)"
+    },
+)
+
 PICK = "return flat[:, :, permutation].view_as(images)"
 
 permuted.wrong(

@@ -130,6 +130,13 @@ FIT = "transposed = torch.linalg.pinv(inputs) @ outputs"
 TURN = "return transposed.mT"
 
 free.wrong(
+    "small directions thrown away",
+    "Your pseudo-inverse throws away directions in which the signals vary little, and with them a part of the fit. Leave its tolerance "
+    "as it is: it is for rounding only.",
+    edits={"torch.linalg.pinv(inputs)": "torch.linalg.pinv(inputs, rtol=0.1)"},
+)
+
+free.wrong(
     "not transposed",
     "Your matrix is (d, e), for inputs that stand in front of it. Turn it: outputs[s] = matrix @ inputs[s].",
     edits={TURN: "return transposed"},

@@ -14,10 +14,14 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 DOUBLE = torch.float64
 
 
+FORGOTTEN, TWICE = "a parameter that is in no layer", "a parameter that is in two layers"
+
+
 def fine_tune_cases(draw: Draw) -> list[Case]:
     def case(name: str, classes: int, decay: float, depth: int, per_layer: int, **more: Any) -> Case:
         head, dtype = more.pop("head", "head"), more.pop("dtype", torch.float32)
-        inputs, dim, old = draw.integer(3, 6), draw.integer(6, 9), draw.integer(8, 12)
+        inputs, dim = draw.integer(3, 6), draw.integer(6, 9)
+        old = classes if more.pop("as_many", False) else draw.integer(8, 12)
         shapes = {"stem": (dim, inputs), "norm": (dim,), head: (old, dim)}
         shapes |= {f"blocks.{i}": (dim, dim) for i in range(depth)}
         weights = {"positions": draw.normal(dim, dtype=dtype)}
@@ -26,7 +30,11 @@ def fine_tune_cases(draw: Draw) -> list[Case]:
             weights[f"{layer}.bias"] = draw.normal(shape[0], dtype=dtype)
         blocks = [f"blocks.{i}" for i in range(depth)]
         layers = [["stem", "positions"]]
-        layers += [blocks[i : i + per_layer] for i in range(0, depth, per_layer)] + [["norm"]]
+        layers += [blocks[i : i + per_layer] for i in range(0, depth, per_layer)] + [
+            ["norm", *more.pop("also", [])]
+        ]
+        if more.pop("without_norm", False):
+            layers.pop()
         kwargs = {"head": head} if head != "head" else {}
         rate = round(float(draw.uniform(1, low=0.001, high=0.05)), 5)
         arguments = {"layers": layers, "num_classes": classes, "learning_rate": rate, "decay": decay}
@@ -40,6 +48,9 @@ def fine_tune_cases(draw: Draw) -> list[Case]:
         case("two blocks to a layer", 2, 0.6, 4, 2),
         case("double precision", 6, 0.75, 2, 1, dtype=DOUBLE),
         case("the head alone learns", 7, 0.0, 2, 1),
+        case("as many classes as before", 6, 0.9, 2, 1, as_many=True),
+        case(FORGOTTEN, 3, 0.5, 2, 1, without_norm=True),
+        case(TWICE, 3, 0.5, 2, 1, also=["blocks.0"]),
     ]
 
 
@@ -75,15 +86,26 @@ def _must_be_groups(groups: Any) -> None:
         )
 
 
+def _parameters(given: Any) -> list[Tensor]:
+    """The parameters of a group: PyTorch takes one tensor, or an iterable of them."""
+    return [given] if isinstance(given, Tensor) else list(given)
+
+
 def observe_fine_tune(attempt: Any, case: Case) -> Seen:
     """The learning rate of every parameter as an optimiser sees it, the new head, and what became of the rest."""
     model = Pretrained(case.init["weights"], case.init["depth"], case.init["head"])
     before = {name: value.clone() for name, value in model.state_dict().items()}
     arguments = {k: [list(names) for names in v] if k == "layers" else v for k, v in case.args.items()}
+    if case.name in (FORGOTTEN, TWICE):
+        try:
+            attempt(model, *arguments.values(), **case.kwargs)
+        except ValueError:
+            return {"refused": torch.tensor(True)}
+        return {"refused": torch.tensor(False)}
     groups = attempt(model, *arguments.values(), **case.kwargs)
     _must_be_groups(groups)
-    optimizer = torch.optim.SGD(groups, lr=1e3)  # what has no rate of its own gets this one
-    rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    # As an optimizer does it; building one takes seconds where PyTorch's compiler has not been imported yet.
+    rate = {id(p): float(group.get("lr", 1e3)) for group in groups for p in _parameters(group["params"])}
     head = getattr(model, case.init["head"])
     body = [name for name in before if not name.startswith(case.init["head"] + ".")]
     after = dict(model.named_parameters())
@@ -124,6 +146,12 @@ FINE_TUNE = Exercise(
             "the body keeps its weights",
             "Weights outside the head have changed. Fine-tuning starts from the pretrained ones: only the head is new.",
             lambda case, seen: seen["body_unchanged"],
+        ),
+        Property(
+            "layers that do not fit are refused",
+            "Where `layers` leaves a parameter out, or names it twice, your function should raise ValueError: the lines below "
+            "yours do, from the groups that you make of `layers` alone.",
+            lambda case, seen: seen["refused"],
         ),
         Property(
             "nothing is frozen",

@@ -23,6 +23,7 @@ def permutation_cases(draw: Draw) -> list[Case]:
         case("one image with many channels", 1, 7, 4, 3),
         case("a single row of pixels", 2, 2, 1, 6),
         case("double precision", 2, 3, 2, 4, dtype=DOUBLE),
+        Case("every pixel stays", args={"images": draw.normal(2, 2, 3, 2), "permutation": torch.arange(6)}),
     ]
 
 
@@ -44,6 +45,7 @@ PERMUTE_PIXELS = Exercise(
     reference="solutions.permutation:permute_pixels",
     stand_in="utils.stand_ins.permutation:permute_pixels",
     cases=permutation_cases,
+    fresh=True,
     properties=(
         Property(
             "pixels stay whole",

@@ -187,6 +187,13 @@ merging = Bank("PatchMerging")
 _MERGE = '"b (h row) (w col) c -> b h w (col row c)"'
 
 merging.wrong(
+    "channels outside, row by row",
+    "Your 4C numbers are in the order of `nn.Unfold` and `pixel_unshuffle`: channel by channel, its four neighbours together. Here each "
+    "neighbour's C channels stay together: upper left, lower left, upper right, lower right.",
+    edits={_MERGE: '"b (h row) (w col) c -> b h w (c row col)"'},
+)
+
+merging.wrong(
     "row by row",
     "You concatenate the four neighbours row by row: upper left, upper right, lower left, lower right. The order is column by "
     "column: upper left, lower left, upper right, lower right.",

@@ -106,6 +106,14 @@ def relative_position_index(window_size):
 attention = Bank("WindowAttention")
 
 attention.wrong(
+    "bias inside the scale",
+    "You divide the bias by sqrt(d) together with the scores. Only q k^T is scaled; the bias is added afterwards as it is.",
+    edits={
+        "bias = self.relative_position_bias_table.T[:, self.relative_position_index]": "bias = self.relative_position_bias_table.T[:, self.relative_position_index] * self.proj.in_features**-0.5 * self.num_heads**0.5"
+    },
+)
+
+attention.wrong(
     "scores not scaled",
     "Your scores are not divided by sqrt(d), where d is the width of one head.",
     edits={"q * q.shape[-1] ** -0.5 @ k": "q @ k"},

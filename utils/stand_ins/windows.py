@@ -13,9 +13,8 @@ def window_partition(x: Tensor, window_size: int) -> Tensor:
         raise ValueError(
             f"a {height} x {width} map cannot be cut into windows of {window_size} x {window_size}"
         )
-    return (
-        x.unfold(1, window_size, window_size).unfold(2, window_size, window_size).flatten(0, 2).movedim(1, -1)
-    )
+    cut = x.unfold(1, window_size, window_size).unfold(2, window_size, window_size)
+    return cut.flatten(0, 2).movedim(1, -1).contiguous()
 
 
 def window_reverse(windows: Tensor, window_size: int, height: int, width: int) -> Tensor:

@@ -33,6 +33,7 @@ CYCLIC_SHIFT = Exercise(
     reference="solutions.shifted_windows:cyclic_shift",
     stand_in="utils.stand_ins.shifted_windows:cyclic_shift",
     cases=_shift_cases,
+    fresh=True,
     properties=(
         Property(
             "(s, s) moves to the corner",

@@ -32,6 +32,8 @@ def _block_cases(draw: Draw) -> list[Case]:
             mode="train",
         ),
         Case("a map that needs padding", init=init(3, 0), args={"x": draw.normal(2, 4, 8, 4)}),
+        Case("only the rows need padding", init=init(3, 0), args={"x": draw.normal(2, 4, 6, 4)}),
+        Case("only the columns need padding", init=init(2, 0), args={"x": draw.normal(1, 6, 9, 4)}),
         Case("a map that needs padding, shifted", init=init(4, 2), args={"x": draw.normal(2, 6, 9, 4)}),
         Case("a map as high as its window", init=init(3, 1), args={"x": draw.normal(1, 3, 9, 4)}),
     ]
@@ -126,6 +128,9 @@ def _merging_cases(draw: Draw) -> list[Case]:
         Case("an even map", init={"dim": 3}, args={"x": draw.normal(2, 4, 6, 3)}),
         Case("more rows than columns", init={"dim": 2}, args={"x": draw.normal(3, 8, 2, 2)}),
         Case("an odd number of rows", init={"dim": 3}, args={"x": draw.normal(1, 5, 4, 3)}),
+        Case("an odd number of columns, a single one", init={"dim": 3}, args={"x": draw.normal(2, 4, 1, 3)}),
+        Case("a single row", init={"dim": 3}, args={"x": draw.normal(1, 1, 6, 3)}),
+        Case("three rows", init={"dim": 2}, args={"x": draw.normal(2, 3, 4, 2)}),
         Case("both sides odd", init={"dim": 2}, args={"x": draw.normal(2, 3, 7, 2)}),
         Case("float64", init={"dim": 4}, args={"x": draw.normal(1, 2, 6, 4, dtype=torch.float64)}),
     ]

@@ -33,6 +33,11 @@ def _model_cases(draw: Draw) -> list[Case]:
             args={"images": draw.normal(3, 2, 8, 8)},
         ),
         Case(
+            "a wide image, lower than the window in its second stage",
+            init={**two, "image_size": (8, 16), "window_size": 4},
+            args={"images": draw.normal(1, 2, 8, 16)},
+        ),
+        Case(
             "a tall image, narrower than the window",
             init={**two, "image_size": (16, 8), "window_size": 3},
             args={"images": draw.normal(2, 2, 16, 8)},

@@ -6,6 +6,26 @@ from utils.grading.bank import Bank
 
 block = Bank("MetaFormerBlock")
 
+block.wrong(
+    "batch norm",
+    "You use batch norm: mean and variance are then over the batch, for each channel. Here they are over channels and positions of an "
+    "image: `nn.GroupNorm` with one group.",
+    edits={
+        "self.norm1 = nn.GroupNorm(1, dim)": "self.norm1 = nn.BatchNorm2d(dim)",
+        "self.norm2 = nn.GroupNorm(1, dim)": "self.norm2 = nn.BatchNorm2d(dim)",
+    },
+)
+
+block.wrong(
+    "one draw for both branches",
+    "You leave both branches out together, by stochastic depth around the whole block's change. Each branch has its own draw.",
+    edits={
+        "x = x + self.drop_path(self.layer_scale_1[:, None, None] * mixed)": "y = x + self.layer_scale_1[:, None, None] * mixed",
+        "hidden = self.mlp(self.norm2(x))": "hidden = self.mlp(self.norm2(y))",
+        "return x + self.drop_path(self.layer_scale_2[:, None, None] * hidden)": "return x + self.drop_path(y + self.layer_scale_2[:, None, None] * hidden - x)",
+    },
+)
+
 _NORM1, _NORM2 = "self.norm1 = nn.GroupNorm(1, dim)", "self.norm2 = nn.GroupNorm(1, dim)"
 
 block.wrong(

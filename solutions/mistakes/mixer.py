@@ -9,6 +9,18 @@ from utils.grading.bank import Bank
 
 mixer = Bank("MixerBlock")
 
+mixer.wrong(
+    "token MLP without its norm",
+    "Your token MLP reads x itself: `norm1` is never used. Each MLP works on the normalised tokens.",
+    edits={"self.norm1(x).transpose(1, 2)": "x.transpose(1, 2)"},
+)
+
+mixer.wrong(
+    "channel MLP without its norm",
+    "Your channel MLP reads x itself: `norm2` is never used. Each MLP works on the normalised tokens.",
+    edits={"self.mlp_channels(self.norm2(x))": "self.mlp_channels(x)"},
+)
+
 _TOKENS = "self.mlp_tokens = mlp(num_tokens, token_hidden)"
 
 _COLUMNS = "columns = self.norm1(x).transpose(1, 2)"

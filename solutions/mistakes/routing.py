@@ -243,6 +243,12 @@ def keep_within_capacity(experts, num_experts, capacity):
 
 balance = Bank("load_balancing_loss")
 
+balance.wrong(
+    "first choices only",
+    "Your f counts first choices only. With k choices per token, f_e is the share of all k T choices that went to expert e.",
+    edits={"F.one_hot(experts, num_experts)": "F.one_hot(experts[:, :1], num_experts)"},
+)
+
 RETURN = "num_experts * (fraction * probability).sum()"
 
 balance.wrong(

@@ -37,6 +37,10 @@ def main() -> int:
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
     command.add_argument("--page", default="", help="write the table to this Markdown file, too")
+    command = commands.add_parser("blind", help="answers that somebody wrote from the notebook alone")
+    command.add_argument("folder", help="with a file per exercise; CONTRIBUTING.md says how it is laid out")
+    command.add_argument("--exercise", nargs="*", help="only these exercises")
+    command.add_argument("--page", default="", help="write it to this Markdown file instead")
     command = commands.add_parser(
         "sessions", help="do right answers pass whatever a notebook has switched on?"
     )
@@ -60,6 +64,7 @@ def main() -> int:
         "report": _report,
         "messages": _messages,
         "mutants": _mutants,
+        "blind": _blind,
         "sessions": _sessions,
         "attacks": _attacks,
         "agreement": _agreement,
@@ -164,6 +169,15 @@ def _mutants(options: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     return measure.main(options.exercise, options.notebook, options.page)
+
+
+def _blind(options: argparse.Namespace) -> int:
+    import torch
+
+    from utils.authoring import blind
+
+    torch.set_num_threads(1)
+    return blind.main(options.folder, options.exercise, options.page)
 
 
 def _sessions(options: argparse.Namespace) -> int:

@@ -42,10 +42,14 @@ def observe_mixer(attempt: Any, case: Case) -> Seen:
         block = build_module(attempt, case)
         for parameter in block.mlp_channels.fc2.parameters():
             parameter.zero_()
+        with_norm = block(x)
         block.norm1.weight.zero_()
-        block.norm1.weight[0] = 1.0  # of the token MLP's input only channel 0 tells tokens apart
-        seen["token MLP alone"] = block(x)
-        seen["token MLP alone, token 1 changed"] = block(other)
+        if not torch.equal(
+            block(x), with_norm
+        ):  # else norm1 is not used, and the rest would blame the wrong part
+            block.norm1.weight[0] = 1.0  # of the token MLP's input only channel 0 tells tokens apart
+            seen["token MLP alone"] = block(x)
+            seen["token MLP alone, token 1 changed"] = block(other)
     return seen
 
 

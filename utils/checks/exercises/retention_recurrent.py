@@ -61,6 +61,7 @@ def chunk_cases(draw: Draw) -> list[Case]:
         case("chunks of two", (2, 2, 6, 3, 4), 2, False),
         case("a shorter chunk at the end", (1, 3, 8, 4, 2), 3, False),
         case("chunks of one position", (2, 1, 4, 3, 2), 1, True),
+        case("chunks of one position, from the beginning", (1, 2, 5, 3, 2), 1, False),
         case("a chunk longer than the sequence", (2, 2, 3, 2, 3), 5, True),
         case("a sequence that goes on, float64", (2, 2, 7, 2, 3), 3, True, dtype=torch.float64),
     ]

@@ -69,7 +69,9 @@ def _depth(layer: StochasticDepth, branch: Tensor) -> Tensor:
 class _ByOtherNames(TorchFunctionMode):
     """Catches what was imported by its own name, and PyTorch's functions below."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         if func is _dropout:
             return dropout(*args, **kwargs)

@@ -30,11 +30,11 @@ def test_a_grid_compares_models_on_the_same_images_and_seeds(name):
         assert len({cell_id(cell) for cell in cells}) == len(cells)
         assert all(cell["experiment"] == name and cell["preset"] == preset for cell in cells)
         places: dict[str, set] = {}
+        columns = ["data", "size", "arm", "augment", "rule", "transform", "seed", "steps", "epochs"]
+        if name == "crossing":  # trains each model until it has fitted its images, not for equally many steps
+            columns.remove("steps")
         for cell in cells:
-            place = tuple(
-                str(cell.get(k))
-                for k in ("data", "size", "arm", "augment", "rule", "transform", "seed", "steps", "epochs")
-            )
+            place = tuple(str(cell.get(k)) for k in columns)
             places.setdefault(cell["model"], set()).add(place)
         first = places.get("CNN") or places.get("LSTM") or next(iter(places.values()))
         for model, some in places.items():

@@ -121,7 +121,7 @@ def test_what_is_no_answer_gets_a_short_message(attempt):
 
 
 def test_an_object_built_from_the_answer_is_told_apart():
-    with pytest.raises(engine.CheckFailed, match="got a FeedForward. Write check.* without calling it"):
+    with pytest.raises(engine.CheckFailed, match="of type FeedForward. Write check.* without calling it"):
         engine.check(answers.reference(find("FeedForward"))(dim=4, hidden_dim=8))
 
 

@@ -279,7 +279,7 @@ def test_encoding_keeps_structure():
 
 
 def test_check_wants_the_function_itself():
-    with pytest.raises(engine.CheckFailed, match="got a Tensor"):
+    with pytest.raises(engine.CheckFailed, match="of type Tensor"):
         engine.check(torch.ones(2))
     with pytest.raises(engine.CheckFailed, match="No exercise is called 'helper'"):
 

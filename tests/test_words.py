@@ -79,3 +79,20 @@ READ = {
 @pytest.mark.parametrize("right", READ)
 def test_a_particle_follows_how_the_word_is_read(right):
     assert chosen(READ[right]) == right
+
+
+def test_every_sentence_of_the_checks_tables_can_be_said_in_another_language():
+    from utils.checks import words as checks
+    from utils.grading.reports.words import WORDS
+    from utils.grading.verdict import NEUTRAL
+
+    for table in (checks.NOTES, checks.INNER, NEUTRAL, WORDS):
+        assert all(isinstance(sentence, words.Later) for sentence in table.values())
+
+
+def test_a_later_sentence_is_english_until_it_is_said(catalogue):
+    words.speak("ko")
+    inner = words.later("{name} waits for {other}.", name="a", other="map")
+    assert inner == "a waits for map." and words.say(inner) == "map을 a가 기다립니다.\n"
+    outer = words.later("First: {what}", what=inner)
+    assert words.say(outer) == "First: map을 a가 기다립니다.\n"

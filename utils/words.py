@@ -62,9 +62,13 @@ def say(sentence: str, *values: object, **names: object) -> str:
 
     Args:
         sentence: in English, written out where it is said, so that `make messages` finds it; with `{name}` for what is put in, as in
-            `str.format`. Without any value it is taken as it stands.
+            `str.format`. Without any value it is taken as it stands. Or what :func:`later` gave.
         *values, **names: what is put in; `{}` without a name only where the values have none (alt texts).
     """
+    if isinstance(sentence, Later):
+        names = sentence.names
+        sentence = sentence.template
+    names = {key: say(value) if isinstance(value, Later) else value for key, value in names.items()}
     spoken = language()
     text = translations(spoken).get(sentence, sentence)
     return finished(text.format(*values, **names) if values or names else text, spoken)
@@ -75,9 +79,25 @@ def finished(text: str, language: str) -> str:
     return chosen(text) if language == "ko" else text
 
 
-def later(sentence: str) -> str:
-    """The sentence itself: marks for `make messages` one that stands in a table and is said later, by `say(TABLE[key])`."""
-    return sentence
+class Later(str):
+    """An English sentence that still knows what it was made of, so that it can be said in another language when it is shown.
+
+    Everything between, such as a comparison with another sentence, sees the English.
+    """
+
+    template: str
+    names: dict[str, object]
+
+
+def later(sentence: str, **names: object) -> Later:
+    """The sentence in English, with values put into it, to be shown by `say(it)`. Values may be such sentences themselves.
+
+    Args:
+        sentence, **names: as in :func:`say`.
+    """
+    text = Later(sentence.format(**names) if names else sentence)
+    text.template, text.names = sentence, names
+    return text
 
 
 @lru_cache(maxsize=None)  # noqa: UP033 - an old Python, which lacks `cache`, gets its sentence, too

@@ -11,6 +11,8 @@ import linecache
 import textwrap
 from typing import Any
 
+from utils.words import later
+
 _ATTENTION = ("scaled_dot_product_attention", "MultiheadAttention", "multi_head_attention_forward")
 _LAYERS = (
     "TransformerEncoderLayer",
@@ -77,7 +79,10 @@ def note(exercise: str, attempt: Any) -> str:
         layers = [getattr(attempt, "__name__", "a layer")]
     if not layers:
         return ""
-    return f"The values are right. The exercise asks you to build it by hand, and this uses {' and '.join(layers)}; your instructor sees that."
+    return later(
+        "The values are right. The exercise asks you to build it by hand, and this uses {layers}; your instructor sees that.",
+        layers=" + ".join(layers),
+    )
 
 
 def _text(attempt: Any) -> str:

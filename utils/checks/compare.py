@@ -9,6 +9,7 @@ from torch import Tensor
 
 from utils.checks import words
 from utils.checks.spec import Case, Exercise, Seen
+from utils.words import later
 
 # What an observation holds beside outputs, by the beginning of its key. Notes are there only if something is wrong.
 NOTES = ("again:", "left:", "new:")
@@ -55,9 +56,11 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
     for key in (key for key in expected if key.startswith("buffer:")):
         name = key.removeprefix("buffer:")
         if key not in seen:
-            return Finding("buffer", f"The buffer `{name}` is missing after a call in train mode.")
+            missing = later("The buffer `{name}` is missing after a call in train mode.", name=name)
+            return Finding("buffer", missing)
         if off := differs(exercise, expected[key], seen[key]):
-            return Finding("buffer", f"The buffer `{name}` is wrong after a call in train mode.", off)
+            wrong = later("The buffer `{name}` is wrong after a call in train mode.", name=name)
+            return Finding("buffer", wrong, off)
     return _gradients(exercise, expected, seen)
 
 
@@ -82,16 +85,16 @@ def _is_inner(exercise: Exercise, key: str) -> bool:
 def _form(key: str, expected: Tensor, got: Tensor | None, inner: bool) -> Finding | None:
     """Wrong shape, dtype or NaN. What is no returned value (`inner`) is never shown under the name that the check has for it."""
     if got is None:
-        return Finding("missing", words.inner(key) if inner else f"`{key}` is missing.")
+        return Finding("missing", words.inner(key) if inner else later("`{name}` is missing.", name=key))
     if inner and (got.shape != expected.shape or got.dtype != expected.dtype or bool(got.isnan().any())):
         return Finding("value", words.inner(key), words.compared(expected, got))
     if got.shape != expected.shape:
         return Finding(
             "shape",
-            f"`{key}` has the wrong shape.",
+            later("`{name}` has the wrong shape.", name=key),
             (
-                f"expected shape {tuple(expected.shape)}",
-                f"got shape      {tuple(got.shape)}",
+                later("expected shape {shape}", shape=tuple(expected.shape)),
+                later("got shape      {shape}", shape=tuple(got.shape)),
                 *_hint_shape(expected, got),
             ),
         )
@@ -99,7 +102,12 @@ def _form(key: str, expected: Tensor, got: Tensor | None, inner: bool) -> Findin
     if got.dtype != expected.dtype and not loose:
         return Finding(
             "dtype",
-            f"`{key}` has dtype {words.dtype(got)}, expected {words.dtype(expected)}.",
+            later(
+                "`{name}` has dtype {got}, expected {wanted}.",
+                name=key,
+                got=words.dtype(got),
+                wanted=words.dtype(expected),
+            ),
             _hint_dtype(expected, got),
         )
     if got.is_floating_point():
@@ -108,25 +116,30 @@ def _form(key: str, expected: Tensor, got: Tensor | None, inner: bool) -> Findin
             where = tuple(bad.nonzero()[0].tolist())
             return Finding(
                 "nan",
-                f"`{key}` contains NaN ({int(bad.sum())} of {bad.numel()} values).",
-                (f"first at {list(where)}",),
+                later(
+                    "`{name}` contains NaN ({count} of {total} values).",
+                    name=key,
+                    count=int(bad.sum()),
+                    total=bad.numel(),
+                ),
+                (later("first at {place}", place=list(where)),),
             )
     return None
 
 
 def _hint_shape(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     if got.ndim == expected.ndim and sorted(got.shape) == sorted(expected.shape):
-        return ("the sizes are right and in another order: two axes are swapped",)
+        return (later("the sizes are right and in another order: two axes are swapped"),)
     if got.numel() == expected.numel():
-        return ("the number of values is right: the axes are joined or split differently",)
+        return (later("the number of values is right: the axes are joined or split differently"),)
     if got.ndim == expected.ndim and all(g in (e, 1) for g, e in zip(got.shape, expected.shape, strict=True)):
-        return ("an axis of size 1 is left where the full size is expected",)
+        return (later("an axis of size 1 is left where the full size is expected"),)
     return ()
 
 
 def _hint_dtype(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     if got.is_floating_point() and expected.is_floating_point():
-        return ("the result should have the dtype of the inputs",)
+        return (later("the result should have the dtype of the inputs"),)
     return ()
 
 
@@ -139,7 +152,10 @@ def _unchanged(key: str, expected: Tensor, got: Tensor | None) -> Finding | None
     ):
         return Finding(
             "changed input",
-            f"Your code changes its input `{name}`. Work on a new tensor (no in-place operation on an argument).",
+            later(
+                "Your code changes its input `{name}`. Work on a new tensor (no in-place operation on an argument).",
+                name=name,
+            ),
         )
     return None
 
@@ -154,15 +170,17 @@ def _values(exercise: Exercise, key: str, expected: Tensor, got: Tensor) -> Find
         )
     if expected.dtype in (torch.bool, torch.uint8) or expected.ndim == 0:  # yes and no, a text, a number
         return Finding(
-            "value", f"`{key}` is wrong.", words.compared(expected, got) if expected.ndim < 2 else off
+            "value",
+            later("`{name}` is wrong.", name=key),
+            words.compared(expected, got) if expected.ndim < 2 else off,
         )
-    return Finding("value", f"`{key}` has the right shape and dtype, and wrong values.", off)
+    return Finding("value", later("`{name}` has the right shape and dtype, and wrong values.", name=key), off)
 
 
 def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...]:
     """How many values differ by more than the tolerance, and the largest difference, in words; empty if none does."""
     if got.shape != expected.shape:
-        return (f"shape {tuple(got.shape)}, expected {tuple(expected.shape)}",)
+        return (later("shape {got}, expected {wanted}", got=tuple(got.shape), wanted=tuple(expected.shape)),)
     if expected.numel() == 0:
         return ()
     left, right = expected.double(), got.double()
@@ -181,10 +199,15 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
     index = [int(i) for i in torch.unravel_index(where, expected.shape)]
     pair = [words.value(one.flatten()[where], expected.dtype) for one in (left, right)]
     if not index:
-        return (f"expected {pair[0]}, got {pair[1]}",)
+        return (later("expected {wanted}, got {got}", wanted=pair[0], got=pair[1]),)
     return (
-        f"{int(wrong.sum())} of {wrong.numel()} values differ",
-        f"largest difference at {index}: expected {pair[0]}, got {pair[1]}",
+        later("{count} of {total} values differ", count=int(wrong.sum()), total=wrong.numel()),
+        later(
+            "largest difference at {place}: expected {wanted}, got {got}",
+            place=index,
+            wanted=pair[0],
+            got=pair[1],
+        ),
     )
 
 
@@ -199,11 +222,15 @@ def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None
     lost = [key for key in keys if key not in seen and bool((expected[key] != 0).any())]
     if lost:
         what = words.some([f"`{key.removeprefix('grad:')}`" for key in lost])
-        hint = "the values are right, but cut from the graph: look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)"
-        return Finding("gradient", f"No gradient reaches {what}, so it could not be trained.", (hint,))
+        hint = later(
+            "the values are right, but cut from the graph: look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)"
+        )
+        return Finding(
+            "gradient", later("No gradient reaches {names}, so it could not be trained.", names=what), (hint,)
+        )
     for key in keys:
         if key in seen and (off := differs(exercise, expected[key], seen[key])):
             name = key.removeprefix("grad:")
-            hint = "the values of this case are right, what backward() gives is not"
-            return Finding("gradient", f"The gradient for `{name}` is wrong.", (hint, *off))
+            hint = later("the values of this case are right, what backward() gives is not")
+            return Finding("gradient", later("The gradient for `{name}` is wrong.", name=name), (hint, *off))
     return None

@@ -18,6 +18,7 @@ from utils.checks.registry import all_exercises, exercises_of, find
 from utils.checks.result import Result
 from utils.checks.spec import Exercise, Seen
 from utils.checks.state import own_state
+from utils.words import say
 
 PASSED: dict[str, Any] = {}
 
@@ -157,9 +158,19 @@ def ready(*names: str) -> bool:
         else:
             missing.append(name)
     if undefined:
-        print(f"This cell needs {', '.join(undefined)}: run the cells above first (Run > Run All Above).")
+        print(
+            say(
+                "This cell needs {names}: run the cells above first (Run > Run All Above).",
+                names=", ".join(undefined),
+            )
+        )
     if missing:
-        print(f"This cell waits for {', '.join(missing)}: once the check above passes, run it again.")
+        print(
+            say(
+                "This cell waits for {names}: once the check above passes, run it again.",
+                names=", ".join(missing),
+            )
+        )
     return not missing and not undefined
 
 
@@ -195,17 +206,20 @@ def reuse(name: str) -> Any:
     wrong = ""
     for attempt, path in answers(exercise, reuse):
         if examine(exercise, attempt).passed:
-            print(f"{name}: your own, from {path.name}.")
+            print(say("{name}: your own, from {file}.", name=name, file=path.name))
             return attempt
         wrong = wrong or path.name
     names = [other.name for other in exercises_of(exercise.notebook)]
     if wrong:
-        why = f"yours in {wrong}, as it was saved, does not pass its check"
+        why = say("yours in {file}, as it was saved, does not pass its check", file=wrong)
     elif saved := next(iter(copies(exercise.notebook, names)), None):
-        why = f"{saved.path.name}, as it was saved, holds no answer that runs; if you solved it, save that notebook (Ctrl+S) and run this again"
+        why = say(
+            "{file}, as it was saved, holds no answer that runs; if you solved it, save that notebook (Ctrl+S) and run this again",
+            file=saved.path.name,
+        )
     else:
-        why = f"no notebook {number} of yours was found in {where_looked()}"
-    print(f"{name}: the library's version: {why}.")
+        why = say("no notebook {number} of yours was found in {places}", number=number, places=where_looked())
+    print(say("{name}: the library's version: {why}.", name=name, why=why))
     return stand_in(exercise)
 
 
@@ -230,10 +244,13 @@ def _exercise_of(attempt: Any, name: str, space: dict[str, Any]) -> Exercise:
     """
     kind = type(attempt).__name__
     if not callable(attempt) or exists(kind):  # a number, or an object that was built from the answer
-        article = "an" if kind[:1].lower() in "aeiou" else "a"
         raise CheckFailed(
             None,
-            f"check(...) needs your function or class itself and got {article} {kind}. Write check(my_function), without calling it.",
+            say(
+                "check(...) needs your function or class itself and got an object of type {kind}. Write check(my_function), "
+                "without calling it.",
+                kind=kind,
+            ),
         )
     name = name or name_of(attempt, space, exists)
     if exists(name):
@@ -241,8 +258,12 @@ def _exercise_of(attempt: Any, name: str, space: dict[str, Any]) -> Exercise:
     given = name or getattr(attempt, "__name__", "") or type(attempt).__name__
     raise CheckFailed(
         None,
-        f"No exercise is called {given!r}. Keep the name that the exercise gives, or write "
-        f'check(your_function, "name").{_similar(given)}',
+        say(
+            "No exercise is called {name}. Keep the name that the exercise gives, or write "
+            'check(your_function, "name").',
+            name=repr(given),
+        )
+        + _similar(given),
     )
 
 
@@ -256,4 +277,4 @@ def exists(name: str) -> bool:
 
 def _similar(name: str) -> str:
     close = difflib.get_close_matches(name, all_exercises(), n=2, cutoff=0.6)
-    return f" Did you mean {' or '.join(close)}?" if close else ""
+    return " " + say("Did you mean {names}?", names=say(" or ").join(close)) if close else ""

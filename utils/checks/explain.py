@@ -21,6 +21,7 @@ from utils.checks.compare import PREFIXES, Finding
 from utils.checks.fixtures import Fingerprint, Fixture
 from utils.checks.observe import Problem, observe
 from utils.checks.spec import Case, Seen
+from utils.words import later
 
 EVIDENCE = 12  # wrong values that must be a mistake's own before it is named beside a second fault
 OWN_SENTENCE = (
@@ -130,7 +131,7 @@ def _never_used(fixture: Fixture, attempt: Any) -> str:
     unused = sorted(own & given - read)
     if not unused:
         return ""
-    return f"Your code never uses {words.some([f'`{name}`' for name in unused])}."
+    return later("Your code never uses {names}.", names=words.some([f"`{name}`" for name in unused]))
 
 
 def _without_influence(
@@ -149,10 +150,20 @@ def _without_influence(
         ]
         dead = [name for name in silent[:12] if _changes_nothing(attempt, case, name, seen)]
         if dead:
-            verb = "has" if len(dead) == 1 else "have"
-            return f"{words.some([f'`{name}`' for name in dead])} {verb} no influence on your result: with other values it stays the same."
+            names = words.some([f"`{name}`" for name in dead])
+            if len(dead) == 1:
+                return later(
+                    "{names} has no influence on your result: with other values it stays the same.",
+                    names=names,
+                )
+            return later(
+                "{names} have no influence on your result: with other values it stays the same.", names=names
+            )
         if silent and len(silent) == sum(key.startswith("grad:") for key in expected):
-            return "Your result is cut from the graph, so nothing can be trained. Look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)."
+            return later(
+                "Your result is cut from the graph, so nothing can be trained. Look for detach(), .data, .item(), torch.no_grad() or "
+                "torch.tensor(...)."
+            )
     return ""
 
 

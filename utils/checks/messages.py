@@ -7,14 +7,15 @@ import sys
 
 from utils.checks.result import Result
 from utils.checks.words import some
+from utils.words import later, say
 
 MOST = 400  # characters of a message
 
 # A symbol and a word carry the meaning; the colour of the edge only repeats it.
 STYLES = {
-    "passed": ("\u2713", "Passed", "#1a7f37"),
-    "failed": ("\u2717", "Not yet", "#b35900"),
-    "waiting": ("\u25cb", "Not started", "#57606a"),
+    "passed": ("\u2713", later("Passed"), "#1a7f37"),
+    "failed": ("\u2717", later("Not yet"), "#b35900"),
+    "waiting": ("\u25cb", later("Not started"), "#57606a"),
 }
 
 
@@ -27,37 +28,57 @@ def headline(result: Result) -> str:
     """One line: what was checked and how far it is."""
     name, total = result.exercise.name, len(result.findings)
     if result.passed:
-        return f"{name}: all {total} cases are right ({result.seconds:.2f} s)."
+        return say(
+            "{name}: all {total} cases are right ({seconds:.2f} s).",
+            name=name,
+            total=total,
+            seconds=result.seconds,
+        )
     if not result.started:
-        return f"{name} is not started yet."
-    return f"{name} is not right yet: {result.right} of {total} cases are right."
+        return say("{name} is not started yet.", name=name)
+    return say(
+        "{name} is not right yet: {right} of {total} cases are right.",
+        name=name,
+        right=result.right,
+        total=total,
+    )
 
 
 def lines(result: Result) -> list[str]:
     """The message below the headline, a line per thought."""
     if result.passed:
-        return [*result.notes, *([_substitutes(result)] if result.substitutes else [])]
+        return [*map(say, result.notes), *([_substitutes(result)] if result.substitutes else [])]
     if not result.started:
         return [
-            "Replace the line `raise NotImplementedError(...)` in the cell above by your code, run it, and run this check again."
+            say(
+                "Replace the line `raise NotImplementedError(...)` in the cell above by your code, run it, and run this check again."
+            )
         ]
     index = result.first
     finding = result.findings[index]
     assert finding is not None
-    said = list(result.notes)
+    said = [say(note) for note in result.notes]
     if result.diagnosis:
-        said.append(result.diagnosis)
+        said.append(say(result.diagnosis))
         if result.rest >= 0:
             said.append(
-                f"Something else is wrong as well: look at the case `{result.names[result.rest]}` after that."
+                say(
+                    "Something else is wrong as well: look at the case `{case}` after that.",
+                    case=say(result.names[result.rest]),
+                )
             )
-    said.append(f"First wrong case: {result.names[index]}.")
+    said.append(say("First wrong case: {case}.", case=say(result.names[index])))
     if finding.sentence != result.diagnosis:
-        said.append(finding.sentence)
-    said.extend(f"  {detail}" for detail in finding.details)
+        said.append(say(finding.sentence))
+    said.extend(f"  {say(detail)}" for detail in finding.details)
     if result.reads:
         names = some([f"`{name}`" for name in result.reads])
-        said.append(f"Your answer reads {names} from the notebook, not from its arguments: is that meant?")
+        said.append(
+            say(
+                "Your answer reads {names} from the notebook, not from its arguments: is that meant?",
+                names=names,
+            )
+        )
     if result.substitutes:
         said.append(_substitutes(result))
     return _short(headline(result), said)
@@ -76,7 +97,7 @@ def _short(head: str, said: list[str]) -> list[str]:
 
 def _substitutes(result: Result) -> str:
     names = some(list(result.substitutes))
-    return f"(Checked with the library's {names} in place of yours, not passed yet.)"
+    return say("(Checked with the library's {names} in place of yours, not passed yet.)", names=names)
 
 
 def text(result: Result) -> str:
@@ -88,7 +109,7 @@ def short(result: Result) -> str:
     """Headline and the most helpful sentence in one line, for test reports."""
     found = next((finding for finding in result.findings if finding is not None), None)
     best = result.diagnosis or (found.sentence if found and result.started else "")
-    return f"{headline(result)} {best}".strip()
+    return f"{headline(result)} {say(best)}".strip()
 
 
 def panel(result: Result) -> str:
@@ -104,7 +125,7 @@ def panel(result: Result) -> str:
     return (
         f'<div role="{role}" style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
         f'padding:0.5em 0.8em;margin:0.3em 0;max-width:60em;">'
-        f'<div><strong><span aria-hidden="true">{symbol} </span>{word}.</strong> {_marked(headline(result))}</div>{"".join(rows)}</div>'
+        f'<div><strong><span aria-hidden="true">{symbol} </span>{say(word)}.</strong> {_marked(headline(result))}</div>{"".join(rows)}</div>'
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from utils.checks.attempts import functions
+from utils.words import later, say
 
 LINES, WIDTH = 20, 160
 
@@ -37,8 +38,14 @@ class Capped(io.TextIOBase):
         text = "\n".join(shown).rstrip()
         if not text:
             return ""
-        more = f" (the first {LINES} of {self.count} lines)" if self.count > LINES else ""
-        return f"Your code printed this while it was checked{more}:\n{text}"
+        if self.count > LINES:
+            return say(
+                "Your code printed this while it was checked (the first {shown} of {count} lines):\n{text}",
+                shown=LINES,
+                count=self.count,
+                text=text,
+            )
+        return say("Your code printed this while it was checked:\n{text}", text=text)
 
 
 @contextlib.contextmanager
@@ -65,4 +72,7 @@ def older_version(attempt: Any, name: str) -> str:
     last = next((text.strip() for text in reversed(ran) if defines.search(text)), judged)
     if not judged or last == judged or judged not in {text.strip() for text in ran}:
         return ""
-    return f"This is about an older version of {name}: the last run of the cell that defines it failed, so its new text is not in use."
+    return later(
+        "This is about an older version of {name}: the last run of the cell that defines it failed, so its new text is not in use.",
+        name=name,
+    )

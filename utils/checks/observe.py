@@ -26,8 +26,15 @@ from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
 from utils.checks.spec import Case, Exercise, Seen
 from utils.checks.state import left_behind, own_state, set_own
 from utils.checks.words import some
+from utils.words import Later, later, say
 
 NOT_STARTED = "not started yet"
+NOT_THOSE = later("The parameters of {name} are not those of the exercise ({parts}).")
+LACKS = {
+    "missing": later("missing"),
+    "unexpected": later("unexpected"),
+    "wrong shape": later("wrong shape"),
+}
 
 
 @dataclass(frozen=True)
@@ -91,12 +98,15 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
 
 def _too_long(exercise: Exercise, waiting: bool) -> str:
     if waiting:
-        return (
-            f"{exercise.name} had not finished after {max(PATIENCE * exercise.seconds, 60.0):.0f} s, though it used little of the "
-            "processor. Does it wait for something (input, sleep, a download)? If this machine is very busy, run the check again."
+        return later(
+            "{name} had not finished after {seconds:.0f} s, though it used little of the "
+            "processor. Does it wait for something (input, sleep, a download)? If this machine is very busy, run the check again.",
+            name=exercise.name,
+            seconds=max(PATIENCE * exercise.seconds, 60.0),
         )
-    return (
-        f"Your code computed for {exercise.seconds:.0f} s and was stopped. Is there a loop that never ends?"
+    return later(
+        "Your code computed for {seconds:.0f} s and was stopped. Is there a loop that never ends?",
+        seconds=exercise.seconds,
     )
 
 
@@ -190,7 +200,10 @@ def build_module(attempt: Any, case: Case) -> nn.Module:
         raise ObservationError(
             Problem(
                 "type",
-                f"The check needs the class itself: check({type(attempt).__name__}), without calling it.",
+                later(
+                    "The check needs the class itself: check({name}), without calling it.",
+                    name=type(attempt).__name__,
+                ),
             )
         )
     _check_constructor(attempt, case, name)
@@ -199,7 +212,10 @@ def build_module(attempt: Any, case: Case) -> nn.Module:
         raise ObservationError(
             Problem(
                 "type",
-                f"{name} must be an nn.Module: write `class {name}(nn.Module)` and call `super().__init__()`.",
+                later(
+                    "{name} must be an nn.Module: write `class {name}(nn.Module)` and call `super().__init__()`.",
+                    name=name,
+                ),
             )
         )
     if case.weights is not None:
@@ -216,7 +232,8 @@ def _check_constructor(attempt: Any, case: Case, name: str) -> None:
         signature.bind(**case.init)
     except TypeError as error:
         call = ", ".join(f"{key}={value!r}" for key, value in case.init.items())
-        raise ObservationError(Problem("signature", f"{name}({call}) cannot be called: {error}.")) from None
+        sentence = later("{name}({call}) cannot be called: {error}.", name=name, call=call, error=error)
+        raise ObservationError(Problem("signature", sentence)) from None
 
 
 def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Your module") -> None:
@@ -229,18 +246,26 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
     parameters = dict(module.named_parameters())
     missing = [key for key in weights if key not in own]
     extra = [key for key in parameters if key not in weights]
-    shapes = [
-        f"{key} is {tuple(own[key].shape)}, expected {tuple(weights[key].shape)}"
+    shapes: list[str] = [
+        later(
+            "{name} is {got}, expected {wanted}",
+            name=key,
+            got=tuple(own[key].shape),
+            wanted=tuple(weights[key].shape),
+        )
         for key in weights
         if key in own and own[key].shape != weights[key].shape
     ]
-    if missing or extra or shapes:
-        found = {"missing": (missing, ", "), "unexpected": (extra, ", "), "wrong shape": (shapes, "; ")}
-        parts = {what: listed for what, listed in found.items() if listed[0]}
-        whole = ". ".join(f"{what}: {comma.join(names)}" for what, (names, comma) in parts.items())
-        brief = ". ".join(f"{what}: {some(names, comma)}" for what, (names, comma) in parts.items())
-        begin = f"The parameters of {name} are not those of the exercise"
-        raise ObservationError(Problem("parameters", f"{begin} ({whole}).", short=f"{begin} ({brief})."))
+    lists = (("missing", missing, ", "), ("unexpected", extra, ", "), ("wrong shape", shapes, "; "))
+    if parts := [part for part in lists if part[1]]:
+        whole = ". ".join(f"{what}: {comma.join(names)}" for what, names, comma in parts)
+        brief = ". ".join(
+            f"{say(LACKS[what])}: {say(some([say(n) for n in names], comma))}" for what, names, comma in parts
+        )
+        sentence = later(NOT_THOSE, name=name, parts=whole)
+        raise ObservationError(
+            Problem("parameters", sentence, short=later(NOT_THOSE, name=name, parts=brief))
+        )
     dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtypes.pop())
@@ -264,13 +289,14 @@ def as_promised(target: Callable[..., Any], result: Any, exercise: Exercise) -> 
             ("float", "int"), isinstance(value, Tensor)
         )
         if value is not None and wrong.get(part, False):
-            hint = "" if part == "Tensor" else " (`.item()` makes a number of it)"
-            raise ObservationError(
-                Problem(
-                    "type",
-                    f"{exercise.name} returned a {type(value).__name__}{hint}, and its first line says `-> {said}`.",
+            names = {"name": exercise.name, "type": type(value).__name__, "said": said}
+            sentence = later("{name} returned a {type}, and its first line says `-> {said}`.", **names)
+            if part != "Tensor":
+                sentence = later(
+                    "{name} returned a {type} (`.item()` makes a number of it), and its first line says `-> {said}`.",
+                    **names,
                 )
-            )
+            raise ObservationError(Problem("type", sentence))
 
 
 def name_outputs(result: Any, exercise: Exercise | None) -> dict[str, Tensor]:
@@ -283,18 +309,24 @@ def name_outputs(result: Any, exercise: Exercise | None) -> dict[str, Tensor]:
     names = exercise.outputs
     if result is None:
         raise ObservationError(
-            Problem("type", f"{exercise.name} returned None. Is there a `return` missing?")
+            Problem("type", later("{name} returned None. Is there a `return` missing?", name=exercise.name))
         )
     if len(names) == 1:
         return {names[0]: _tensor(result, names[0], exercise)}
     if not isinstance(result, tuple | list) or len(result) != len(names):
-        got = f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
-        raise ObservationError(
-            Problem(
-                "type",
-                f"{exercise.name} must return {len(names)} values, ({', '.join(names)}), and returned {got}.",
-            )
+        got = (
+            later("{count} values", count=len(result))
+            if isinstance(result, tuple | list)
+            else later("one {type}", type=type(result).__name__)
         )
+        sentence = later(
+            "{name} must return {count} values, ({names}), and returned {got}.",
+            name=exercise.name,
+            count=len(names),
+            names=", ".join(names),
+            got=got,
+        )
+        raise ObservationError(Problem("type", sentence))
     return {
         name: _tensor(value, name, exercise)
         for name, value in zip(names, result, strict=True)
@@ -355,7 +387,11 @@ def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
             raise ObservationError(
                 Problem(
                     "type",
-                    f"`{name}` is on {value.device}; the check's inputs are on the CPU. Don't name a device inside the function.",
+                    later(
+                        "`{name}` is on {device}; the check's inputs are on the CPU. Don't name a device inside the function.",
+                        name=name,
+                        device=value.device,
+                    ),
                 )
             )
         return value
@@ -369,7 +405,11 @@ def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
         raise ObservationError(
             Problem(
                 "type",
-                f"`{name}` is a NumPy {type(value).__name__}; return a torch.Tensor (NumPy cuts the gradient).",
+                later(
+                    "`{name}` is a NumPy {type}; return a torch.Tensor (NumPy cuts the gradient).",
+                    name=name,
+                    type=type(value).__name__,
+                ),
             )
         )
     if isinstance(value, list | tuple) and not any(isinstance(item, Tensor) for item in value):
@@ -379,7 +419,13 @@ def _tensor(value: Any, name: str, exercise: Exercise) -> Tensor:
             pass
     raise ObservationError(
         Problem(
-            "type", f"`{name}` must be a torch.Tensor, and {exercise.name} returned a {type(value).__name__}."
+            "type",
+            later(
+                "`{name}` must be a torch.Tensor, and {exercise} returned a {type}.",
+                name=name,
+                exercise=exercise.name,
+                type=type(value).__name__,
+            ),
         )
     )
 
@@ -394,7 +440,15 @@ def _check_signature(target: Callable[..., Any], case: Case, name: str) -> None:
     except TypeError:
         wanted = ", ".join([*case.args, *(f"{key}=..." for key in case.kwargs)])
         raise ObservationError(
-            Problem("signature", f"{name} is called with ({wanted}), and yours takes {signature}.")
+            Problem(
+                "signature",
+                later(
+                    "{name} is called with ({wanted}), and yours takes {signature}.",
+                    name=name,
+                    wanted=wanted,
+                    signature=signature,
+                ),
+            )
         ) from None
 
 
@@ -409,11 +463,19 @@ def _raised(error: BaseException, attempt: Any, exercise: Exercise) -> Problem:
                 deepest.co_qualname.split(".")[0],
             )
             return Problem(
-                "needs", f"{exercise.name} calls {owner}, which is not started yet. Solve {owner} first."
+                "needs",
+                later(
+                    "{name} calls {owner}, which is not started yet. Solve {owner} first.",
+                    name=exercise.name,
+                    owner=owner,
+                ),
             )
         return Problem(
             "not started",
-            f"{exercise.name} is not started yet: replace the line `raise NotImplementedError(...)` by your code.",
+            later(
+                "{name} is not started yet: replace the line `raise NotImplementedError(...)` by your code.",
+                name=exercise.name,
+            ),
         )
     own = [(frame, line) for frame, line in frames if frame.f_code in codes]
     files = {code.co_filename for code in codes}
@@ -423,18 +485,31 @@ def _raised(error: BaseException, attempt: Any, exercise: Exercise) -> Problem:
         frame, line = own[-1]
         text = linecache.getline(frame.f_code.co_filename, line, frame.f_globals).strip()
         trace = (
-            f"line {line} of your cell, in {frame.f_code.co_name}:  {text}"
+            later(
+                "line {line} of your cell, in {name}:  {text}",
+                line=line,
+                name=frame.f_code.co_name,
+                text=text,
+            )
             if text
-            else f"in {frame.f_code.co_name}, line {line}"
+            else later("in {name}, line {line}", name=frame.f_code.co_name, line=line)
         )
-    begin = f"Your code raised {type(error).__name__}: "
     first = str(error).strip().split("\n")[0]
-    return Problem(
-        "raised", (begin + first[:300]).rstrip(": "), trace, (begin + _in_words(first)).rstrip(": ")
-    )
+    whole, short = (_error(error, text) for text in (first[:300], _in_words(first)))
+    return Problem("raised", whole, trace, short)
 
 
-IN_PLACE = "a value that backward() needs was changed in place. Look for `+=`, `*=`, `x[...] = ` or a method that ends in _, and make a new tensor"
+def _error(error: BaseException, text: str) -> Later:
+    kind = type(error).__name__
+    if not text.rstrip(": "):
+        return later("Your code raised {error}", error=kind)
+    said = text if isinstance(text, Later) else text.rstrip(": ")
+    return later("Your code raised {error}: {text}", error=kind, text=said)
+
+
+IN_PLACE = later(
+    "a value that backward() needs was changed in place. Look for `+=`, `*=`, `x[...] = ` or a method that ends in _, and make a new tensor"
+)
 
 
 def _in_words(message: str) -> str:

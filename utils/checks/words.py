@@ -5,44 +5,68 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from utils.words import later
+
 NOTES = {
-    "again:random": "Your result is random: two calls with the same inputs differ. Outside training nothing may be drawn "
-    "(is a dropout still active? `F.dropout` needs `training=self.training`).",
-    "again:kept": "A second call with the same inputs gives another result: your code keeps something of the first call "
-    "(a changed attribute, a global, a default argument that is a list).",
-    "left:gradients": "Your code switches gradients off and leaves them off, so nothing can be trained after it. Write "
-    "`with torch.no_grad():` around the lines that need none.",
-    "left:dtype": "Your code changes PyTorch's default dtype and leaves it so. Give the dtype where a tensor is made.",
-    "new:output": "Your result shares its memory with an input: changing one changes the other. Return a new tensor.",
+    "again:random": later(
+        "Your result is random: two calls with the same inputs differ. Outside training nothing may be drawn "
+        "(is a dropout still active? `F.dropout` needs `training=self.training`)."
+    ),
+    "again:kept": later(
+        "A second call with the same inputs gives another result: your code keeps something of the first call "
+        "(a changed attribute, a global, a default argument that is a list)."
+    ),
+    "left:gradients": later(
+        "Your code switches gradients off and leaves them off, so nothing can be trained after it. Write "
+        "`with torch.no_grad():` around the lines that need none."
+    ),
+    "left:dtype": later(
+        "Your code changes PyTorch's default dtype and leaves it so. Give the dtype where a tensor is made."
+    ),
+    "new:output": later(
+        "Your result shares its memory with an input: changing one changes the other. Return a new tensor."
+    ),
 }
 
 # What a check looks at beside the returned values -> what is wrong when it is not as it should be.
 INNER = {
-    "in training mode": "The model was not in training mode in each of the forward passes, at least one per batch, that an epoch needs.",
-    "in evaluation mode": "The model was not in evaluation mode in each of the forward passes, at least one per batch, that evaluating needs.",
-    "without gradient": "A gradient was recorded while you evaluated.",
-    "weights unchanged": "Evaluating changes the model's weights.",
-    "graphs kept": "The graphs of all batches are kept until the epoch is over.",
-    "can still be trained": "Evaluating freezes the model's parameters.",
-    "size after encoding": "Encoding changes the number of words in the table.",
-    "steps of the optimizer": "The number of steps that the optimizer took is wrong.",
-    "learning rate afterwards": "The learning rate after the epoch is wrong: is the scheduler stepped once per batch?",
-    "trained before": "A model that you compare had been trained before: each run needs a fresh one.",
-    "parts": "The training data of the runs are not those that were asked for.",
-    "starts": "The models do not start from the weights that their seeds give.",
-    "all factors": "The factor is wrong at some step of the schedule.",
-    "starts_as_identity": "When it is new, the layer should return its input unchanged, and yours does not.",
-    "left as it was": "A part of the model was filled before the file was refused.",
-    "the model is returned": "What is returned is not the model that was given.",
-    "refused": "Weights that do not fit should be refused with an error; yours accepts them, or refuses those that fit.",
-    "called_in_training": "The model was in training mode while you measured.",
-    "left_in_training": "The model is not in the mode in which it was given to you.",
-    "head_is_linear": "The new head should be an `nn.Linear`.",
-    "head_weight": "The weights of the new head are wrong at the start.",
-    "head_bias": "The bias of the new head is wrong at the start.",
-    "rates": "The learning rates of the parameters are wrong.",
-    "trainable": "Some parameters are frozen that should be trained, or trained that should be frozen.",
-    "body_unchanged": "The pretrained weights below the head are changed.",
+    "in training mode": later(
+        "The model was not in training mode in each of the forward passes, at least one per batch, that an epoch needs."
+    ),
+    "in evaluation mode": later(
+        "The model was not in evaluation mode in each of the forward passes, at least one per batch, that evaluating needs."
+    ),
+    "without gradient": later("A gradient was recorded while you evaluated."),
+    "weights unchanged": later("Evaluating changes the model's weights."),
+    "graphs kept": later("The graphs of all batches are kept until the epoch is over."),
+    "can still be trained": later("Evaluating freezes the model's parameters."),
+    "size after encoding": later("Encoding changes the number of words in the table."),
+    "steps of the optimizer": later("The number of steps that the optimizer took is wrong."),
+    "learning rate afterwards": later(
+        "The learning rate after the epoch is wrong: is the scheduler stepped once per batch?"
+    ),
+    "trained before": later("A model that you compare had been trained before: each run needs a fresh one."),
+    "parts": later("The training data of the runs are not those that were asked for."),
+    "starts": later("The models do not start from the weights that their seeds give."),
+    "all factors": later("The factor is wrong at some step of the schedule."),
+    "starts_as_identity": later(
+        "When it is new, the layer should return its input unchanged, and yours does not."
+    ),
+    "left as it was": later("A part of the model was filled before the file was refused."),
+    "the model is returned": later("What is returned is not the model that was given."),
+    "refused": later(
+        "Weights that do not fit should be refused with an error; yours accepts them, or refuses those that fit."
+    ),
+    "called_in_training": later("The model was in training mode while you measured."),
+    "left_in_training": later("The model is not in the mode in which it was given to you."),
+    "head_is_linear": later("The new head should be an `nn.Linear`."),
+    "head_weight": later("The weights of the new head are wrong at the start."),
+    "head_bias": later("The bias of the new head is wrong at the start."),
+    "rates": later("The learning rates of the parameters are wrong."),
+    "trainable": later(
+        "Some parameters are frozen that should be trained, or trained that should be frozen."
+    ),
+    "body_unchanged": later("The pretrained weights below the head are changed."),
 }
 
 
@@ -51,23 +75,29 @@ def inner(key: str) -> str:
     if key in INNER:
         return INNER[key]
     if key.endswith(" afterwards"):
-        return f"After the call, `{key.removesuffix(' afterwards')}` has wrong values."
-    return f"Here the {key.replace('_', ' ')} came out wrong."
+        return later("After the call, `{name}` has wrong values.", name=key.removesuffix(" afterwards"))
+    return later("Here the {what} came out wrong.", what=key.replace("_", " "))
 
 
 def compared(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     """Both values in words, where they are few; else both shapes, or both dtypes."""
     if got.shape != expected.shape and expected.dtype != torch.uint8:
         if expected.ndim == 1 and got.ndim == 1:
-            return (f"expected {len(expected)} of them, got {len(got)}",)
-        return (f"expected shape {tuple(expected.shape)}, got {tuple(got.shape)}",)
+            return (later("expected {wanted} of them, got {got}", wanted=len(expected), got=len(got)),)
+        return (
+            later("expected shape {wanted}, got {got}", wanted=tuple(expected.shape), got=tuple(got.shape)),
+        )
     if got.dtype != expected.dtype:
-        return (f"expected dtype {dtype(expected)}, got {dtype(got)}",)
+        return (later("expected dtype {wanted}, got {got}", wanted=dtype(expected), got=dtype(got)),)
     if expected.dtype == torch.uint8 and expected.ndim == 1:
-        return (f"expected {_text(expected)}", f"got      {_text(got)}")
+        return _both(_text(expected), _text(got))
     if expected.numel() <= 8:
-        return (f"expected {_few(expected)}", f"got      {_few(got)}")
+        return _both(_few(expected), _few(got))
     return ()
+
+
+def _both(wanted: str, got: str) -> tuple[str, ...]:
+    return later("expected {value}", value=wanted), later("got      {value}", value=got)
 
 
 def _text(value: Tensor) -> str:
@@ -95,5 +125,9 @@ def dtype(tensor: Tensor) -> str:
 
 def some(names: list[str], comma: str = ", ", most: int = 3) -> str:
     """At most three of several names: "`a`, `b`, `c` and 9 more"."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return comma.join(names[:most]) + more
+    shown = comma.join(names[:most])
+    return (
+        later("{names} and {count} more", names=shown, count=len(names) - most)
+        if len(names) > most
+        else shown
+    )

@@ -19,6 +19,7 @@ from utils.data.panel import show_notice
 from utils.data.readers import Rows, Unavailable, open_hub, open_mirror, verify
 from utils.data.review_writer import generate_reviews
 from utils.data.subsets import subset_indices
+from utils.words import say
 
 Limit = int | Mapping[str, int] | None
 
@@ -56,8 +57,9 @@ def load_text(name: str, *, limit: Limit = None, seed: int = 0) -> TextData:
         rows = open_first(spec)
     except Unavailable as error:
         data = bundled_reviews(stands_in_for=name)
-        language = "" if spec.language == "en" else " They are in English, not in Korean."
-        announce(spec, error, data, f"short film reviews that a grammar of this course writes.{language}")
+        what = say("short film reviews that a grammar of this course writes.")
+        what += "" if spec.language == "en" else " " + say("They are in English, not in Korean.")
+        announce(spec, error, data, what)
         return data.limited(limit, seed)
     splits, published = {}, True
     for which, split in spec.splits.items():
@@ -122,7 +124,7 @@ def load_images(
         rows = open_first(spec)
     except Unavailable as error:
         data = procedural_images(rule, size, seed, train, test, stands_in_for=name)
-        announce(spec, error, data, "images that this course draws itself.")
+        announce(spec, error, data, say("images that this course draws itself."))
         return data.limited(limit, seed)
     arrays = _decoded(spec, rows, size)
     splits = {}
@@ -149,13 +151,21 @@ def announce(spec: Spec, error: Unavailable, data: TextData | ImageData, what: s
     """The visible notice that other data are used than asked for."""
     sizes = ", ".join(f"{len(split):,} {which}" for which, split in data.splits.items())
     show_notice(
-        f"{spec.title} could not be loaded, so bundled data are used instead",
+        say("{title} could not be loaded, so bundled data are used instead", title=spec.title),
         [
-            f"Used instead: {data.name}, {what} {sizes}, {len(data.label_names)} classes "
-            f"({', '.join(data.label_names)}).",
-            f"Why: {error}.",
-            "Everything below still runs, but its figures will differ from the ones in the text. For the real data, "
-            "connect to the network or set COURSE_DATA to a mirror, restart the kernel and run again.",
+            say(
+                "Used instead: {name}, {what} {sizes}, {count} classes ({classes}).",
+                name=data.name,
+                what=what,
+                sizes=sizes,
+                count=len(data.label_names),
+                classes=", ".join(data.label_names),
+            ),
+            say("Why: {reason}.", reason=error),
+            say(
+                "Everything below still runs, but its figures will differ from the ones in the text. For the real data, "
+                "connect to the network or set COURSE_DATA to a mirror, restart the kernel and run again."
+            ),
         ],
     )
 

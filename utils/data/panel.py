@@ -3,6 +3,8 @@
 import html
 import textwrap
 
+from utils.words import say
+
 
 class Notice:
     """A title and paragraphs that render in Jupyter (HTML) and in a terminal (plain text).
@@ -16,17 +18,18 @@ class Notice:
         self.paragraphs = paragraphs
 
     def __repr__(self) -> str:
-        lines = [f"Note: {self.title}"]
+        lines = [say("Note: {title}", title=self.title)]
         for paragraph in self.paragraphs:
             lines += textwrap.wrap(paragraph, 98, initial_indent="  ", subsequent_indent="  ")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         body = "".join(f'<div style="margin-top:0.3em">{html.escape(text)}</div>' for text in self.paragraphs)
+        title = say("Note: {title}", title=self.title)
         return (
             '<div role="note" style="border:1px solid #8a8a8a; border-left:5px solid #0072B2; border-radius:4px; '
             'padding:0.6em 0.9em; max-width:46em; line-height:1.4">'
-            f"<strong>Note: {html.escape(self.title)}</strong>{body}</div>"
+            f"<strong>{html.escape(title)}</strong>{body}</div>"
         )
 
 

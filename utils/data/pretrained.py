@@ -168,6 +168,7 @@ def from_hub(name: str = "google/vit-base-patch16-224") -> tuple[dict[str, Tenso
     from safetensors.torch import load_file
 
     from utils.data.readers import why_offline
+    from utils.words import say
 
     reason = why_offline()  # known within three seconds; the cache is asked all the same
     try:
@@ -178,7 +179,7 @@ def from_hub(name: str = "google/vit-base-patch16-224") -> tuple[dict[str, Tenso
     except (
         Exception
     ) as error:  # offline, refused, no such name: the notebook goes on with the course's checkpoint
-        print(f"{name} is not at hand: {reason or type(error).__name__}.")
+        print(say("{name} is not at hand: {reason}.", name=name, reason=reason or type(error).__name__))
         return None
     config, state = json.loads(Path(paths[0]).read_text()), load_file(paths[1])
     names = config["id2label"]

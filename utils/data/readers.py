@@ -24,6 +24,7 @@ from typing import Any
 from utils.data.catalog import Spec
 from utils.data.containers import DataError
 from utils.data.text import composed
+from utils.words import say
 
 PROBE_SECONDS = 3.0
 PROBE_MEMORY_SECONDS = 60.0
@@ -63,13 +64,13 @@ def open_mirror(spec: Spec) -> Rows:
     """
     setting = os.environ.get("COURSE_DATA", "").strip()
     if not setting:
-        raise Unavailable("no local mirror is set (COURSE_DATA)")
+        raise Unavailable(say("no local mirror is set (COURSE_DATA)"))
     root = Path(setting).expanduser()
     if not root.is_dir():
         raise DataError(f"COURSE_DATA is set to {setting!r}, and there is no such folder")
     folder = root / spec.hub_id
     if not folder.is_dir():
-        raise Unavailable(f"the mirror {setting} has no folder {spec.hub_id}")
+        raise Unavailable(say("the mirror {mirror} has no folder {name}", mirror=setting, name=spec.hub_id))
     files = {name: _files(folder, split.hub_split) for name, split in spec.splits.items()}
     stats = [
         (path.name, path.stat().st_size, path.stat().st_mtime_ns)
@@ -192,7 +193,7 @@ def open_hub(spec: Spec) -> Rows:
         Unavailable: the library is missing, the Hub can't be reached and its cache holds nothing, or it refuses.
     """
     if not has_datasets():
-        raise Unavailable("the package `datasets`, which reads the Hugging Face Hub, is not installed")
+        raise Unavailable(say("the package `datasets`, which reads the Hugging Face Hub, is not installed"))
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", "10")
     reason = why_offline()
@@ -209,10 +210,20 @@ def open_hub(spec: Spec) -> Rows:
                 Exception
             ) as error:  # many kinds: no route, no such revision, a proxy's refusal, a full disk
                 if reason:
-                    raise Unavailable(f"{reason}, and its local cache does not hold {spec.hub_id}") from error
+                    raise Unavailable(
+                        say(
+                            "{reason}, and its local cache does not hold {name}",
+                            reason=reason,
+                            name=spec.hub_id,
+                        )
+                    ) from error
                 first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
                 raise Unavailable(
-                    f"the Hugging Face Hub failed ({type(error).__name__}: {first[:160]})"
+                    say(
+                        "the Hugging Face Hub failed ({error}: {text})",
+                        error=type(error).__name__,
+                        text=first[:160],
+                    )
                 ) from error
     fingerprints = [getattr(table, "_fingerprint", "") for table in tables.values()]
     digest = _digest(spec.hub_id, spec.revision, fingerprints)
@@ -244,12 +255,14 @@ def why_offline() -> str | None:
     global _last_probe
     for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
         if os.environ.get(variable, "").upper() in ("1", "ON", "YES", "TRUE"):
-            return f"the Hugging Face Hub is switched off ({variable} is set)"
+            return say("the Hugging Face Hub is switched off ({variable} is set)", variable=variable)
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     now = time.monotonic()
     if _last_probe and _last_probe[1] == endpoint and now - _last_probe[0] < PROBE_MEMORY_SECONDS:
         return _last_probe[2]
-    answer: list[str | None] = [f"the Hugging Face Hub did not answer within {PROBE_SECONDS:g} seconds"]
+    answer: list[str | None] = [
+        say("the Hugging Face Hub did not answer within {seconds:g} seconds", seconds=PROBE_SECONDS)
+    ]
     # A thread, because looking up a name has no time limit of its own.
     thread = threading.Thread(target=lambda: answer.append(_ask(endpoint)), daemon=True)
     thread.start()
@@ -265,10 +278,10 @@ def _ask(endpoint: str) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         if error.code in (403, 407) or error.code >= 500:
-            return f"the Hugging Face Hub can't be reached (the network answers {error.code})"
+            return say("the Hugging Face Hub can't be reached (the network answers {code})", code=error.code)
         return None
     except (OSError, ValueError) as error:
-        return f"the Hugging Face Hub can't be reached ({getattr(error, 'reason', error)})"
+        return say("the Hugging Face Hub can't be reached ({reason})", reason=getattr(error, "reason", error))
 
 
 def verify(spec: Spec, which: str, labels: list[int], names: tuple[str, ...], where: str) -> None:

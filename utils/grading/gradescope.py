@@ -20,7 +20,7 @@ from utils.grading.reading import RELEASE
 from utils.grading.reports import tables
 from utils.paths import ROOT
 
-FOLDERS = ("utils", "solutions", "notebooks", "data/expected")
+FOLDERS = ("utils", "solutions", "notebooks", "locale", "data/expected")
 FILES = ("pyproject.toml", "requirements.lock")
 SETUP = """\
 #!/usr/bin/env bash

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from utils.grading.cells import (
     binds,
@@ -26,10 +26,15 @@ from utils.grading.cells import (
 from utils.grading.needs import Statement, needed, statement
 from utils.grading.reading import (
     BadNotebook,
+    language_of,
     read_cells,
     release_cells,
     written_with,
 )
+from utils.words import later, say, speaking
+
+if TYPE_CHECKING:
+    from utils.checks.spec import Exercise
 
 Cell = dict[str, Any]
 # Names that Jupyter puts into a notebook.
@@ -76,6 +81,7 @@ class Submission:
         skipped: what of the student's own cells is not run, by cell and line, in words.
         answers: the source of the cells that each exercise's answer is made of.
         newer: an answer may be Python of a later version than the one that grades, which no grade can rest on.
+        language: of the edition that the student worked in; the feedback speaks it.
     """
 
     notebook: str
@@ -85,6 +91,7 @@ class Submission:
     skipped: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     newer: bool = False
+    language: str = "en"
 
 
 @dataclass
@@ -123,9 +130,17 @@ def normalise(path: Path, notebook: str) -> Submission:
     from utils.checks.registry import exercises_of  # comes with torch, which a reader of names needs not
 
     cells = read_cells(path)
-    release = release_cells(notebook)
-    names = [exercise.name for exercise in exercises_of(notebook)]
-    submission = Submission(notebook)
+    language = language_of(cells, notebook)
+    with speaking(language):
+        return _normalised(path, cells, Submission(notebook, language=language), exercises_of(notebook))
+
+
+def _normalised(
+    path: Path, cells: list[Cell], submission: Submission, exercises: Iterable[Exercise]
+) -> Submission:
+    notebook = submission.notebook
+    release = release_cells(notebook, submission.language)
+    names = [exercise.name for exercise in exercises]
     code = [_read(cell) for cell in cells if cell["cell_type"] == "code"]
     submission.written = _written(cells, release)
     found = {name: _find(name, code, cells, submission.notes) for name in names}
@@ -191,14 +206,16 @@ def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> F
         broken = [i for i, c in enumerate(code) if name in (c["id"], c["grade_id"]) and c["source"].strip()]
         if broken:  # a syntax error, most likely
             if problem := problem_of(code[broken[-1]]["source"]):
-                notes.append(f"{name}: its cell is not valid Python ({problem}).")
+                notes.append(
+                    say("{name}: its cell is not valid Python ({problem}).", name=name, problem=problem)
+                )
             return Found([broken[-1]], broken[-1])
         head = re.compile(rf"^(def|class) {re.escape(name)}\b", re.M)
         text = any(cell["cell_type"] != "code" and head.search(cell["source"]) for cell in cells)
         notes.append(
-            f"{name}: its answer is in a text cell, which is not run."
+            say("{name}: its answer is in a text cell, which is not run.", name=name)
             if text
-            else f"{name}: no cell defines it."
+            else say("{name}: no cell defines it.", name=name)
         )
         return None
     checks = [i for i, cell in enumerate(code) if _checks(cell, name)]
@@ -211,10 +228,19 @@ def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> F
         return Found([i for i in written if i <= asked], asked)
     own = [i for i in written if {code[i]["id"], code[i]["grade_id"]} & {*mine}] or written
     if len(written) > 1:
-        which = "one in its own place" if len(own) == 1 else "last one"
-        notes.append(
-            f"{name}: {len(written)} cells define it, and no check stands behind them; the {which} is graded."
-        )
+        if len(own) == 1:
+            which = later(
+                "{name}: {count} cells define it, and no check stands behind them; the one in its own place is graded.",
+                name=name,
+                count=len(written),
+            )
+        else:
+            which = later(
+                "{name}: {count} cells define it, and no check stands behind them; the last one is graded.",
+                name=name,
+                count=len(written),
+            )
+        notes.append(say(which))
     return Found([own[-1]], own[-1], late=bool(checks))
 
 
@@ -233,8 +259,14 @@ def _explain_syntax(submission: Submission, path: Path, code: list[Cell], answer
             if cell["tree"] is None and cell["source"].strip():
                 submission.newer |= index in answering
                 submission.notes.append(
-                    f"Cell {cell['number']} is no Python {sys.version_info.major}.{sys.version_info.minor}, which grades here "
-                    f"({problem_of(cell['source'])}); the notebook was written with Python {theirs[0]}. Ask for a grader with that version."
+                    say(
+                        "Cell {number} is no Python {here}, which grades here ({problem}); the notebook was written with "
+                        "Python {theirs}. Ask for a grader with that version.",
+                        number=cell["number"],
+                        here=f"{sys.version_info.major}.{sys.version_info.minor}",
+                        problem=problem_of(cell["source"]),
+                        theirs=theirs[0],
+                    )
                 )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.paths import ROOT
+from utils.words import languages
 
 RELEASE = ROOT / "notebooks"
 MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
@@ -125,9 +126,26 @@ def clean(text: str) -> str:
 
 
 @cache
-def release_cells(notebook: str) -> tuple[dict[str, Any], ...]:
-    """The cells of the released notebook."""
-    return tuple(read_cells(RELEASE / f"{notebook}.ipynb"))
+def release_cells(notebook: str, language: str = "en") -> tuple[dict[str, Any], ...]:
+    """The cells of the released notebook in a language."""
+    folder = RELEASE if language == "en" else RELEASE / language
+    return tuple(read_cells(folder / f"{notebook}.ipynb"))
+
+
+def language_of(cells: list[dict[str, Any]], notebook: str) -> str:
+    """The language of a submission: the edition of which the most cells stand in it word for word; English among equals.
+
+    Args:
+        cells: of the file.
+        notebook: which notebook it is.
+    """
+    theirs = {cell["source"].strip() for cell in cells}
+    kept = {
+        language: sum(cell["source"].strip() in theirs for cell in release_cells(notebook, language))
+        for language in languages()
+        if language == "en" or (RELEASE / language / f"{notebook}.ipynb").exists()
+    }
+    return max(kept, key=lambda language: kept[language])
 
 
 @cache

@@ -40,10 +40,17 @@ from utils.grading.records import Records, alone, write_safely
 from utils.grading.submissions import Delivery, Handed
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade
+from utils.words import speaking
 
 # So many workers share one process: the work is in their sandboxes, and a thread needs no torch of its own.
 THREADS = launch.MOST_EARLY
-SHIPPED = ("utils", "solutions", "notebooks", "data/expected")  # of the course, to workers elsewhere
+SHIPPED = (
+    "utils",
+    "solutions",
+    "notebooks",
+    "locale",
+    "data/expected",
+)  # of the course, to workers elsewhere
 IN_HAND = 64  # submissions given out at a time: to workers elsewhere their content goes along, and memory must not grow with the class
 
 
@@ -118,7 +125,8 @@ def grade_one(
         level = box.start()
         if not level.safe and not allow_weak:
             raise RuntimeError(level.sentence())
-        verdicts = grade(box, judge, submission)
+        with speaking(submission.language):
+            verdicts = grade(box, judge, submission)
     answers = submission.answers
     result |= {
         "verdicts": [
@@ -129,6 +137,7 @@ def grade_one(
         "skipped": submission.skipped,
         "answers": answers,
         "newer": submission.newer,
+        "language": submission.language,
     }
     return result | {"isolation": level.sentence()}
 

@@ -16,6 +16,7 @@ from utils.checks.observe import Problem
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Case, Exercise, Seen
 from utils.grading import hidden, wire
+from utils.words import later, say
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,9 @@ class Examiner:
             base,
             points=round(exercise.points * right / len(findings), 2),
             state=state,
-            concept=fixture.cases[index].name,
-            sentence=_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence,
-            diagnosis=_diagnose(fixture, outcomes, findings) if state == "failed" else "",
+            concept=say(fixture.cases[index].name),
+            sentence=say(_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence),
+            diagnosis=say(_diagnose(fixture, outcomes, findings)) if state == "failed" else "",
             ended=isinstance(outcome, Problem) and outcome.kind in ENDED,
             said=f"{outcome.sentence} {outcome.trace}".strip() if isinstance(outcome, Problem) else "",
         )
@@ -143,21 +144,31 @@ class Examiner:
 # What a student reads of a problem. The words that came out of the sandbox are theirs to choose and could carry the
 # values of a hidden case, so none of them is shown; they are kept for the instructor.
 NEUTRAL = {
-    "not started": "Not started.",
-    "missing": "Your notebook does not define it, or its cell raised an error before that.",
-    "time": "Your code was still running when its time was over. Is there a loop that never ends?",
-    "signature": "It cannot be called as the exercise says.",
-    "parameters": "Its parameters are not those of the exercise (names or shapes).",
-    "type": "It returns something else than the exercise asks for (None, a NumPy array, too few values).",
-    "needs": "It calls an earlier exercise that is not started.",
-    "borrowed": "It takes its result from the course's own files (a stand-in, `reuse` of itself, a file). Write it yourself.",
-    "idle": "Your code had not come to an end long after its time, without computing. Does it wait for something?",
-    "crashed": "Its process crashed before it answered (as after a wrong memory access or too deep a recursion).",
-    "exit": "Your code ended its own process before it answered (`exit`, `quit`).",
-    "killed": "Its process was killed before it answered (by your code, or because memory was used up).",
-    "processes": "No process could be started for it: your code has too many running.",
-    "frame": "It sent something that is no answer.",
-    "size": "It returns far more values than the exercise asks for.",
+    "not started": later("Not started."),
+    "missing": later("Your notebook does not define it, or its cell raised an error before that."),
+    "time": later("Your code was still running when its time was over. Is there a loop that never ends?"),
+    "signature": later("It cannot be called as the exercise says."),
+    "parameters": later("Its parameters are not those of the exercise (names or shapes)."),
+    "type": later(
+        "It returns something else than the exercise asks for (None, a NumPy array, too few values)."
+    ),
+    "needs": later("It calls an earlier exercise that is not started."),
+    "borrowed": later(
+        "It takes its result from the course's own files (a stand-in, `reuse` of itself, a file). Write it yourself."
+    ),
+    "idle": later(
+        "Your code had not come to an end long after its time, without computing. Does it wait for something?"
+    ),
+    "crashed": later(
+        "Its process crashed before it answered (as after a wrong memory access or too deep a recursion)."
+    ),
+    "exit": later("Your code ended its own process before it answered (`exit`, `quit`)."),
+    "killed": later(
+        "Its process was killed before it answered (by your code, or because memory was used up)."
+    ),
+    "processes": later("No process could be started for it: your code has too many running."),
+    "frame": later("It sent something that is no answer."),
+    "size": later("It returns far more values than the exercise asks for."),
 }
 ENDED = ("killed", "processes")  # what a limit of the whole submission looks like to the process that met it
 _ERROR = re.compile(r"Your code raised (\w+)")
@@ -170,8 +181,12 @@ def _neutral(problem: Problem, exercise: Exercise) -> str:
     if problem.kind in NEUTRAL:
         return NEUTRAL[problem.kind]
     found = _ERROR.match(problem.sentence)
-    error = found[1] if found and found[1] in _BUILTIN else "an error"
-    return f"Your code raised {error} here. Run check({exercise.name}) in your notebook: it shows the message where it happens there too."
+    error = found[1] if found and found[1] in _BUILTIN else later("an error")
+    return later(
+        "Your code raised {error} here. Run check({name}) in your notebook: it shows the message where it happens there too.",
+        error=error,
+        name=exercise.name,
+    )
 
 
 def _bounded(outcome: Seen | Problem, wanted: Seen) -> Seen | Problem:
@@ -189,7 +204,8 @@ def _compare(exercise: Exercise, case: Case, wanted: Seen, seen: Seen) -> Findin
     try:
         return compare(exercise, case, wanted, seen)
     except Exception as error:
-        return Finding("problem", f"What it returned could not be compared ({type(error).__name__}).")
+        sentence = later("What it returned could not be compared ({error}).", error=type(error).__name__)
+        return Finding("problem", sentence)
 
 
 def _diagnose(

@@ -14,6 +14,7 @@ import torch
 
 from utils.budget import current_budget
 from utils.training.history import History
+from utils.words import say
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,7 +84,13 @@ class Progress:
         self.began, self.first = time.perf_counter(), (history.steps, 0.0)
         self.lines, self.last = show and show != "bar", 0.0
         if show and len(history):
-            print(f"Going on from the checkpoint: {len(history)} of {history.epochs} epochs are done.")
+            print(
+                say(
+                    "Going on from the checkpoint: {done} of {epochs} epochs are done.",
+                    done=len(history),
+                    epochs=history.epochs,
+                )
+            )
         screen = in_jupyter() or sys.stdout.isatty()
         quiet = os.environ.get("COURSE_PROGRESS") == "plain" or "PYTEST_CURRENT_TEST" in os.environ
         if show and screen and not quiet and current_budget().name != "smoke":
@@ -111,7 +118,10 @@ class Progress:
             self.first = (self.history.steps, now)
         elif self.history.steps - self.first[0] == FIRST and self.left(now) > LONG:
             self.bar.write(
-                f"This takes about {in_words(self.left(now))} here. The stop button ends it and keeps the model."
+                say(
+                    "This takes about {time} here. The stop button ends it and keeps the model.",
+                    time=in_words(self.left(now)),
+                )
             )
         if now - self.last > 0.5:  # reading the sums waits for the GPU: seldom
             self.last = now
@@ -156,5 +166,8 @@ class Progress:
             self.bar.close()
         if self.history.stopped.startswith("interrupted"):
             print(
-                f"Training was {self.history.stopped}. The model is as far as it got, and the cells below can use it."
+                say(
+                    "Training was {stopped}. The model is as far as it got, and the cells below can use it.",
+                    stopped=self.history.stopped,
+                )
             )

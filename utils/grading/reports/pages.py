@@ -22,6 +22,7 @@ from utils.grading.reports.questions import questions
 from utils.grading.reports.tables import by_student, cell, file_name, grade, mark_key, possible
 from utils.grading.reports.words import words
 from utils.grading.roster import Person, rows_of
+from utils.words import speaking
 
 Entry = dict[str, Any]
 NOTES = "marks_for_instructor"  # of an entry or a verdict: what a person should look at, in words
@@ -56,16 +57,17 @@ def feedback(entries: list[Entry], folder: Path, isolation: str) -> Path:
     for (student, _), row in by_student(entries).items():
         theirs = [entry for _, entry in sorted(row.items())]
         language = theirs[0].get("language", "en")
-        say = words(language)
-        text = page(
-            "feedback",
-            say["title"].format(student=student),
-            student=student,
-            entries=theirs,
-            say=say,
-            language=language,
-            isolation=isolation,
-        )
+        with speaking(language):
+            say = words()
+            text = page(
+                "feedback",
+                say["title"].format(student=student),
+                student=student,
+                entries=theirs,
+                say=say,
+                language=language,
+                isolation=isolation,
+            )
         (folder / f"{file_name(theirs[0])}.html").write_text(text, encoding="utf-8")
     return folder
 

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from utils.grading.roster import Person
+from utils.words import say, speaking
 
 Entry = dict[str, Any]
 
@@ -184,15 +185,25 @@ def moodle_csv(entries: list[Entry], folder: Path) -> Path:
 
 def short(entry: Entry) -> str:
     """One entry in a few sentences, for a platform's comment."""
+    with speaking(entry.get("language", "en")):
+        return _short(entry)
+
+
+def _short(entry: Entry) -> str:
     if entry["problem"] or entry.get("lost"):
-        return f"The file could not be graded: {entry['problem']}."
-    parts = [
-        f"{sum(v['state'] == 'passed' for v in entry['verdicts'])} of {len(entry['verdicts'])} exercises passed."
-    ]
+        return say("The file could not be graded: {problem}.", problem=entry["problem"])
+    passed = sum(v["state"] == "passed" for v in entry["verdicts"])
+    parts = [say("{passed} of {total} exercises passed.", passed=passed, total=len(entry["verdicts"]))]
     if entry.get("late"):
         parts.append(late_said(entry))
     if "override" in entry:
-        parts.append(f"Changed to {entry['override']['points']:g} points: {entry['override']['reason']}.")
+        parts.append(
+            say(
+                "Changed to {points:g} points: {reason}.",
+                points=entry["override"]["points"],
+                reason=entry["override"]["reason"],
+            )
+        )
     parts += [f"{name}: {text}" if name else text for name, text in entry.get("comments", {}).items()]
     return " ".join(parts)
 
@@ -203,13 +214,17 @@ def late_said(entry: Entry) -> str:
         return ""
     days = entry["late"]["days"]
     when = (
-        "Handed in late"
+        say("Handed in late")
         if days is None
-        else f"Handed in {days:.1f} days late"
+        else say("Handed in {days:.1f} days late", days=days)
         if days >= 1
-        else f"Handed in {24 * days:.1f} hours late"
+        else say("Handed in {hours:.1f} hours late", hours=24 * days)
     )
-    return f"{when}; that costs {cost(entry):g} points." if cost(entry) else f"{when}."
+    return (
+        say("{when}; that costs {points:g} points.", when=when, points=cost(entry))
+        if cost(entry)
+        else f"{when}."
+    )
 
 
 def feedback_zips(entries: list[Entry], pages: Path, folder: Path) -> list[Path]:
@@ -230,15 +245,17 @@ def feedback_zips(entries: list[Entry], pages: Path, folder: Path) -> list[Path]
 
 def gradescope_result(entry: Entry, isolation: str) -> dict[str, Any]:
     """An entry as Gradescope's `results.json`. Written answers are marked there."""
+    with speaking(entry.get("language", "en")):
+        told = [said(v) for v in entry["verdicts"]]
     tests = [
         {
             "name": v["exercise"],
             "score": v["points"],
             "max_score": v["possible"],
             "status": "passed" if v["state"] == "passed" else "failed",
-            "output": said(v),
+            "output": text,
         }
-        for v in entry["verdicts"]
+        for v, text in zip(entry["verdicts"], told, strict=True)
     ]
     output = "\n".join(
         [f"{short(entry)} {isolation}", *entry["notes"], *(f"Not run: {x}" for x in entry.get("skipped", []))]
@@ -289,12 +306,14 @@ def junit(entries: list[Entry], path: Path, isolation: str) -> Path:
 def said(verdict: dict[str, Any]) -> str:
     """What a student reads about one exercise: the concept of the first wrong case and what is wrong; no hidden value."""
     if verdict["state"] == "passed":
-        return "All hidden cases are right."
+        return say("All hidden cases are right.")
     if verdict["state"] == "not started" and not verdict["right"]:
-        return "Not started."
-    parts = [f"{verdict['right']} of {verdict['cases']} hidden cases are right."]
+        return say("Not started.")
+    parts = [
+        say("{right} of {cases} hidden cases are right.", right=verdict["right"], cases=verdict["cases"])
+    ]
     if verdict["concept"]:
-        parts.append(f"First wrong case: {verdict['concept']}.")
+        parts.append(say("First wrong case: {case}.", case=verdict["concept"]))
     parts.append(verdict["diagnosis"] or verdict["sentence"])
     return " ".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 
 import nbformat
@@ -59,14 +60,22 @@ def submission(path, language: str, change=lambda cells: cells):
     return path
 
 
+def undocumented(source: str) -> str:
+    """Code without docstrings; comments the reading has left out already."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
 def test_both_editions_become_the_same_pieces(tmp_path):
     english, other = (
         normalise(submission(tmp_path / f"{language}.ipynb", language), NAME) for language in ("en", "ko")
     )
     assert (english.language, other.language) == ("en", "ko")
-    assert [(p.kind, p.name, p.source) for p in other.parts] == [
-        (p.kind, p.name, p.source) for p in english.parts
-    ]
+    ours, theirs = ([(p.kind, p.name, undocumented(p.source)) for p in one.parts] for one in (english, other))
+    assert theirs == ours
     assert other.answers == english.answers and other.skipped == english.skipped
 
 

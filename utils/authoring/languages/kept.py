@@ -30,31 +30,10 @@ _WORDS = [
     "eleven",
     "twelve",
 ]
-_SPELLED = {
-    **{word: str(n) for n, word in enumerate(_WORDS)},
-    "half": "2",
-    "once": "1",
-    "twice": "2",
-    "both": "2",
-}
-_SPELLED |= {
-    "first": "1",
-    "second": "2",
-    "third": "3",
-    "fourth": "4",
-    "single": "1",
-    "pair": "2",
-    "hundred": "100",
-}
-_SPELLED |= {
-    "a": "1",
-    "an": "1",
-    "each": "1",
-    "thousand": "1000",
-    "million": "100",
-    "other": "1",
-    "double": "2",
-}
+_SPELLED = {word: str(n) for n, word in enumerate(_WORDS)}
+_SPELLED |= {"half": "2", "once": "1", "twice": "2", "both": "2", "pair": "2", "double": "2", "single": "1"}
+_SPELLED |= {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "zeros": "0", "ones": "1"}
+_SPELLED |= {"a": "1", "an": "1", "each": "1", "other": "1", "hundred": "100", "thousand": "1000"}
 
 
 def _parts(text: str) -> dict[str, Counter[str]]:

@@ -1,0 +1,153 @@
+"""On a machine with a GPU no tensor meets one of the other side: experiments and notebooks at smoke size, on a device that is pretended."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.pretend_cuda import OnCuda, pretend_cuda
+from tests.toys import network, toy
+from utils.authoring import build
+from utils.experiments.declare import find, names
+from utils.experiments.results import load
+from utils.experiments.runner import Runner
+from utils.paths import ROOT
+from utils.training import accuracy, default_device, fit, precision_for
+
+
+@pytest.fixture
+def gpu():
+    with pretend_cuda():
+        yield
+
+
+def test_it_says_cuda_and_refuses_what_a_gpu_refuses(gpu):
+    here, there = torch.ones(3), torch.ones(3, device="cuda")
+    assert (str(there.device), there.is_cuda, there.is_cpu) == ("cuda:0", True, False)
+    for mixed in (
+        lambda: here + there,
+        lambda: torch.cat([here, there]),
+        lambda: nn.functional.linear(there, torch.ones(2, 3)),
+        lambda: here[torch.zeros(2, dtype=torch.int64, device="cuda")],
+        lambda: torch.rand(3, device="cuda", generator=torch.Generator()),
+    ):
+        with pytest.raises(RuntimeError, match="device|cpu"):
+            mixed()
+    for array in (lambda: there.numpy(), lambda: np.asarray(there)):
+        with pytest.raises(TypeError, match="to numpy"):
+            array()
+
+
+def test_it_allows_what_a_gpu_allows(gpu):
+    there = torch.arange(6.0).to("cuda")
+    assert (there + torch.tensor(1.0)).device.type == "cuda", "a number without dimensions goes along"
+    assert there[torch.tensor([1, 2])].device.type == "cuda" and there.cpu().numpy().sum() == 15
+    assert there.sum().item() == 15 and there.tolist()[1] == 1.0 and float(there[2]) == 2.0
+    assert there.new_zeros(2).is_cuda and torch.zeros_like(there).is_cuda
+    assert there.double().is_cuda and there.to(torch.float16).dtype == torch.float16
+    assert not there.to("cpu").is_cuda and not torch.zeros_like(there, device="cpu").is_cuda
+    copied = there.cpu()
+    copied[0] = 9.0
+    assert there[0].item() == 0.0, "a copy on the other side shares no memory"
+
+
+def test_a_model_moves_with_its_optimizer_and_back(gpu):
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    parameter, optimizer = model[0].weight, torch.optim.SGD(model.parameters(), lr=0.1)
+    before = parameter.detach().clone()
+    assert (
+        model.to("cuda")[0].weight is parameter and parameter.is_cuda and isinstance(parameter, nn.Parameter)
+    )
+    with pytest.raises(RuntimeError, match="same device"):
+        model(torch.ones(5, 3))
+    model(torch.randn(5, 3, device="cuda")).square().sum().backward()
+    assert parameter.grad.is_cuda and model[1].running_mean.is_cuda
+    optimizer.step()
+    assert not torch.equal(parameter.cpu(), before)
+    assert copy.deepcopy(model)[0].weight.is_cuda
+    assert not model.cpu()[0].weight.is_cuda and model(torch.ones(5, 3)).shape == (5, 2)
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0)])
+def test_fit_moves_all_that_it_needs_and_goes_on_from_its_checkpoint(tmp_path, capability):
+    with pretend_cuda(capability):
+        assert default_device().type == "cuda"
+        assert precision_for().name == ("float16" if capability < (8, 0) else "bfloat16")
+        how = {"epochs": 2, "lr": 0.01, "progress": False, "checkpoint": tmp_path / "run.resume"}
+        model = network()
+        history = fit(model, [toy()], validation=[toy()], **how)
+        assert all(isinstance(p, OnCuda) for p in model.parameters()) and len(history) == 2
+        again = network()
+        fit(again, [toy()], validation=[toy()], **how)
+        assert torch.equal(next(again.parameters()).cpu(), next(model.parameters()).cpu())
+        assert 0 <= accuracy(model, [toy()]) <= 1
+
+
+# ------------------------------------------------------------------------------------------ all of it, at smoke size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
+    """A training of each of its models, with float16 and its scaled loss."""
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    experiment = find(name)
+    first = {cell["model"]: cell for cell in reversed(experiment.main_cells("smoke"))}
+    rates = {"lr": 1e-3, "tuned_on": []}
+    monkeypatch.setattr(
+        type(experiment), "main_cells", lambda self, preset: [cell | rates for cell in first.values()]
+    )
+    with pretend_cuda():
+        outcome = Runner(experiment, "smoke", folder=tmp_path, say=lambda text: None).run()
+    assert outcome.ok, outcome.failures
+    rows = load(name, tmp_path)
+    assert {row["model"] for row in rows} == set(first)
+    assert {(row["device"], row["precision"]) for row in rows} == {("cuda", "float16")}
+
+
+RUN = """
+import os, sys
+import matplotlib
+matplotlib.use("agg")
+import nbformat
+from IPython.core.interactiveshell import InteractiveShell
+from tests.pretend_cuda import pretend_cuda
+from utils import plotting
+plotting.show = lambda *args, **named: None  # pictures are made, and not written as PNG: that takes most of the time
+notebook = nbformat.read(sys.argv[1], as_version=4)
+os.chdir("notebooks")
+shell = InteractiveShell.instance()
+with pretend_cuda():
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not shell.run_cell(cell.source).success:
+            sys.exit(f"cell {cell.id} fails on a GPU")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", build.source_names())
+def test_every_notebook_runs_on_a_gpu(name):
+    """The code of the solved notebook, in a process of its own, on the small data that are always there."""
+    env = {key: value for key, value in os.environ.items() if key != "COURSE_DATA"}
+    env |= {
+        "COURSE_BUDGET": "smoke",
+        "COURSE_PROGRESS": "plain",
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(build.SOLVED / f"{name}.ipynb")],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"

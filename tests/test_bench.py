@@ -38,6 +38,19 @@ def test_vision_suites_build_and_every_way_runs(name: str) -> None:
     assert passes == [f"{p}, {f}" for f in formats for p in ("forward", "forward and backward")]
 
 
+def test_bfloat16_is_computed_as_in_the_course_on_all_sides() -> None:
+    """Autocast with the plain attention kernel, the fused one being slow on a CPU; and afterwards all is as before."""
+
+    def seen() -> tuple[bool, bool, torch.dtype]:
+        fused = torch.backends.cuda.flash_sdp_enabled()  # the switch is the CPU's too
+        return torch.is_autocast_enabled("cpu"), fused, torch.mm(torch.ones(2, 2), torch.ones(2, 2)).dtype
+
+    assert vision.autocast(seen)() == (True, False, torch.bfloat16)
+    assert seen() == (False, True, torch.float32)
+    narrow = [c for c in suite("vit").contests(tiny=True) if "bfloat16" in c.name]
+    assert len(narrow) == 2 and {c.target for c in narrow} == {vision.NARROW_TARGET}
+
+
 @pytest.mark.parametrize("name", VISION)
 def test_suites_name_the_sizes_of_the_issue(name: str) -> None:
     """The timed configuration is the published one: as many parameters as the answer's own named configuration."""

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab progress test check lint-only notebooks messages translations solve bench report clean lint grade gradescope nbgrader bench-grading release book
+.PHONY: lab progress test check test-lowest lint-only notebooks messages translations solve bench report clean lint grade gradescope nbgrader bench-grading release book
 
 # make lab TORCH=cpu (1.4 GB on disk) or TORCH=cuda (5.5 GB); auto: what the machine needs. Without make: python3 start.py (Windows: py start.py)
 TORCH ?= auto
@@ -27,6 +27,9 @@ test: $(VENV)/.test-installed lint-only  ## the whole test suite
 
 check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: two minutes
 	$(PYTEST) -m "not slow and not browser and not sandbox" $(ARGS)
+
+test-lowest: $(VENV)/.installed  ## the quick tests with the lowest versions that pyproject allows; needs uv
+	OMP_NUM_THREADS=1 $(RUN) -m utils.authoring.lowest $(ARGS)
 
 lint-only: $(VENV)/.test-installed
 	$(RUN) -m ruff check .

@@ -188,6 +188,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"make (test|check)( ARGS=.*)?": Slow(
         "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
     ),
+    r"make test-lowest": Slow(
+        "installs a whole environment", "tests/test_setup.py::test_the_lowest_versions_are_all_asked_for"
+    ),
     r"pytest tests/test_data_reviews\.py": Left(
         "a part of this test suite",
         "tests/test_data_reviews.py::test_a_bag_of_words_stays_clearly_below_a_sequence_model",
@@ -216,7 +219,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"python -m utils\.experiments run NAME --preset (smoke|cpu)": Slow(
         TRAINS, GRIDS, "python -m utils.experiments run distance --preset smoke"
     ),
-    r"\S*python -m utils\.experiments run [a-z-]+ --preset (cpu|gpu)( --workers \d| --minutes \d+)*": Slow(
+    r"\S*python -m utils\.experiments run [a-z-]+( data-scaling)? --preset (cpu|t4|gpu)( --workers \d| --minutes \d+)*": Slow(
         TRAINS, GRIDS
     ),
     r"python -m utils\.experiments judge data-scaling --preset cpu": Run(r"\[(held|open|partly|failed)\]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+import start
 from utils import setup
+from utils.authoring import lowest
 
 ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"torch": "pytorch"}
@@ -75,11 +78,100 @@ def test_what_notebooks_install_is_what_pyproject_asks_for():
 
 
 def test_every_place_says_the_same_versions():
-    """pyproject, the set-up cell's check, conda's environment, the README, the workflows."""
+    """pyproject, conda's environment, the start script, the set-up cell's check, both READMEs, the workflows, the container, the notebooks."""
     python = SpecifierSet(pyproject()["requires-python"])
-    assert [minor for minor in range(5, 20) if f"3.{minor}" in python][0] == setup.PYTHON[1]
+    minors = [minor for minor in range(5, 20) if f"3.{minor}" in python]
+    first, last = f"3.{minors[0]}", f"3.{minors[-1]}"
+    assert ((3, minors[0]), (3, minors[-1])) == (start.LOWEST, start.HIGHEST)
+    assert (3, minors[0]) == setup.PYTHON
+
+    def text(name: str) -> str:
+        return (ROOT / name).read_text(encoding="utf-8")
+
+    assert f"`python3` ({first} to {last})" in text("README.md")
+    assert f"`python3`({first}에서 {last}까지)" in text("README.ko.md")
+    assert text("Makefile").startswith(f"# Needs python3 ({first} to {last})")
+    conda = yaml.safe_load(text("environment.yml"))["dependencies"]
+    assert (
+        SpecifierSet(next(entry for entry in conda if entry.startswith("python>")).removeprefix("python"))
+        == python
+    )
+    workflows = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")
+    )
+    assert set(re.findall(r'"(3\.\d+)"', workflows)) == {f"3.{minor}" for minor in minors}
+    image = json.loads(text(".devcontainer/devcontainer.json"))["image"]
+    assert re.search(r"python:(3\.\d+)", image)[1] in python
+    assert tomllib.loads(text("pyproject.toml"))["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
+    assert first in text("requirements.lock").splitlines()[0]
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        said = (
+            json.loads(path.read_text(encoding="utf-8"))["metadata"]
+            .get("language_info", {})
+            .get("version", first)
+        )
+        assert said.rpartition(".")[0] in python or said in python, path.name
     torch = next(r for r in map(Requirement, pyproject()["dependencies"]) if r.name == "torch")
     assert str(torch.specifier) == f">={'.'.join(map(str, setup.TORCH))}"
+    assert f"pytorch{torch.specifier}" in conda
+
+
+def test_the_lowest_versions_are_all_asked_for(tmp_path, monkeypatch):
+    """`make test-lowest`, with what it runs taken down instead of run."""
+    ran = []
+
+    def run(command, **named):
+        ran.append([str(part) for part in command])
+        if "compile" in ran[-1]:
+            (tmp_path / "lowest.txt").write_text("torch==2.4.0\n")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(lowest.subprocess, "run", run)
+    monkeypatch.setattr(lowest.shutil, "which", lambda name: "/usr/bin/uv")
+    assert lowest.main(["--folder", str(tmp_path), "tests/test_setup.py"]) == 0
+    made, resolved, *installed, tested = ran
+    assert made[:3] == ["/usr/bin/uv", "venv", "--quiet"] and "lowest-direct" in resolved
+    asked = {
+        Requirement(line).name: Requirement(line)
+        for line in (tmp_path / "asked.txt").read_text().splitlines()
+    }
+    for line in pyproject()["dependencies"] + pyproject()["optional-dependencies"]["test"]:
+        assert str(asked[Requirement(line).name].specifier) == str(Requirement(line).specifier)
+    assert str(tmp_path / "lowest.txt") in installed[0] and "torchvision" in installed[1]
+    assert "--no-deps" in installed[2] and not any("torchvision" in part for part in installed[2])
+    assert tested[1:3] == ["-m", "pytest"] and lowest.QUICK in tested and tested[-1] == "tests/test_setup.py"
+    assert lowest.main(["--folder", str(tmp_path), "--torch", "2.13.0"]) == 0
+    assert [
+        line for line in (tmp_path / "asked.txt").read_text().splitlines() if line.startswith("torch=")
+    ] == ["torch==2.13.0"]
+
+
+def test_without_uv_it_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setattr(lowest.shutil, "which", lambda name: None)
+    monkeypatch.setattr(
+        lowest.subprocess, "run", lambda command, **named: subprocess.CompletedProcess(command, 1)
+    )
+    assert lowest.main([]) == 2
+    assert "-m pip install uv" in capsys.readouterr().err
+
+
+def test_what_is_imported_is_asked_for():
+    """A package that comes along with another one today may not tomorrow."""
+    names = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    asked = {Requirement(line).name for line in pyproject()["dependencies"]}
+    for name in (
+        "numpy",
+        "pyarrow",
+        "PIL",
+        "scipy",
+        "sklearn",
+        "matplotlib",
+        "einops",
+        "safetensors",
+        "tqdm",
+        "psutil",
+    ):
+        assert names.get(name, name) in asked, name
 
 
 def test_set_up_does_nothing_where_all_is_there(monkeypatch):

@@ -258,6 +258,12 @@ def test_a_wrong_model_or_batch_of_the_checkpoint_is_a_sentence(tmp_path, monkey
     assert "--validation" in capsys.readouterr().out
 
 
+def test_an_old_torch_without_muon_is_a_sentence(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    with pytest.raises(ValueError, match="--optimizer muon needs torch 2.9 or newer, .*--optimizer adamw"):
+        checkpoint.make_optimizers(small(), SETTINGS | {"optimizer": "muon"})
+
+
 # ------------------------------------------------------------------------------------------ training, figures
 
 

@@ -97,9 +97,16 @@ def make_optimizers(model: nn.Module, settings: dict) -> list[torch.optim.Optimi
     steps of 128 images: 48% of the test images right after them, against 40% with AdamW, in the same time. So the optimizer of
     the recorded checkpoint was chosen on the test images that its accuracy is quoted on, one choice between two; a next one is
     to be made with `--validation`.
+
+    Raises:
+        ValueError: this torch has no Muon.
     """
     if settings["optimizer"] == "adamw":
         return [make_optimizer(model, settings["lr"], settings["weight_decay"])]
+    if not hasattr(torch.optim, "Muon"):
+        raise ValueError(
+            f"--optimizer muon needs torch 2.9 or newer, and this is {torch.__version__}; take --optimizer adamw"
+        )
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]

@@ -51,6 +51,34 @@ def test_lines_draw_means_and_intervals():
         plotting.lines(ax, range(6), {"short": [1, 2, 3]}, xlabel="x", ylabel="y")
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.11, 0.63], ["0.2", "0.3", "0.4", "0.6"]),
+        ([3567, 13840], ["4,000", "6,000", "8,000", "10,000"]),
+        ([0.7, 25], ["1", "2", "5", "10", "20"]),
+        ([0.03, 200], ["0.1", "1", "10", "100"]),
+    ],
+)
+def test_ticks_of_logarithmic_axes_are_plain_numbers(values, expected):
+    fig, ax = plotting.figure()
+    plotting.lines(ax, [1, 2], {"a": values}, xlabel="x", ylabel="y", logy=True)
+    fig.canvas.draw()
+    low, high = ax.get_ylim()
+    pairs = zip(ax.get_yticks(), ax.get_yticklabels(), strict=True)
+    assert [label.get_text() for tick, label in pairs if low <= tick <= high] == expected
+    assert not any(label.get_text() for label in ax.get_yticklabels(minor=True))
+
+
+def test_chance_is_drawn_at_its_value_and_named_apart_from_the_lines():
+    fig, ax = plotting.figure()
+    plotting.lines(ax, range(5), {"plain": [0.2, 0.22, 0.24, 0.26, 0.251]}, xlabel="epoch", ylabel="accuracy")
+    plotting.chance(ax, 0.25)
+    assert list(ax.lines[-1].get_ydata()) == [0.25, 0.25]
+    assert {"plain", "guessing"} <= {text.get_text() for text, _ in texts(fig)[2]}
+    assert_nothing_cut_or_covered(fig)
+
+
 @pytest.mark.parametrize("log", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("crowd", [2, 7])
 def test_labels_stay_apart_and_on_the_page(log, crowd):

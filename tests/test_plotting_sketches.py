@@ -9,7 +9,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from tests.pictures import HANGUL, Tags, assert_nothing_cut_or_covered, extents, overlap, texts
 from utils import plotting
-from utils.plotting import theme
+from utils.plotting import recurrent, theme, transformer
 
 # ----------------------------------------------------------------------------------------------- sketches
 
@@ -126,3 +126,21 @@ def test_hangul_font_is_looked_for_among_the_installed(monkeypatch):
         monkeypatch.setattr(theme.font_manager, "fontManager", fonts)
         assert theme.hangul_font() == expected
         theme.hangul_font.cache_clear()
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_transformer_has_a_norm_and_an_addition_for_each_move(norm_first):
+    fig = transformer.transformer(norm_first)
+    said = [text.get_text() for text, _ in texts(fig)[2]]
+    if norm_first:  # two moves and three, and a norm behind each stack
+        assert said.count("layer norm") == 7 and said.count("+") == 5
+    else:
+        assert said.count("add, layer norm") == 5
+    assert_nothing_cut_or_covered(fig)
+
+
+def test_lstm_cell_shows_its_gates_and_states():
+    fig = recurrent.lstm_cell()
+    said = {text.get_text() for text, _ in texts(fig)[2]}
+    assert {"f: sigmoid", "i: sigmoid", "g: tanh", "o: sigmoid", "cell $c_{t-1}$", "state $h_{t-1}$"} <= said
+    assert_nothing_cut_or_covered(fig)

@@ -8,9 +8,10 @@
 `display` puts the result on the page, `explore` with controls.
 """
 
-from utils.plotting.charts import bars, heatmap, images, lines, name_points
+from utils.plotting.charts import bars, chance, heatmap, images, lines, name_points
 from utils.plotting.controls import explore
 from utils.plotting.display import described, mimebundle, show
+from utils.plotting.recurrent import lstm_cell
 from utils.plotting.sketches import TokenStrip, flow, tokens
 from utils.plotting.theme import COLORS, figure, palette, readable
 
@@ -18,6 +19,7 @@ __all__ = [
     "COLORS",
     "TokenStrip",
     "bars",
+    "chance",
     "described",
     "explore",
     "figure",
@@ -25,6 +27,7 @@ __all__ = [
     "heatmap",
     "images",
     "lines",
+    "lstm_cell",
     "mimebundle",
     "name_points",
     "palette",

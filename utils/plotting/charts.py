@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.font_manager import FontProperties
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatterMathtext, MaxNLocator, NullLocator
 
 from utils.plotting.endlabels import EndLabel
 from utils.plotting.numbers import as_array, number, t_interval, with_error
@@ -87,8 +87,45 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
         ax.minorticks_off()
         if logy:
             ax.yaxis.minorticks_on()
-    elif not logx and np.issubdtype(x.dtype, np.integer):
+    elif logx:
+        _plain_log(ax.xaxis, *ax.get_xlim())
+    elif np.issubdtype(x.dtype, np.integer):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    if logy:
+        _plain_log(ax.yaxis, *ax.get_ylim())
+
+
+def _plain_log(axis, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis as numbers that are read at once: 0.2, 50, 1,000, and never 6 x 10^-1.
+
+    Less than two decades: ticks at 1, 2 and 5 (or more of them). Powers of ten are kept where the axis leaves 0.001 to 1,000,000.
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    if high < 100 * low:
+        for digits in ((1, 2, 5), (1, 2, 3, 4, 6, 8), (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)):
+            ticks = [d * 10.0**power for power in decades for d in digits if low <= d * 10.0**power <= high]
+            if len(ticks) > 2:
+                break
+        axis.set_ticks(ticks, [f"{tick:,.6g}" for tick in ticks])
+        axis.set_minor_locator(NullLocator())
+    elif low >= 1e-4 and high <= 1e6:
+        axis.set_major_formatter(lambda tick, _: f"{tick:,.6g}")
+    else:
+        axis.set_major_formatter(LogFormatterMathtext())
+
+
+def chance(ax, value: float, name: str = "guessing") -> None:
+    """A dotted line at what guessing reaches, named at its end; call it after `lines`.
+
+    Args:
+        value: in the y axis's unit.
+    """
+    ax.axhline(value, color="#6b6b6b", linewidth=0.9, linestyle=":", zorder=1)
+    group = ax.__dict__.setdefault("_end_labels", [])
+    where = {"xy": (ax.dataLim.x1, value), "xytext": (7, 0), "textcoords": "offset points"}
+    style = {"va": "center", "ha": "left", "color": "#5a5a5a", "annotation_clip": False, "fontsize": 9}
+    EndLabel(group, name, **where, **style)
+    ax.add_artist(group[-1]).set_clip_on(False)
 
 
 def name_points(ax, points: dict, *, color: str = INK, fontsize: float = 8) -> None:

@@ -17,7 +17,7 @@ EDGE = {
 SHAPE_FONT = {"family": "DejaVu Sans Mono", "size": 8}
 
 
-class _Canvas:
+class Canvas:
     """A figure without axes, measured in inches from the lower left corner."""
 
     def __init__(self, width: float, height: float) -> None:
@@ -72,13 +72,22 @@ class _Canvas:
         """A tensor's shape, beside an arrow."""
         self.ax.text(x, y, text, ha=align, va="center", fontdict=SHAPE_FONT)
 
+    def node(self, x: float, y: float, sign: str) -> None:
+        """An operation on two tensors, number by number: a sign in a circle."""
+        self.note(x, y, sign, fontsize=13, bbox={"boxstyle": "circle,pad=0.18", "fc": "white", "ec": INK})
+
     def note(self, x: float, y: float, text: str, **style: object) -> None:
         self.ax.text(x, y, text, **({"ha": "center", "va": "center", "fontsize": 9} | style))
 
 
-def transformer() -> Figure:
-    """Encoder and decoder of Vaswani et al. (2017), with the shape of what flows on the arrows."""
-    c = _Canvas(7.2, 5.45)
+def transformer(norm_first: bool = False) -> Figure:
+    """Encoder and decoder of Vaswani et al. (2017), with the shape of what flows on the arrows.
+
+    Args:
+        norm_first: False: as in the paper, a norm behind each residual connection (post-LN); True: a norm before each
+            move and one more behind each stack (pre-LN).
+    """
+    c = Canvas(7.2, 7.15 if norm_first else 5.45)
     left, right, step = 1.75, 5.35, 0.58
     attention, forward = "attention", "feed-forward"
     encoder = [("self-attention", attention), ("feed-forward", forward)]
@@ -100,18 +109,37 @@ def transformer() -> Figure:
         frame_bottom = y + 0.06
         for name, kind in moves:
             y += 0.28
+            start, edge = y - 0.1, x + side * 1.02
+            if norm_first:
+                c.box(x, y, "layer norm", "norm", height=0.26)
+                c.path((x, y + 0.26), (x, y + 0.44))
+                y += 0.44
             c.box(x, y, name, kind)
             middles[name] = y + 0.17
             c.path((x, y + 0.34), (x, y + step))
-            c.box(x, y + step, "add, layer norm", "norm", height=0.28)
-            edge = x + side * 1.02
-            start, end = y - 0.1, y + step + 0.14
-            c.path((x, start), (edge, start), (edge, end), (x + side * 0.85, end), color="#6b6b6b")
-            y += step + 0.28
+            if norm_first:
+                c.node(x, y + step + 0.11, "+")
+                c.path(
+                    (x, start),
+                    (edge, start),
+                    (edge, y + step + 0.11),
+                    (x + side * 0.16, y + step + 0.11),
+                    color="#6b6b6b",
+                )
+                y += step + 0.24
+            else:
+                c.box(x, y + step, "add, layer norm", "norm", height=0.28)
+                end = y + step + 0.14
+                c.path((x, start), (edge, start), (edge, end), (x + side * 0.85, end), color="#6b6b6b")
+                y += step + 0.28
             if name != moves[-1][0]:
                 c.path((x, y), (x, y + 0.28))
         c.frame(x - 1.2, frame_bottom, x + 1.2, y + 0.1)
         c.note(x - side * 1.32, frame_bottom + 0.16, "L ×", ha="right" if side > 0 else "left", fontsize=10)
+        if norm_first:
+            c.path((x, y), (x, y + 0.28))
+            c.box(x, y + 0.28, "layer norm", "norm", height=0.26)
+            y += 0.54
         tops[x] = y
     bend = (left + right) / 2 - 0.02
     cross = middles["cross-attention"]
@@ -137,7 +165,7 @@ def transformer() -> Figure:
 
 def norm_orders() -> Figure:
     """Post-LN and pre-LN side by side, for one move f (attention or feed-forward)."""
-    c = _Canvas(7.2, 2.75)
+    c = Canvas(7.2, 2.75)
     for x, title, order in (
         (1.7, "post-LN: the norm sits on the residual path", ("move f", "+", "layer norm")),
         (5.2, "pre-LN: the residual path is free", ("layer norm", "move f", "+")),
@@ -148,13 +176,7 @@ def norm_orders() -> Figure:
         y = 0.62
         for index, name in enumerate(order):
             if name == "+":
-                c.note(
-                    x,
-                    y + 0.16,
-                    "+",
-                    fontsize=13,
-                    bbox={"boxstyle": "circle,pad=0.18", "fc": "white", "ec": INK},
-                )
+                c.node(x, y + 0.16, "+")
                 c.path(
                     (x, 0.42),
                     (x + 1.15, 0.42),

@@ -56,6 +56,9 @@ def main() -> int:
     command = commands.add_parser("nbgrader", help="a course folder for nbgrader: sources, configuration")
     command.add_argument("out")
     command.add_argument("--notebook", nargs="*", help="only these notebooks")
+    commands.add_parser(
+        "claims", help="writes docs/claims.md; says which numbers in the text are not those of the outputs"
+    )
     options = parser.parse_args()
     run = {
         "build": _build,
@@ -69,6 +72,7 @@ def main() -> int:
         "attacks": _attacks,
         "agreement": _agreement,
         "nbgrader": _nbgrader,
+        "claims": _claims,
     }
     return run[options.command](options)
 
@@ -87,6 +91,15 @@ def _nbgrader(options: argparse.Namespace) -> int:
         f"wrote {len(sources)} assignments to {options.out}; next, in it: nbgrader generate_assignment {sources[0].stem}"
     )
     return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from utils.authoring import build, claims
+
+    claims.PAGE.write_text(claims.page(), encoding="utf-8")
+    said = [line for name in build.source_names() for line in claims.problems(name)]
+    print("\n".join(said) or "Every claim is carried.")
+    return 1 if said else 0
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ TEXTS = {
     "CONTRIBUTING.md": "contributing",
     "data/README.md": "data",
     "docs/measured.md": "measured",
+    "docs/claims.md": "claims",
     "docs/instructors.md": "instructors",
     "docs/places.md": "places",
 }
@@ -66,7 +67,7 @@ def stage(folder: Path) -> None:
     with open(folder / "index.md", "a", encoding="utf-8") as index:
         index.write(
             _contents("Notebooks", [*names, "look"])
-            + _contents("The course", ["places", "instructors", "measured", "contributing", "data"])
+            + _contents("The course", ["places", "instructors", "measured", "claims", "contributing", "data"])
         )
 
 

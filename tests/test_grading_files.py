@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import json
 import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -90,3 +95,130 @@ def test_the_version_is_of_what_grades(tmp_path, monkeypatch):
     changed = [a != b for a, b in zip(versions, versions[1:], strict=False)]
     assert changed == [True, True, True, False, False]
     assert all((ROOT / "utils" / "grading" / name).exists() for name in records.NO_GRADES)
+
+
+MOUNTED = r"""
+import argparse, json, os, shutil, subprocess, sys
+from pathlib import Path
+from utils.grading import __main__ as commands
+from utils.grading import run
+
+folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+graded = []
+
+def results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # a sandbox's, without a sandbox
+    for index in todo:
+        graded.append(handed[index].student)
+        if len(graded) == stop:
+            out.rename(out.with_name("elsewhere"))
+        answers = {"split_heads": "x" * 20_000}
+        yield index, run._nothing("") | {"answers": answers, "written": {"essay": "y" * 20_000}}
+
+def grade(title):
+    graded.clear()
+    options = argparse.Namespace(submissions=folder, out=out, seed=None, workers=1, scheduler="lent", policy=None,
+                                 roster=None, canvas_column=[], allow_weak_isolation=True)
+    print("--", title, file=sys.stderr, flush=True)
+    status = commands._kept_private(commands._grade, options)
+    where = out / "records.jsonl"
+    lines = where.read_bytes().split(b"\n") if where.exists() else [b""]
+    kept = [json.loads(line)["student"] for line in lines[:-1]]
+    print(json.dumps({"title": title, "status": status, "graded": graded, "kept": kept, "cut": lines[-1].decode()}))
+
+run._results, stop = results, 0
+out.mkdir()
+def mount(*words):
+    subprocess.run(["mount", *words, str(out)], check=True)
+mount("-t", "tmpfs", "-o", "size=220k", "none")
+grade("full")
+mount("-o", "remount,size=40m")
+grade("larger")
+mount("-o", "remount,ro")
+(folder / "new").mkdir()
+shutil.copy(next(folder.glob("*/*.ipynb")), folder / "new")
+grade("read-only")
+subprocess.run(["umount", str(out)], check=True)
+stop = 3
+grade("vanishes")
+"""
+
+
+@pytest.fixture(scope="module")
+def mounted(tmp_path_factory):
+    """A whole run on a disk that is full, then large enough, then read-only, and in a folder that is taken away: real file systems."""
+    base = tmp_path_factory.mktemp("disk")
+    for number in range(8):
+        (base / "in" / f"student {number}").mkdir(parents=True)
+        shutil.copy(ROOT / "notebooks" / "10_discussion.ipynb", base / "in" / f"student {number}")
+    command = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", MOUNTED]
+    with contextlib.suppress(FileNotFoundError):
+        trial = [*command[:4], "mount", "-t", "tmpfs", "none", str(base)]
+        if subprocess.run(trial, capture_output=True, check=False).returncode == 0:
+            done = subprocess.run(
+                [*command, str(base / "in"), str(base / "out")],
+                capture_output=True,
+                text=True,
+                cwd=ROOT,
+                check=False,
+            )
+            assert "Traceback" not in done.stderr, done.stderr
+            rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            said = dict(part.split("\n", 1) for part in done.stderr.split("-- ")[1:])
+            lines = {title: [one for one in text.splitlines() if "it/s" not in one] for title, text in said.items()}  # fmt: skip
+            return {row["title"]: row | {"said": lines[row["title"]]} for row in rows}
+    pytest.skip("no file system can be mounted here")
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("full", "No space left on device"),
+        ("read-only", "Read-only file system"),
+        ("vanishes", "records.jsonl is gone"),
+    ],
+)
+def test_what_a_disk_does_is_one_sentence(mounted, title, said):
+    found = mounted[title]
+    assert found["status"] == 2 and found["cut"] == ""
+    assert len([line for line in found["said"] if line and "notebook" not in line]) == 1, found["said"]
+    assert any(said in line for line in found["said"])
+
+
+def test_what_was_graded_before_a_disk_was_full_is_kept_whole_and_not_graded_again(mounted):
+    full, larger = mounted["full"], mounted["larger"]
+    assert 0 < len(full["kept"]) < 8 and full["kept"] == full["graded"][:-1]
+    assert larger["status"] == 0 and sorted(larger["kept"]) == sorted(full["kept"] + larger["graded"])
+    assert len(larger["kept"]) == 8
+
+
+def test_a_full_disk_makes_no_students_archive_unreadable(tmp_path, monkeypatch):
+    import zipfile
+
+    from utils.grading import arrivals
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        zipped.write(ROOT / "notebooks" / "10_discussion.ipynb", "10_discussion.ipynb")
+
+    class Full:
+        def __init__(self, path, mode):
+            self.file = open(path, mode)  # noqa: SIM115 - it is the file
+
+        def __enter__(self):
+            return self
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def __exit__(self, *error):
+            self.file.close()
+
+    (tmp_path / "scratch").mkdir()
+    really = open
+    monkeypatch.setattr(
+        arrivals,
+        "open",
+        lambda path, mode: Full(path, mode) if mode == "wb" else really(path, mode),
+        raising=False,
+    )
+    with pytest.raises(OSError, match="No space"):
+        list(arrivals.walk(tmp_path / "a.zip", tmp_path / "scratch"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import os
 import re
@@ -39,6 +40,7 @@ _MAGIC = {
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
 }
+_HOSTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.EACCES}
 _BROKEN = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -126,6 +128,7 @@ class Opener:
         try:
             yield from (self._zip if kind == "zip" else self._tar)(archive, parts, depth)
         except _BROKEN as error:
+            _not_the_hosts(error)
             yield Arrival(parts, None, "an archive", f"the archive cannot be read ({type(error).__name__})")
 
     def _zip(self, archive: Path, parts: tuple[str, ...], depth: int) -> Iterator[Arrival]:
@@ -193,6 +196,7 @@ class Opener:
                         head = source.read(2**20)
         except _BROKEN as error:
             target.unlink(missing_ok=True)
+            _not_the_hosts(error)
             yield Arrival(parts, None, kind, f"it cannot be unpacked ({type(error).__name__})", when)
             return
         self.left -= target.stat().st_size
@@ -203,6 +207,12 @@ class Opener:
         else:
             yield from self.open(target, kind, parts, depth + 1)
             target.unlink()
+
+
+def _not_the_hosts(error: Exception) -> None:
+    """Raises what is no archive's fault: a full disk makes no student's file unreadable."""
+    if isinstance(error, OSError) and error.errno in _HOSTS:
+        raise error
 
 
 def _may_be_notebook(kind: str, name: str) -> bool:

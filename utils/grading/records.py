@@ -25,6 +25,7 @@ class Records:
         self.path = path
         self.lines: dict[str, dict[str, Any]] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         for entry in storage.read(path):
             if "key" in entry:
                 self.lines.setdefault(entry["key"], entry)
@@ -33,9 +34,16 @@ class Records:
         return key in self.lines
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Appends an entry (with its `key`) in one write and makes sure that it is on the disk."""
+        """Appends an entry (with its `key`) in one write and makes sure that it is on the disk.
+
+        Raises:
+            RuntimeError: the file is no longer there; a new one would lack what was recorded before, and the seed.
+            OSError: it could not be written; the file is as it was.
+        """
         if entry["key"] in self.lines:
             return
+        if not self.path.exists():
+            raise RuntimeError(f"{self.path} is gone, so grading has stopped. Is the folder mounted?")
         storage.append(self.path, entry, mode=0o600)
         self.lines[entry["key"]] = entry
 

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from utils.grading.roster import Person
+from utils.storage import replacing
 from utils.words import say, speaking
 
 Entry = dict[str, Any]
@@ -126,7 +127,7 @@ def grades_csv(
             else (student, user, "", "", "")
         )
         rows.setdefault(head, {}).update(row)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, quoting=csv.QUOTE_ALL)
         out.writerow(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *titles])
         out.writerow(["    Points Possible", "", "", "", "", *(number(most[name]) for name in most)])
@@ -167,7 +168,8 @@ def moodle_csv(entries: list[Entry], folder: Path) -> Path:
     head = ["Identifier", "Full name", "Grade", "Maximum grade", "Last modified (grade)", "Feedback comments"]
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     for name, most in most_of(entries).items():
-        with open(folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+        sheet = folder / f"{name}.csv"
+        with replacing(sheet) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
             out = csv.writer(file, quoting=csv.QUOTE_ALL)
             out.writerow(head)
             for entry in entries:

@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
+import pytest
 import torch
 from torch import nn
 
 from utils.authoring import stubs
-from utils.checks import by_hand, check
-from utils.checks.registry import all_exercises
+from utils.checks import by_hand
+from utils.checks.registry import all_exercises, find
 from utils.grading import answers
+from utils.paths import ROOT
 
 COURSE = all_exercises()
+DECLARED = [name for name, exercise in COURSE.items() if exercise.by_hand]
 
 
-def test_every_exercise_of_the_list_exists_and_torch_has_every_layer():
-    assert set(by_hand.LAYERS) <= set(COURSE)
-    homes = (nn, torch, nn.functional, torch._VF)
-    for names in by_hand.LAYERS.values():
-        assert all(any(hasattr(home, name) for home in homes) for name in names), names
+def used(name: str, *texts: str) -> list[str]:
+    return by_hand.used(COURSE[name], *texts)
+
+
+def test_torch_has_every_layer_that_is_declared():
+    homes = {"nn": nn, "torch": torch, "F": nn.functional}
+    for name in DECLARED:
+        for layer in COURSE[name].by_hand:
+            home, _, path = layer.partition(".")
+            functools.reduce(getattr, path.split("."), homes[home])
+
+
+def test_an_exercise_that_a_layer_of_torch_does_declares_it():
+    """Every layer of PyTorch that attends or recurs, under the name of an exercise or a part of it: none was forgotten."""
+    for name, layer in {
+        "LSTM": "nn.LSTM",
+        "LSTMCell": "nn.LSTMCell",
+        "MultiHeadAttention": "nn.MultiheadAttention",
+        "TransformerEncoder": "nn.TransformerEncoder",
+        "EncoderLayer": "nn.TransformerEncoderLayer",
+        "DecoderLayer": "nn.TransformerDecoderLayer",
+        "scaled_dot_product_attention": "F.scaled_dot_product_attention",
+    }.items():
+        assert layer in COURSE[name].by_hand
+    attends = {name for name in COURSE if "Attention" in name and name != "LocalAttention2d"}
+    assert attends | {"ViT", "ViTBlock", "PixelTransformer", "PerceiverIO", "causal_mask"} <= {*DECLARED}
+
+
+@pytest.mark.parametrize("name", sorted({COURSE[name].notebook for name in DECLARED}))
+def test_the_notebook_says_by_hand_exactly_where_a_list_is_declared(name):
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    sources = {cell["id"]: "".join(cell["source"]) for cell in cells}
+    for exercise in COURSE.values():
+        if exercise.notebook == name:
+            head = sources[f"{exercise.name}-task"].split("\n\n")[2]
+            assert ("by hand" in head) == bool(exercise.by_hand), exercise.name
+            assert not exercise.by_hand or f"`{exercise.by_hand[0]}`" in head
 
 
 def test_no_official_answer_is_marked():
-    assert {
-        name: found
-        for name in by_hand.LAYERS
-        if (found := by_hand.used(name, stubs.answer(COURSE[name]).whole))
-    } == {}
+    assert {name: found for name in COURSE if (found := used(name, stubs.answer(COURSE[name]).whole))} == {}
 
 
 def test_of_the_banks_right_answers_those_are_marked_that_name_the_librarys_layer():
     """The banks were written before the list: what they call the library's is found by it."""
     marked = set()
-    for name in by_hand.LAYERS:
+    for name in DECLARED:
         reference = answers.reference(COURSE[name])
         for right in answers.bank(COURSE[name]).rights:
-            if by_hand.used(name, right.text(reference)):
+            if used(name, right.text(reference)):
                 marked.add(right.name)
     assert {
         "PyTorch's own step",
@@ -45,22 +79,51 @@ def test_of_the_banks_right_answers_those_are_marked_that_name_the_librarys_laye
     assert len(marked) < 12
 
 
-def test_disguises_of_a_name_are_seen():
-    for text in (
+@pytest.mark.parametrize(
+    "text",
+    [
         "from torch import nn\nclass LSTM(nn.LSTM): pass\n",
         "import torch\nLSTM = torch.nn.LSTM\n",
         "from torch.nn import LSTM\n",
+        "from torch.nn import LSTM as L\nclass LSTM(L): pass\n",
         "import torch.nn as layers\nLSTM = layers.LSTM\n",
         "LSTM = getattr(nn, 'LSTM')\n",
-    ):
-        assert by_hand.used("LSTM", text), text
-    assert not by_hand.used(
-        "LSTM", "class LSTM(nn.Module):\n    def __init__(self): self.cell = LSTMCell()\n"
-    )
-    assert not by_hand.used("pool", "x = nn.LSTM\n")
+        "LSTM = vars(nn)['LSTM']\n",
+        "from torch.nn import *\nBase = LSTM\nclass LSTM(Base): pass\n",
+        "Base = nn.LSTM\nclass Other(Base): pass\nclass LSTM(Other): pass\n",
+        "class LSTM(nn.Module): pass\nLSTM.forward = nn.LSTM.forward\n",
+        "import timm.models as t\nLSTM = t.LSTM\n",
+    ],
+)
+def test_disguises_of_a_name_are_seen(text):
+    assert used("LSTM", text)
 
 
-def test_check_accepts_it_with_a_sentence(capsys):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class LSTM(nn.Module):\n    def __init__(self): self.cell = LSTMCell()\n",
+        "class LSTM(nn.Module): pass\ntheirs = nn.LSTM(3, 4)\n",
+        "class LSTM(nn.Module): pass\ndef compare(x):\n    return nn.LSTM(3, 4)(x)\n",
+        "class LSTM(nn.Module): 'as nn.LSTM'\n",
+        "class LSTM(:",
+        "LSTM = " + "a." * 50_000 + "b",
+    ],
+)
+def test_what_an_answer_does_not_rest_on_is_no_mark(text):
+    assert not used("LSTM", text)
+
+
+def test_what_an_answer_builds_on_in_another_cell_is_seen_and_an_earlier_exercise_is_its_own_affair():
+    helper = "def attend(q, k, v):\n    return F.multi_head_attention_forward(q, k, v)\n"
+    answer = "class MultiHeadAttention(nn.Module):\n    def forward(self, q, k, v): return attend(q, k, v)\n"
+    assert used("MultiHeadAttention", "not Python at all :", helper, answer)
+    layer = "class EncoderLayer(nn.Module):\n    def __init__(self): self.self_attn = MultiHeadAttention()\n"
+    assert not used("EncoderLayer", helper, answer, layer)
+    assert not used("pool", "pool = nn.LSTM\n")
+
+
+def test_check_accepts_it_with_a_sentence():
     def scaled_dot_product_attention(query, key, value, mask=None):
         from torch.nn import functional as F
 
@@ -70,7 +133,6 @@ def test_check_accepts_it_with_a_sentence(capsys):
             out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return out
 
-    assert "by hand" in by_hand.note("scaled_dot_product_attention", scaled_dot_product_attention)
-    assert by_hand.note("scaled_dot_product_attention", lambda a: a) == ""
-    assert by_hand.note("LSTM", nn.LSTM)
-    assert callable(check)
+    assert "by hand" in by_hand.note(find("scaled_dot_product_attention"), scaled_dot_product_attention)
+    assert by_hand.note(find("scaled_dot_product_attention"), lambda a: a) == ""
+    assert by_hand.note(find("LSTM"), nn.LSTM)

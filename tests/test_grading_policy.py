@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.authoring import stubs
-from utils.checks.registry import all_exercises
 from utils.grading import policy, roster
-from utils.grading.layers import WHOLE, library
 from utils.grading.policy import BadPolicy, Policy
 from utils.grading.reports import pages, tables
 from utils.grading.roster import Person
@@ -197,39 +194,9 @@ def test_changes_need_a_reason_and_one_submission(tmp_path):
     assert "reason" in said[0] and "no exercise 'nothing'" in said[1] and "0 submissions" in said[2]
 
 
-ATTENTION = (
-    "class MultiHeadAttention(nn.Module):\n    def __init__(self, d, h):\n        self.inner = {}(d, h)\n"
-)
-
-
-@pytest.mark.parametrize(
-    ("exercise", "source", "found"),
-    [
-        ("MultiHeadAttention", ATTENTION.format("nn.MultiheadAttention"), "nn.MultiheadAttention"),
-        (
-            "MultiHeadAttention",
-            "from torch.nn import MultiheadAttention as M\n" + ATTENTION.format("M"),
-            "torch.nn.MultiheadAttention",
-        ),
-        ("EncoderLayer", "import timm.models as t\n", "timm.models"),
-        ("LSTM", "LSTM = torch.nn.LSTM", "torch.nn.LSTM"),
-        ("split_heads", ATTENTION.format("nn.MultiheadAttention"), ""),
-        ("MultiHeadAttention", "def broken(:", ""),
-    ],
-)
-def test_a_librarys_layer_is_marked(exercise, source, found):
-    assert library(exercise, source) == found
-
-
-def test_no_right_answer_is_taken_for_a_librarys_layer():
-    found = {name: library(name, stubs.answer(one).whole) for name, one in all_exercises().items()}
-    assert {name: what for name, what in found.items() if what} == {}
-    assert {*WHOLE} <= {*found}, "a name of the table is no exercise"
-
-
 def test_what_becomes_of_a_librarys_layer_is_the_classs_to_say():
     taken = entry()
-    taken["verdicts"][0]["library"] = "nn.MultiheadAttention"
+    taken["verdicts"][0]["layers"] = ["nn.MultiheadAttention"]
     marked, refused, allowed = (policy.apply([taken], Policy(layers=kind))[0] for kind in policy.LAYERS)
     assert tables.grade(marked) == tables.grade(allowed) == 3.0 and tables.grade(refused) == 1.0
     assert [len([*pages._marked([one])]) for one in (marked, refused, allowed)] == [1, 0, 0]

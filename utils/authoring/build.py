@@ -202,7 +202,8 @@ class _Maker:
     def _exercise(self, text: str, exercise: Exercise, number: int) -> None:
         stars = "\u2605" * exercise.stars + "\u2606" * (5 - exercise.stars)
         points = "1 point" if exercise.points == 1 else f"{exercise.points} points"
-        head = f"### Exercise {int(self.name[:2])}.{number} · `{exercise.name}`\n\n{stars} · about {exercise.minutes} minutes · {points}\n\n"
+        own = f"To be built by hand, not by `{exercise.by_hand[0]}`.\n\n" if exercise.by_hand else ""
+        head = f"### Exercise {int(self.name[:2])}.{number} · `{exercise.name}`\n\n{stars} · about {exercise.minutes} minutes · {points}\n\n{own}"
         self._both(new_markdown_cell(head + text, id=f"{exercise.name}-task"))
         found = answer(exercise)
         grade = {"nbgrader": _nbgrader(exercise.name, solution=True)}

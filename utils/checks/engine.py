@@ -125,7 +125,7 @@ def check(attempt: Any, name: str = "") -> None:
             result = _with_stand_ins(result, attempt)
     if note := notebook.older_version(attempt, exercise.name):
         result = replace(result, notes=(note,))
-    if result.passed and (note := by_hand.note(exercise.name, attempt)):
+    if result.passed and (note := by_hand.note(exercise, attempt)):
         result = replace(result, notes=(*result.notes, note))
     messages.show(result)
     if said := printed.said():

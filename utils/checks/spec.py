@@ -135,6 +135,7 @@ class Exercise:
         observe: replaces the standard observation.
         properties: asked before values are compared.
         uses: exercises that the answer calls by name.
+        by_hand: what of a library does the whole of it, as "nn.LSTM", where the exercise asks for one's own; the notebook says so.
         stand_in: "utils.stand_ins.<stem>:<name>", a library-built version for dependants.
         rtol, atol: tolerances for float32 (float64 is held to 1e-3 of them).
         seconds: time limit for one check.
@@ -155,6 +156,7 @@ class Exercise:
     weights: Callable[[str, Tensor, Draw], Tensor] | None = None
     properties: tuple[Property, ...] = ()
     uses: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
     stand_in: str = ""
     rtol: float = 1e-4
     atol: float = 2e-5

@@ -17,6 +17,7 @@ from typing import Any
 
 from utils.grading.reading import RELEASE
 from utils.grading.submissions import Handed, chosen
+from utils.words import say, speaking
 
 Entry = dict[str, Any]
 ATTEMPTS = ("last on time", "last", "best")
@@ -183,13 +184,14 @@ def apply(entries: list[Entry], policy: Policy) -> list[Entry]:
             if days
             else {}
         )
-        entry["verdicts"] = [
-            _counted(verdict, policy)
-            for verdict in entry["verdicts"]
-            if verdict["exercise"] not in policy.left_out
-        ]
+        with speaking(entry.get("language", "en")):
+            entry["verdicts"] = [
+                _counted(verdict, policy)
+                for verdict in entry["verdicts"]
+                if verdict["exercise"] not in policy.left_out
+            ]
         if policy.layers == "allow":
-            entry["verdicts"] = [verdict | {"library": ""} for verdict in entry["verdicts"]]
+            entry["verdicts"] = [verdict | {"layers": []} for verdict in entry["verdicts"]]
         found.append(entry)
     _share_marks(found, policy)
     return _best(found) if policy.attempt == "best" else found
@@ -199,12 +201,15 @@ def _counted(verdict: dict[str, Any], policy: Policy) -> dict[str, Any]:
     if (points := policy.points.get(verdict["exercise"])) is not None:
         share = verdict["points"] / verdict["possible"] if verdict["possible"] else 0.0
         verdict |= {"points": round(share * points, 2), "possible": points}
-    if policy.layers == "refuse" and verdict.get("library"):
+    if policy.layers == "refuse" and verdict.get("layers"):
         verdict |= {
             "points": 0.0,
             "state": "failed",
             "diagnosis": "",
-            "sentence": f"It is the library's {verdict['library']}, and this class asks for your own.",
+            "sentence": say(
+                "It is the library's {layers}, and this class asks for your own.",
+                layers=" + ".join(verdict["layers"]),
+            ),
         }
     return verdict
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from utils.grading import marks, policy, reports, roster
+from utils.grading import likeness, marks, policy, reports, roster
 from utils.grading.policy import Policy
 from utils.grading.records import write_safely
 
@@ -73,6 +73,8 @@ def finish(
     people = roster.read(out / KEPT["roster"]) if (out / KEPT["roster"]).exists() else []
     missing, strangers = roster.join(counted, people) if people else ([], [])
     said += roster.override(counted, out / "overrides.csv")
+    for entry in counted:
+        entry[reports.pages.NOTES] = [*likeness.looks(entry)]
     titles = dict(columns)
     if only := titles.pop("", ""):
         names = sorted({entry["notebook"] for entry in counted if entry["notebook"]})
@@ -93,6 +95,7 @@ def finish(
         strangers=strangers,
         rows=rows,
         columns=titles,
+        copies=likeness.pairs(counted),
     )
     return written, [*said, *reports.tables.warnings_of(titles, counted), *_waiting(counted)]
 

@@ -30,9 +30,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from utils.grading import launch, records, submissions
+from utils.grading import launch, likeness, records, submissions
 from utils.grading.isolation import ROOT, Limits, exposed, probe
-from utils.grading.layers import library
 from utils.grading.normalise import normalise
 from utils.grading.policy import Policy
 from utils.grading.reading import RELEASE, BadNotebook
@@ -127,15 +126,13 @@ def grade_one(
             raise RuntimeError(level.sentence())
         with speaking(submission.language):
             verdicts = grade(box, judge, submission)
-    answers = submission.answers
     result |= {
-        "verdicts": [
-            v.record() | {"library": library(v.exercise, answers.get(v.exercise, ""))} for v in verdicts
-        ],
+        "verdicts": [verdict.record() for verdict in verdicts],
         "written": submission.written,
         "notes": submission.notes,
         "skipped": submission.skipped,
-        "answers": answers,
+        "answers": submission.answers,
+        "prints": likeness.record(submission),
         "newer": submission.newer,
         "language": submission.language,
     }

@@ -22,10 +22,12 @@ from utils.grading.isolation import Level, Limits
 from utils.grading.launch import Zygote
 from utils.grading.normalise import Submission
 from utils.grading.verdict import Examiner, Verdict
+from utils.words import later, say
 
 RESTART_AFTER = 500  # submissions per zygote
 PATIENCE = 3  # times its processor time that a submission may take on the clock
-DIED, NONE = "its sandbox died", "no sandbox"
+DIED, NONE = later("its sandbox died"), "no sandbox"
+_NO_ANSWER = later("it sent something that is no answer ({why})")
 Judged = TypeVar("Judged")
 
 
@@ -207,7 +209,7 @@ def _converse(
             raise ConnectionError("the zygote is gone")
         run.cpu = said[0]["cpu"]
         if run.ending == "done":
-            run.ending = said[0]["end"]
+            run.ending = later(said[0]["end"], **said[0]["names"])
         if run.ending != "done" and run.broken is None:
             run.broken = min(taken.reader.awaited, default=None)
         return run
@@ -240,11 +242,11 @@ class _Answers(Generic[Judged]):
                     self.judged.append(self.judge(frame.index, frame.payload))
                 except Exception as error:  # of whatever library the content has met
                     self.broken, self.sure = frame.index, True
-                    self.why = f"it sent something that is no answer ({type(error).__name__})"
+                    self.why = later(_NO_ANSWER, why=type(error).__name__)
                     return False
         except wire.BadFrame as error:
             self.broken = min(self.reader.awaited, default=0)
-            self.why = f"it sent something that is no answer ({error})"
+            self.why = later(_NO_ANSWER, why=str(error))
             return False
         return True
 
@@ -265,7 +267,10 @@ def _take(
     while answers.reader.awaited:
         now = time.monotonic()
         if now - heard > limits.seconds or now - began > most:
-            return Run(answers.judged, f"it gave no sign of life for {now - heard:.0f} s and was stopped")
+            silent = later(
+                "it gave no sign of life for {seconds} s and was stopped", seconds=f"{now - heard:.0f}"
+            )
+            return Run(answers.judged, silent)
         readable, writable, _ = select.select([reading, end.fileno()], [asking] if left else [], [], 0.5)
         if writable:
             try:
@@ -308,10 +313,8 @@ def _marked(verdict: Verdict, submission: Submission) -> Verdict:
     """The verdict, with the library's own layers that a right answer uses: a mark for the instructor, which costs nothing by itself."""
     if not verdict.points:
         return verdict
-    texts = [
-        part.source for part in submission.parts if part.kind == "helper" or part.name == verdict.exercise
-    ]
-    return replace(verdict, layers=tuple(by_hand.used(verdict.exercise, "\n".join(texts))))
+    texts = [part.source for part in submission.parts if part.kind != "release"]
+    return replace(verdict, layers=tuple(by_hand.used(all_exercises()[verdict.exercise], *texts)))
 
 
 def grade_some(
@@ -369,18 +372,22 @@ def _round(
             ended = (
                 found.ended and run.ending != "done"
             )  # it was stopped with the others of its submission, and could not say why
-            sentence = f"No answer came back: {run.ending}." if ended else found.sentence
+            sentence = _unanswered(run.ending) if ended else found.sentence
             verdicts[found.exercise] = replace(
                 found, sentence=sentence, substitutes=substitutes[found.exercise]
             )
         if run.broken is not None and (run.sure or run.broken == 0):
             name = names[run.broken]
-            verdicts[name] = examiner.missing(name, f"No answer came back: {run.ending}.")
+            verdicts[name] = examiner.missing(name, _unanswered(run.ending))
         names = [name for name in names if name not in verdicts]
         if run.broken is None or not names or attempt == RERUNS or left.seconds <= 0:
             break
-    why = "its process ended before" if run.ending == "done" else run.ending
-    return verdicts | {name: examiner.missing(name, f"No answer came back: {why}.") for name in names}
+    why = later("its process ended before") if run.ending == "done" else run.ending
+    return verdicts | {name: examiner.missing(name, _unanswered(why)) for name in names}
+
+
+def _unanswered(why: str) -> str:
+    return say("No answer came back: {why}.", why=why)
 
 
 def _judged(examiner: Examiner, names: tuple[str, ...], index: int, payload: bytes) -> Verdict:

@@ -27,6 +27,7 @@ from utils.grading import cgroup, control, forking, inside, isolation, kernel, l
 from utils.grading.cgroup import Group
 from utils.grading.isolation import Level, Limits
 from utils.grading.launch import SOCKETS
+from utils.words import Later, later
 
 SECRET = (
     "solutions",
@@ -174,8 +175,8 @@ def run_one(
         descriptors: of the request's pipe, of the answers', and of one that the grader closes when it wants no more.
 
     Returns:
-        `end` ("done", "no sandbox": the host's fault, or in words why it was stopped) and `cpu` (processor seconds used); and what
-        waits until the sandbox, which has been killed, is gone.
+        `end` ("done", "no sandbox": the host's fault, or in words why it was stopped), `names` (what is put into those words) and `cpu`
+        (processor seconds used); and what waits until the sandbox, which has been killed, is gone.
     """
     asked, out, life = descriptors
     watch, began = Watch(limits, group), time.monotonic()
@@ -202,7 +203,9 @@ def run_one(
         lasted = time.monotonic() - began
         used = lasted if lasted < 1 else watch.processor_seconds()
         _kill(first, handle)
-    return {"end": ending, "cpu": used}, lambda: _bury(outer, level)
+    names = ending.names if isinstance(ending, Later) else {}
+    template = ending.template if isinstance(ending, Later) else ending
+    return {"end": template, "names": names, "cpu": used}, lambda: _bury(outer, level)
 
 
 def _outer(level: Level, group: Group | None, limits: Limits, asked: int, out: int, told: int) -> None:
@@ -284,9 +287,12 @@ class Watch:
         """The limit that is broken, in words, or ""."""
         family = self.family()
         if len(family) > self.limits.processes:
-            return f"it ran more than {self.limits.processes} processes and was stopped"
+            return later("it ran more than {most} processes and was stopped", most=self.limits.processes)
         if self.processor_seconds(family) > self.limits.cpu:
-            return f"it used more than {self.limits.cpu:.0f} s of processor time in all and was stopped"
+            return later(
+                "it used more than {most} s of processor time in all and was stopped",
+                most=f"{self.limits.cpu:.0f}",
+            )
         return self.over_memory(0 if self.group else private_memory(family))
 
     def processor_seconds(self, family: list[psutil.Process] | None = None) -> float:
@@ -302,7 +308,9 @@ class Watch:
     def over_memory(self, seen: int = 0) -> str:
         """In words, or "". Where the kernel had to end a process the whole submission ends, as it does without a group."""
         if seen > self.limits.memory or (self.group and self.group.kills() > self.killed):
-            return f"it used more than {self.limits.memory // 2**20} MiB of memory and was stopped"
+            return later(
+                "it used more than {most} MiB of memory and was stopped", most=self.limits.memory // 2**20
+            )
         return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from utils.checks import by_hand
 from utils.checks.exercises.scaled_dot_product import HIDDEN, ROWS
 from utils.checks.spec import Case, Draw, Exercise
 
@@ -122,6 +123,7 @@ MULTI_HEAD_ATTENTION = Exercise(
     minutes=25,
     kind="module",
     reference="solutions.attention:MultiHeadAttention",
+    by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.attention:MultiHeadAttention",
     outputs=("output", "weights"),
     cases=_multi_head_cases,

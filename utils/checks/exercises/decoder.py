@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -95,6 +96,7 @@ DECODER_LAYER = Exercise(
     minutes=20,
     kind="module",
     reference="solutions.decoder:DecoderLayer",
+    by_hand=(*by_hand.TRANSFORMER, *by_hand.MULTIHEAD),
     stand_in="utils.stand_ins.decoder:DecoderLayer",
     cases=_decoder_cases,
     uses=(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from utils.checks import by_hand
 from utils.checks.exercises.padding import padded_steps
 from utils.checks.observe import (
     ObservationError,
@@ -88,6 +89,7 @@ LSTM = Exercise(
     stars=4,
     minutes=30,
     reference="solutions.lstm:LSTM",
+    by_hand=by_hand.LSTM,
     stand_in="utils.stand_ins.lstm:LSTM",
     kind="module",
     cases=_lstm_cases,

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from utils.checks import by_hand
 from utils.checks.observe import (
     as_promised,
     build_module,
@@ -56,6 +57,7 @@ LSTM_CELL = Exercise(
     stars=2,
     minutes=15,
     reference="solutions.lstm_cell:LSTMCell",
+    by_hand=by_hand.LSTM,
     stand_in="utils.stand_ins.lstm_cell:LSTMCell",
     kind="module",
     cases=_cell_cases,

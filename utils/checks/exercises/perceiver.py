@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.observe import build_module, observe_default
 from utils.checks.properties import same
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
@@ -68,6 +69,7 @@ CROSS_ATTENTION = Exercise(
     minutes=15,
     kind="module",
     reference="solutions.perceiver:CrossAttention",
+    by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.perceiver:CrossAttention",
     cases=cross_cases,
     observe=observe_cross,
@@ -148,6 +150,7 @@ PERCEIVER_IO = Exercise(
     minutes=20,
     kind="module",
     reference="solutions.perceiver:PerceiverIO",
+    by_hand=(*by_hand.TRANSFORMER, *by_hand.MULTIHEAD),
     cases=perceiver_cases,
     observe=observe_perceiver,
     uses=("CrossAttention", "EncoderLayer"),

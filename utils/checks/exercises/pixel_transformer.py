@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.observe import build_module, observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -82,6 +83,7 @@ PIXEL_TRANSFORMER = Exercise(
     stars=2,
     minutes=10,
     reference="solutions.pixel_transformer:PixelTransformer",
+    by_hand=by_hand.TRANSFORMER,
     kind="module",
     cases=_transformer_cases,
     observe=_watch_transformer,

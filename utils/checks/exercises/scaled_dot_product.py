@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 DOUBLE = torch.float64
@@ -121,6 +122,7 @@ SCALED_DOT_PRODUCT_ATTENTION = Exercise(
     stars=2,
     minutes=15,
     reference="solutions.scaled_dot_product:scaled_dot_product_attention",
+    by_hand=by_hand.ATTENTION,
     stand_in="utils.stand_ins.scaled_dot_product:scaled_dot_product_attention",
     outputs=("output", "weights"),
     cases=_attention_cases,
@@ -144,6 +146,7 @@ CAUSAL_MASK = Exercise(
     stars=1,
     minutes=5,
     reference="solutions.scaled_dot_product:causal_mask",
+    by_hand=("nn.Transformer.generate_square_subsequent_mask",),
     stand_in="utils.stand_ins.scaled_dot_product:causal_mask",
     cases=_causal_cases,
     gradients=False,

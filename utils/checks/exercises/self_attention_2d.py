@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.observe import build_module, observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -58,6 +59,7 @@ SELF_ATTENTION2D = Exercise(
     stars=3,
     minutes=20,
     reference="solutions.self_attention_2d:SelfAttention2d",
+    by_hand=by_hand.ATTENTION,
     kind="module",
     cases=_self_cases,
     observe=_watch_self,

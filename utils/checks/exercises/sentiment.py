@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.exercises.padding import uneven
 from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
@@ -72,6 +73,7 @@ TRANSFORMER_ENCODER = Exercise(
     stars=2,
     minutes=15,
     reference="solutions.sentiment:TransformerEncoder",
+    by_hand=by_hand.TRANSFORMER,
     stand_in="utils.stand_ins.sentiment:TransformerEncoder",
     kind="module",
     cases=_encoder_cases,
@@ -151,6 +153,7 @@ TRANSFORMER_CLASSIFIER = Exercise(
     stars=3,
     minutes=25,
     reference="solutions.sentiment:TransformerClassifier",
+    by_hand=by_hand.TRANSFORMER,
     kind="module",
     outputs=("logits",),
     cases=_classifier_cases,

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from utils.checks import by_hand
 from utils.checks.spec import Case, Draw, Exercise
 
 DOUBLE = torch.float64
@@ -93,6 +94,7 @@ ENCODER_LAYER = Exercise(
     minutes=15,
     kind="module",
     reference="solutions.transformer:EncoderLayer",
+    by_hand=(*by_hand.TRANSFORMER, *by_hand.MULTIHEAD),
     stand_in="utils.stand_ins.transformer:EncoderLayer",
     cases=_encoder_cases,
     uses=(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.spec import Case, Draw, Exercise
 
 DOUBLE = torch.float64
@@ -53,6 +54,7 @@ VI_T = Exercise(
     minutes=20,
     kind="module",
     reference="solutions.vit:ViT",
+    by_hand=by_hand.TRANSFORMER,
     stand_in="utils.stand_ins.vit:ViT",
     uses=("PatchEmbedding", "add_cls_and_positions", "ViTBlock"),
     cases=vit_cases,

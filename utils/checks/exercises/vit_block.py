@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.observe import ObservationError, Problem, build_module, observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -71,6 +72,7 @@ SELF_ATTENTION = Exercise(
     minutes=20,
     kind="module",
     reference="solutions.vit_block:SelfAttention",
+    by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.vit_block:SelfAttention",
     cases=attention_cases,
     observe=observe_attention,
@@ -123,6 +125,7 @@ VI_T_BLOCK = Exercise(
     minutes=10,
     kind="module",
     reference="solutions.vit_block:ViTBlock",
+    by_hand=by_hand.TRANSFORMER,
     stand_in="utils.stand_ins.vit_block:ViTBlock",
     uses=("SelfAttention",),
     cases=block_cases,

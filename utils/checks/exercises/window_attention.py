@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from utils.checks import by_hand
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 
@@ -127,6 +128,7 @@ WINDOW_ATTENTION = Exercise(
     minutes=25,
     kind="module",
     reference="solutions.window_attention:WindowAttention",
+    by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.window_attention:WindowAttention",
     cases=_attention_cases,
     uses=("relative_position_index",),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from utils.grading.likeness import Pair
 from utils.grading.reports import pages, tables
 from utils.grading.roster import Person
 
@@ -25,6 +26,7 @@ def write(
     strangers: Iterable[str] = (),
     rows: Iterable[dict[str, str]] = (),
     columns: dict[str, str] | None = None,
+    copies: Iterable[Pair] = (),
 ) -> list[Path]:
     """Writes every report of a run.
 
@@ -36,6 +38,7 @@ def write(
         missing, strangers: of the roster and not of it, see `roster.join`.
         rows: what was made of each file that arrived (student, origin, made).
         columns: notebook -> title of Canvas' column.
+        copies: pairs of students whose answers are alike.
 
     Returns:
         the files written (feedback pages: their folder).
@@ -51,6 +54,12 @@ def write(
         feedback,
         pages.written(entries, out / "written"),
         pages.summary(
-            entries, out / "summary.html", isolation, rows=rows, missing=missing, strangers=strangers
+            entries,
+            out / "summary.html",
+            isolation,
+            rows=rows,
+            missing=missing,
+            strangers=strangers,
+            copies=copies,
         ),
     ]

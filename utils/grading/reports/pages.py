@@ -16,6 +16,7 @@ from typing import Any
 
 import jinja2
 
+from utils.grading.likeness import Pair
 from utils.grading.records import write_safely
 from utils.grading.reports import tables
 from utils.grading.reports.questions import questions
@@ -25,7 +26,8 @@ from utils.grading.roster import Person, rows_of
 from utils.words import speaking
 
 Entry = dict[str, Any]
-NOTES = "marks_for_instructor"  # of an entry or a verdict: what a person should look at, in words
+NOTES = "marks_for_instructor"  # of an entry: what a person should look at, in words
+MOST_PAIRS = 200  # of near-copies, on the summary
 
 
 @cache
@@ -110,8 +112,9 @@ def summary(
     rows: Iterable[dict[str, str]] = (),
     missing: Iterable[Person] = (),
     strangers: Iterable[str] = (),
+    copies: Iterable[Pair] = (),
 ) -> Path:
-    """The class at a glance: points, exercises, frequent mistakes, who is missing, what to look at, and what was made of each file."""
+    """The class at a glance: points, exercises, frequent mistakes, near-copies, who is missing, what to look at, and what was made of each file."""
     names = sorted({entry["notebook"] for entry in entries if entry["notebook"]})
     text = page(
         "summary",
@@ -121,6 +124,8 @@ def summary(
         marked=[*_marked(entries)],
         missing=[*missing],
         strangers=[*strangers],
+        copies=[*copies],
+        most_pairs=MOST_PAIRS,
         unread=[entry for entry in entries if entry["problem"]],
         rows=[*rows],
     )
@@ -164,7 +169,7 @@ def _mistakes(group: list[Entry]) -> list[tuple[str, str, int]]:
 
 
 def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
-    """(whose, what) that the grader wants a person to look at: a library's layer, a neighbour's answer."""
+    """(whose, what) that the grader wants a person to look at: a library's layer, a stand-in's code."""
     for entry in entries:
         who = f"{entry['student']}, {entry['notebook']}"
         if entry.get("newer"):
@@ -172,7 +177,8 @@ def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:
-            if verdict.get("library") and verdict["state"] == "passed":
-                yield f"{who}, {verdict['exercise']}", f"it is the library's {verdict['library']}"
-            for note in verdict.get(NOTES, ()):
-                yield f"{who}, {verdict['exercise']}", str(note)
+            if verdict.get("layers") and verdict["state"] == "passed":
+                yield (
+                    f"{who}, {verdict['exercise']}",
+                    f"it is the library's {' and '.join(verdict['layers'])}",
+                )

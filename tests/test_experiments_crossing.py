@@ -133,3 +133,27 @@ def test_the_predictions_are_judged_by_hand_made_rows():
         r | {"test_accuracy": 0.8} if (r["model"], r["share"]) == ("CNN, circular", 0.25) else r for r in rows
     ]
     assert judge("crossing", above)[2].outcome == "partly", "above the theorem's ceiling"
+
+
+def test_the_checkpoint_that_is_fine_tuned_is_the_one_that_was_trained():
+    from utils.experiments.checkpoint import MODEL
+    from utils.experiments.grids import fine_tuning
+
+    assert fine_tuning.MODEL | {"num_classes": 10} == MODEL
+
+
+def test_twenty_classes_are_numbered_anew_and_the_same_for_training_and_test():
+    from utils.experiments.grids import fine_tuning
+
+    (images, labels), (held, answers), data = fine_tuning.twenty_classes("digits")
+    assert set(labels.tolist()) == set(answers.tolist()) == set(range(10))  # digits has ten: all of them
+    assert len(images) == len(data.train[1]) and len(held) == len(data.test[1])
+    names = [name for layer in fine_tuning.layers(6) for name in layer]
+    assert names[0] == "patch_embedding" and names[-1] == "norm" and names.count("blocks.5") == 1
+
+
+def test_a_live_part_trains_each_model_once_per_size_though_steps_go_by_the_size():
+    from utils.experiments.live import _choose
+
+    found = _choose("crossing", "cpu", ("ViT",), (1_000, 20_000), (0,), {"share": 1 / 4})
+    assert [(cell["size"], cell["steps"]) for cell in found] == [(1_000, 1_000), (20_000, 4_000)]

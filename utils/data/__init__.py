@@ -4,6 +4,7 @@ from utils.data.catalog import IMAGES
 from utils.data.containers import DataError, ImageData, ImageSplit, TextData, TextSplit
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
 from utils.data.door import load_images, load_text
+from utils.data.frames import Frames
 from utils.data.panel import show_notice
 from utils.data.pretrained import Checkpoint, from_hub
 from utils.data.review_trees import Review
@@ -18,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "DataError",
     "DiagnosticPair",
+    "Frames",
     "ImageData",
     "ImageSplit",
     "ProceduralImages",

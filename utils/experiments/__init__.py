@@ -25,11 +25,14 @@ DOOR = {
 
 
 MODULES = ("figures", "plots", "results", "statistics")
+GRIDS = ("crossing", "fine_tuning")  # whose parts a notebook uses
 
 
 def __getattr__(name: str) -> Any:
     if name in MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in GRIDS:
+        return importlib.import_module(f"{__name__}.grids.{name}")
     for module, names in DOOR.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)

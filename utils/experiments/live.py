@@ -7,6 +7,7 @@ Nothing is written to the disk. The rows have the columns of recorded ones, so `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -92,22 +93,26 @@ def run_live(
 
 
 def _choose(name, preset, models, sizes, seeds, only) -> list[dict[str, Any]]:
-    """Cells of the grid with the wanted columns; sizes and seeds that the grid lacks are made from its cells."""
+    """Cells of the grid with the wanted columns; sizes and seeds that the grid lacks are made from its cells of the nearest size."""
     grid = find(name).main_cells(preset)
     allowed = {key: v if isinstance(v, (tuple, list, set)) else (v,) for key, v in only.items()}
-    kinds, found = [], []
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    found = []
     for cell in grid:
         if models is not None and cell["model"] not in models:
             continue
         if not all(cell.get(key) in values for key, values in allowed.items()):
             continue
-        kind = {k: v for k, v in cell.items() if k not in ("seed", "size")}
-        if kind not in kinds:
-            kinds.append(kind)
+        kind = {
+            k: v for k, v in cell.items() if k not in ("seed", "size", "steps")
+        }  # steps may go by the size
+        kinds.setdefault(repr(kind), []).append(cell)
     wanted = list(dict.fromkeys(cell["size"] for cell in grid)) if sizes is None else list(sizes)
     for seed in seeds:
         for size in wanted:
-            found += [kind | {"size": size, "seed": seed} for kind in kinds]
+            for cells in kinds.values():
+                nearest = min(cells, key=lambda cell: abs(math.log(cell["size"] / size)))
+                found.append(nearest | {"size": size, "seed": seed})
     if not found:
         have = ", ".join(sorted({cell["model"] for cell in grid}))
         raise ValueError(

@@ -97,13 +97,14 @@ _MONO = FontProperties(family="DejaVu Sans Mono", size=8)
 _TITLE = FontProperties(family="DejaVu Sans", size=10.5, weight="bold")
 
 
-def flow(steps, *, title: str | None = None):
+def flow(steps, *, title: str | None = None, skip: tuple[int, int, str] | None = None):
     """Boxes for the steps of a computation, and the tensor's shape on the arrow that leaves each.
 
     Args:
         steps: `[("split into heads", "(B, H, N, d)"), ...]`, a name and the shape it gives; an empty shape or
             None draws a bare arrow, or no arrow after the last step.
         title: a line above.
+        skip: an arrow past the steps, from one to another of the same row, and its label: `(0, 3, "shortcut")`.
 
     Returns:
         The figure; rows wrap at the course's width.
@@ -126,7 +127,9 @@ def flow(steps, *, title: str | None = None):
     width = 2 * margin + max(per_row * (box + gap) - gap, last * (box + gap) if beside else 0)
     if title:
         width = max(width, 2 * margin + text_width(title, _TITLE))
-    height = top + rows * (tall + between) - between + (0.5 if tail and not beside else 0.1)
+    height = top + rows * (tall + between) - between + (0.5 if (tail and not beside) or skip else 0.1)
+    if skip and skip[0] // per_row != skip[1] // per_row:
+        raise ValueError("The arrow past the steps needs both ends in one row: shorten names or shapes.")
 
     fig, ax = figure(width=width, height=height)
     fig.set_layout_engine("none")
@@ -156,6 +159,11 @@ def flow(steps, *, title: str | None = None):
                 shape,
                 "center" if per_row > 1 else "left",
             )
+    if skip:
+        start, end = (margin + (i % per_row) * (box + gap) + box / 2 for i in skip[:2])
+        below = top + (skip[0] // per_row) * (tall + between) + tall
+        _arrow(ax, [(start, below), (start, below + 0.3), (end, below + 0.3), (end, below)])
+        ax.text((start + end) / 2, below + 0.26, skip[2], ha="center", va="bottom", fontproperties=_FONT)
     return fig
 
 

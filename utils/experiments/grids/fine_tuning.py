@@ -25,6 +25,8 @@ ARMS: dict[str, float | None] = {"scratch": None, "head only": 0.0, "decayed": 0
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 VALIDATION = 1_000  # images of the training set that only the tuning sees
 HERE = "utils.experiments.grids.fine_tuning"
+#: the checkpoint's, but for its classes (`checkpoint.MODEL`; a test compares them)
+MODEL = {"image_size": 32, "patch_size": 4, "dim": 128, "depth": 6, "num_heads": 4, "mlp_ratio": 2.0}
 SPEC = {"where": "solutions.vit:ViT", "stand_in": "utils.stand_ins.vit:ViT"}
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -35,13 +37,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def _cell(preset: str, arm: str, size: int, seed: int, **more: Any) -> Cell:
-    from utils.experiments.checkpoint import MODEL
-
     s = SETTINGS[preset]
     fixed = {"task": f"{HERE}:train", "data": s.get("data", "tiny_imagenet"), "augment": False, "arm": arm}
-    args = {key: value for key, value in MODEL.items() if key != "num_classes"}
     where = {"size": size, "seed": seed, "steps": s["steps"], "batch": s["batch"], "decay": ARMS[arm]}
-    return make_cell(preset, "ViT", spec=SPEC | {"args": args}, **fixed, **where) | more
+    return make_cell(preset, "ViT", spec=SPEC | {"args": MODEL}, **fixed, **where) | more
 
 
 def cells(preset: str) -> list[Cell]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.experiment_toys import ME, cell, experiment, run, sizes
 from tests.toys import network, toy
+from utils import plotting
 from utils.data import load_images, load_text
 from utils.data.readers import DataError, _files
 from utils.experiments import checkpoint, plots
@@ -267,9 +268,87 @@ def test_an_old_torch_without_muon_is_a_sentence(monkeypatch):
 # ------------------------------------------------------------------------------------------ training, figures
 
 
-def test_fit_refuses_a_clip_that_would_climb():
-    with pytest.raises(ValueError, match="clip is -1; a norm above 0 is needed, or None"):
-        fit(network(), [toy()], epochs=1, lr=0.1, clip=-1, progress=False)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"clip": -1}, "clip is -1; a norm above 0 is needed, or None"),
+        ({"clip": 0}, "clip is 0; a norm above 0 is needed, or None"),
+        ({"warmup": -1}, "warmup is -1; a fraction from 0 to 1, or a number of steps, is needed"),
+        ({"weight_decay": -1}, "weight_decay is -1; 0 or more is needed"),
+    ],
+)
+def test_fit_refuses_a_clip_that_would_climb(given, said):
+    model = network()
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fit(model, [toy()], epochs=1, lr=0.1, progress=False, **given)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_fit_names_targets_of_a_wrong_shape():
+    inputs, targets = toy()
+    with pytest.raises(ValueError, match=r"\(\d+, 1\)"):
+        fit(network(), [(inputs, targets[:, None])], epochs=1, lr=0.1, progress=False)
+
+
+def test_a_file_of_another_run_or_of_no_run_is_a_sentence(tmp_path):
+    """Nothing of torch's own advice, which is to load the file unsafely."""
+    how = {"epochs": 1, "lr": 0.1, "progress": False, "checkpoint": tmp_path / "run.resume"}
+    fit(network(), [toy()], **how)
+    with pytest.raises(ValueError, match="comes from another model or optimizer") as other:
+        fit(nn.Sequential(network(), nn.Linear(2, 2)), [toy()], **how)
+    how["checkpoint"].write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="is no checkpoint of `fit`, or it is damaged") as foreign:
+        fit(network(), [toy()], **how)
+    for error in (other, foreign):
+        assert "run.resume" in str(error.value) and "Delete the file" in str(error.value)
+        assert "weights_only" not in str(error.value)
+
+
+def test_the_help_names_every_command(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    for name in [
+        "list",
+        "run",
+        "status",
+        "record",
+        "audit",
+        "plot",
+        "judge",
+        "checkpoint",
+        "models",
+        "throughput",
+    ]:
+        assert re.search(rf"^    {name}\b", said, re.M), name
+
+
+def test_numbers_beside_each_other_have_equally_many_decimals():
+    fig, ax = plotting.figure()
+    plotting.bars(ax, {"a": (36.29, 0.91), "b": (36.52, 1.2)})
+    assert [text.get_text() for text in ax.texts] == ["36.3 ± 0.9", "36.5 ± 1.2"]
+    fig, ax = plotting.figure()
+    plotting.bars(ax, {"a": (0.012, 0.002), "b": (120.0, 20.0)})
+    assert [text.get_text() for text in ax.texts] == ["0.0120 ± 0.0020", "120 ± 20"]
+
+
+def test_a_label_stands_at_its_own_line_s_last_point():
+    """A model that was measured at small sizes only is named there, and not at the right edge."""
+    rows = [
+        {"model": model, "size": size, "seed": seed, "test_accuracy": 0.5 + 0.1 * seed + size / 1e5}
+        for model, sizes in (("CNN", (500, 2_000)), ("ViT", (500, 2_000, 8_000)))
+        for size in sizes
+        for seed in range(3)
+    ]
+    fig, _ = plots.curves(rows)
+    fig.canvas.draw()
+    ends = {label.get_text(): label.xy[0] for label in fig.axes[0].__dict__["_end_labels"]}
+    assert ends == {"CNN": 2_000, "ViT": 8_000}
+    for label in fig.axes[0].__dict__["_end_labels"]:
+        assert abs(label.get_position()[1]) <= 2 * label.get_fontsize(), (
+            "no farther than two lines from its point"
+        )
 
 
 def test_an_interval_of_a_share_does_not_leave_0_to_100_and_stands_where_it_was_measured():

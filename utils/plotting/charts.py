@@ -165,12 +165,15 @@ def bars(
         xlabel: with unit.
         colors: name -> colour, a list, or one colour for all; default: one colour for all.
         within: what the values can be (a share: 0 to 100); an interval is drawn no farther.
-        decimals: of all numbers alike; default: by each error's size.
+        decimals: of all numbers alike; default: by the largest error's size, or by each one's own where they differ by more than a factor of ten.
     """
     names = readable(values)
     given = [value if isinstance(value, (tuple, list)) else (value, math.nan) for value in values.values()]
     pairs = np.array(given, dtype=float).reshape(-1, 2)
     chosen = list(_colors(values, COLORS[0] if colors is None else colors).values())
+    errors = pairs[np.isfinite(pairs[:, 1]) & (pairs[:, 1] > 0), 1]
+    if decimals is None and len(errors) and errors.max() <= 10 * errors.min():  # 36.3 ± 0.9 beside 36.5 ± 1.2
+        decimals = max(0, 1 - math.floor(math.log10(errors.max())))
     rows = np.arange(len(names))[::-1]
     ax.barh(rows, pairs[:, 0], color=chosen, height=0.66, zorder=2)
     for row, (value, error) in zip(rows, pairs, strict=True):

@@ -110,6 +110,33 @@ def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
     assert "LARGE = make(256)" in ran and "sleep" not in ran and "train_for_hours" not in ran
 
 
+def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):
+    """An answer that is green with a module and a table beside it: the page says that these were not there, and a person is told."""
+    (tmp_path / "helpers_of_mine.py").write_text("def ones(n):\n    return n\n")
+    notebook = written([next(way for way in WAYS if way.exercise == "causal_mask")])
+    place = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "causal_mask")
+    notebook["cells"][place]["source"] = (
+        "import helpers_of_mine as own\nimport seaborn_of_mine\nfrom other_of_mine import *\nimport json, math, torch.nn\n"
+        "TABLE = torch.load('data/table.pt')\nopen('log.txt', 'w')\nopen('/proc/x.json')\n"
+        "def causal_mask(length):\n    json.dumps(math.pi)\n    return own.ones(length) + TABLE\n"
+    )
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    submission = normalise(path, NAME)
+    assert submission.missing == ["helpers_of_mine", "other_of_mine", "data/table.pt"]
+    (note,) = [note for note in submission.notes if "helpers_of_mine" in note]
+    assert "not read" in note
+    failed = {"exercise": "causal_mask", "state": "failed", "layers": []}
+    entry = {"student": "Ann", "notebook": NAME, "missing": submission.missing, "verdicts": [failed]}
+    assert [said for _, said in pages._marked([entry]) if "helpers_of_mine" in said]
+    assert not [*pages._marked([entry | {"verdicts": [failed | {"state": "passed"}]}])]
+
+
+def test_a_released_notebook_misses_nothing(tmp_path):
+    for path in sorted(RELEASE.glob("[0-9]*.ipynb")):
+        assert normalise(path, path.stem).missing == []
+
+
 def test_python_of_a_later_version_is_no_zero(tmp_path):
     """What the grader's Python cannot read may be right in the student's: no grade, and a person is told."""
     way = next(way for way in WAYS if way.exercise == "causal_mask")

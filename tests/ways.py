@@ -177,6 +177,12 @@ WAYS = [
     ),
     _way("a check inside the answer's own cell", M, MERGE + "check(merge_heads)"),
     _way("an asynchronous helper that is never awaited", S, "async def later():\n    return 1\n", SPLIT),
+    _way("an answer that rests on what a cell awaits", S,
+         "class Room:\n    async def __aenter__(self):\n        return self\n\n    async def __aexit__(self, *error):\n        pass\n\n"
+         "    async def __aiter__(self):\n        yield 1\n",
+         "import asyncio\n\nasync def later():\n    await asyncio.sleep(0)\n    return 1\n\nONE = await later()\n"
+         "async with Room() as room:\n    TWO = [n async for n in room]",
+         SPLIT.replace("rearrange(", "ONE * TWO[0] * rearrange(")),
     _way("a property and a class variable", F,
          FEED.replace("    def forward", "    scale = 1.0\n\n    @property\n    def one(self):\n        return self.scale\n\n    def forward").replace("return self.linear2(", "return self.one * self.linear2(")),
     _way("a module list of own layers", F, "class Half(nn.Linear):\n    pass\n\nKINDS = [Half, nn.Linear]",

@@ -10,6 +10,7 @@ import __future__
 import ast
 import contextlib
 import functools
+import inspect
 import linecache
 import operator
 import os
@@ -275,6 +276,14 @@ def _end(status: int | None) -> Problem:
     return Problem(kind, f"its process ended with status {status}")
 
 
+@functools.cache
+def _loop() -> Any:
+    """The one loop in which all cells await, as in a notebook. Made when the first one does."""
+    import asyncio
+
+    return asyncio.new_event_loop()
+
+
 def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: ast.Module | None) -> str:
     """Runs a cell statement by statement, so that an error behind a definition does not undo it.
 
@@ -301,8 +310,13 @@ def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: 
                 named = [getattr(__future__, name.name, None) for name in statement.names]
                 FUTURE.update(one.compiler_flag for one in named if one is not None)
             try:
-                flags = functools.reduce(operator.or_, FUTURE, 0)  # a notebook keeps them from cell to cell
-                exec(compile(ast.Module([statement], []), filename, "exec", flags, dont_inherit=True), space)
+                # a notebook keeps `__future__` from cell to cell, and awaits at its top level
+                flags = functools.reduce(operator.or_, FUTURE, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                code = compile(ast.Module([statement], []), filename, "exec", flags, dont_inherit=True)
+                if code.co_flags & inspect.CO_COROUTINE:
+                    _loop().run_until_complete(eval(code, space))
+                else:
+                    exec(code, space)
             except (Exception, SystemExit, KeyboardInterrupt) as error:
                 first = first or f"Your cell raised {type(error).__name__}: {error}"[:500]
         return first

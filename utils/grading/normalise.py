@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.grading.beside import missing
 from utils.grading.cells import (
     binds,
     definitions,
@@ -80,6 +81,7 @@ class Submission:
         notes: what had to be mended or is missing, in words for the feedback page.
         skipped: what of the student's own cells is not run, by cell and line, in words.
         answers: the source of the cells that each exercise's answer is made of.
+        missing: modules and files that the student's cells use and that the grader does not have.
         newer: an answer may be Python of a later version than the one that grades, which no grade can rest on.
         language: of the edition that the student worked in; the feedback speaks it.
     """
@@ -90,6 +92,7 @@ class Submission:
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
     newer: bool = False
     language: str = "en"
 
@@ -152,6 +155,15 @@ def _normalised(
     _explain_syntax(submission, path, code, {i for place in places.values() for i in place.cells})
     pieces, late = _pieces(code, release, places)
     _run_what_is_needed(submission, pieces, late, names)
+    submission.missing = missing([part.source for part in submission.parts if part.kind != "release"])
+    if submission.missing:
+        submission.notes.append(
+            say(
+                "Your cells use {names}. Only the notebook itself is graded: what lies beside it is not read, nor libraries that the course "
+                "does not have. Answers that need it fail here. Put its code or its values into a cell.",
+                names=", ".join(submission.missing),
+            )
+        )
     submission.answers = {
         name: "\n\n".join(code[i]["source"].strip() for i in dict.fromkeys(place.cells))
         for name, place in places.items()

@@ -134,6 +134,7 @@ def grade_one(
         "answers": submission.answers,
         "prints": likeness.record(submission),
         "newer": submission.newer,
+        "missing": submission.missing,
         "language": submission.language,
     }
     return result | {"isolation": level.sentence()}

@@ -174,6 +174,8 @@ def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
         who = f"{entry['student']}, {entry['notebook']}"
         if entry.get("newer"):
             yield who, "an answer may be Python of a later version than the grader's: no grade is given"
+        if entry.get("missing") and any(verdict["state"] != "passed" for verdict in entry["verdicts"]):
+            yield who, f"cells use what was not graded with them: {', '.join(entry['missing'])}"
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:

@@ -1,11 +1,14 @@
 """The budget: which level is in force, what it picks, what it says about the machine."""
 
+import ast
+import json
 import os
 
 import pytest
 import torch
 
 from utils.budget import Budget, current_budget, describe_machine, t4_minutes
+from utils.paths import ROOT
 
 
 @pytest.mark.parametrize("level", ["smoke", "cpu", "t4", "gpu"])
@@ -82,3 +85,40 @@ def test_every_budget_has_a_preset_of_the_experiments(level):
     from utils.experiments.declare import PRESETS
 
     assert Budget(level).preset in PRESETS
+
+
+def calls(name: str) -> list[ast.Call]:
+    """The calls of `fit` in a notebook's source."""
+    tree = ast.parse((ROOT / "solutions" / "source" / f"{name}.py").read_text(encoding="utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [node for node in found if isinstance(node.func, ast.Name) and node.func.id == "fit"]
+
+
+def picked(node: ast.AST, level: str) -> object:
+    """The plain value of `budget.pick(...)` inside an argument for a level; None where there is none."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "pick":
+            for keyword in call.keywords:
+                if keyword.arg == level and isinstance(keyword.value, ast.Constant):
+                    return keyword.value.value
+    return None
+
+
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "solutions" / "source").glob("[0-9]*.py"))
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_on_a_t4_a_notebook_trains_for_ten_minutes_at_most(name):
+    """Either the sizes are the CPU's, with which all of the notebook took so long on two cores; or the training stops by itself and goes on later."""
+    executed = json.loads((ROOT / "solutions" / f"{name}.ipynb").read_text(encoding="utf-8"))["metadata"][
+        "course"
+    ]["executed"]
+    assert executed["budget"] == "cpu" and executed["seconds"] <= 600
+    larger = 0
+    for call in calls(name):
+        arguments = {keyword.arg: keyword.value for keyword in call.keywords}
+        if any(picked(value, "t4") is not None for value in arguments.values()):
+            larger += 1
+            assert picked(arguments["max_seconds"], "t4") <= 600
+            assert str(picked(arguments["checkpoint"], "t4")).endswith(".resume")
+    assert larger == (name == "05_vit")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 import time
 import types
 
 import nbformat
 import pytest
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager
 
 from utils.authoring import stubs
 from utils.checks import copies, engine, journal
@@ -297,12 +300,17 @@ def test_restore_takes_the_open_notebook_from_colab(student, monkeypatch, capsys
 
 
 @contextlib.contextmanager
-def kernel(folder):
-    """A kernel as JupyterLab starts one: its environment shows no trace of pytest."""
+def kernel(folder, python=sys.executable):
+    """A kernel of a Python as JupyterLab starts one: its environment shows no trace of pytest."""
     env = {name: value for name, value in os.environ.items() if name not in GRADERS} | {
         "COURSE_BUDGET": "smoke"
     }
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder), env=env, startup_timeout=120)
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv[0] = str(python)
+    manager.start_kernel(cwd=str(folder), env=env)
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=120)
 
     def run(source: str) -> str:
         said = []
@@ -323,10 +331,38 @@ def kernel(folder):
         manager.shutdown_kernel(now=True)
 
 
+def run_with(version: tuple[int, int], folder) -> subprocess.CompletedProcess:
+    """`start.py --only-install` by a Python of this version: an installed one, or this one that says it were."""
+    code = (
+        f"import sys, runpy; sys.version_info = ({version[0]}, {version[1]}, 18, 'final', 0)\n"
+        "sys.argv = ['start.py', '--only-install', '--no-uv']; runpy.run_path('start.py', run_name='__main__')"
+    )
+    name = shutil.which(f"python{version[0]}.{version[1]}")
+    works = name and subprocess.run([name, "-c", ""], capture_output=True).returncode == 0
+    command = [name, "start.py", "--only-install", "--no-uv"] if works else [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.mark.slow
 def test_a_newcomer_solves_three_restarts_and_goes_on(tmp_path):
-    """In a kernel, cell by cell: solve and check three exercises, restart, restore, and see the table."""
+    """Wrong Python, then a right one; in a kernel of the environment: solve and check three exercises, restart, restore, see the table."""
     three = ["scaled_dot_product_attention", "split_heads", "merge_heads"]
     (tmp_path / "utils").symlink_to(ROOT / "utils")
+    shutil.copy(ROOT / "start.py", tmp_path)
+    (tmp_path / "requirements.lock").write_text("# nothing to fetch: the packages are lent below\n")
+    wrong = run_with((3, 9), tmp_path)
+    assert wrong.returncode == 1 and "the course needs Python 3.11 to 3.13" in wrong.stderr
+    assert "Traceback" not in wrong.stderr and not (tmp_path / ".venv").exists()
+    right = subprocess.run(
+        [sys.executable, "start.py", "--only-install", "--no-uv"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert right.returncode == 0, right.stderr
+    python = tmp_path / ".venv" / "bin" / "python"
+    lent = next((tmp_path / ".venv" / "lib").glob("python*/site-packages")) / "lent.pth"
+    lent.write_text(sysconfig.get_paths()["purelib"] + "\n")
     work = tmp_path / "notebooks"
     work.mkdir()
     nbformat.write(solved(*three), work / NOTEBOOK.name)
@@ -337,14 +373,15 @@ def test_a_newcomer_solves_three_restarts_and_goes_on(tmp_path):
         for name in order[: order.index("restore") + 1]
         if name in ("set-up", "restore") or "import" in cells[name]
     ]
-    with kernel(work) as run:
+    with kernel(work, python) as run:
+        assert run("import sys; print(sys.prefix)").strip() == str(tmp_path / ".venv")
         for name in begin:
             assert "Back" not in run(cells[name])
         for name in three:
             run(cells[name])
             assert "all" in run(cells[f"{name}-check"])
     assert (work / journal.NAME).exists()
-    with kernel(work) as run:
+    with kernel(work, python) as run:
         said = "".join(run(cells[name]) for name in begin)
         assert f"Back, and checked again: {', '.join(three)}." in said
         assert run("from utils.checks import ready\nready('split_heads')").endswith("True")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tomllib
@@ -176,6 +179,40 @@ def test_the_installers_options(monkeypatch):
 def test_root_and_no_display(variables, root, system, options, words):
     found, said = start.lab_options(variables, root, system)
     assert found == options and words in " ".join(said)
+
+
+@pytest.mark.slow
+def test_a_busy_port_is_no_obstacle(course):
+    """JupyterLab for real, in a folder with a space and Hangul, where its port is taken: the next free one, and its address is said."""
+    (course / "notebooks").mkdir()
+    (course / "opens.py").write_text(
+        "import sys, start\nstart.python_of = lambda venv: sys.executable\nstart.open_lab(start.HERE)\n"
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {
+            name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")
+        }
+        env |= {"JUPYTER_PORT": str(port), "JUPYTER_CONFIG_DIR": str(course), "JUPYTER_DATA_DIR": str(course)}
+        process = subprocess.Popen(
+            [sys.executable, "opens.py"], cwd=course, env=env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if found := re.search(r"http://127\.0\.0\.1:(\d+)/lab", line):
+                    break
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+    assert found and int(found[1]) != port, said
+    assert f"port {port} is already in use, trying another port" in said
+    assert "There is no display here" in said
 
 
 def test_jupyterlab_is_started_as_a_module_on_the_notebooks(course, monkeypatch):

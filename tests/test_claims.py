@@ -107,6 +107,15 @@ def test_the_printed_time_is_that_of_the_exercises_and_the_reading(name):
     assert abs(30 * half_hours[promised[1]] - (minutes + words / 150)) <= 30, (minutes, words)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_numbered_reference_stands_in_the_notebooks_list(name):
+    """A stub or a text that says "reference 2" has a list at the end with an item 2."""
+    cells = nbformat.read(build.STUDENT / f"{name}.ipynb", as_version=4).cells
+    said = {number for cell in cells for number in re.findall(r"\breference\s+(\d+)", cell.source)}
+    listed = {number for cell in cells for number in re.findall(r"^(\d+)\. ", cell.source, flags=re.M)}
+    assert said <= listed
+
+
 @pytest.mark.skipif(
     not os.environ.get("COURSE_DATA"), reason="no mirror of the real data: COURSE_DATA is not set"
 )

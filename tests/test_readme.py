@@ -175,6 +175,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"python -m utils\.authoring report": Run(
         r"causal_mask +\d+ +100% +100%", "python -m utils.authoring report --exercise causal_mask"
     ),
+    r"python -m utils\.authoring claims": Slow(
+        "writes to the folder of pages", "tests/test_claims.py::test_the_page_is_made_from_the_claims"
+    ),
     r"make book": Slow("builds the site", "tests/test_site.py::test_every_internal_link_leads_somewhere"),
     r"make notebooks": Slow("writes to the notebooks' folders", BUILT),
     r"make solve": Slow(

@@ -682,7 +682,7 @@ if ready(*ENCODER, "sinusoidal_positions"):
 # So one forward pass over N tokens trains N predictions at the same time, each with its own past. To give the decoder the *true* target so far,
 # and not what it has written itself, is called **teacher forcing**. A recurrent network has to take its N steps one after the other, a
 # Transformer takes them at once. That is an advantage where the hardware has many parallel units. On two CPU cores and short sentences notebook 03
-# measures both, and finds no difference worth naming.
+# measures both, and finds next to no difference.
 #
 # A decoder layer is an encoder layer with a third move in the middle. Masked self-attention looks at the target so far;
 # **cross-attention** then looks at the source: queries from the decoder, keys and values from the encoder's output, the *memory*.
@@ -908,7 +908,7 @@ if ready(*WHOLE):
 #
 # ### Looking at its attention
 #
-# The layers throw their weights away, so we read them on the way: PyTorch's *hooks* let us change the arguments of one call
+# The layers do not keep their weights, so we read them on the way: PyTorch's *hooks* let us change the arguments of one call
 # (`need_weights=True`) and keep a copy of what comes out.
 
 # %%

@@ -560,7 +560,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 # %% [markdown] answer="who-wins"
 # The LSTM has the higher mean, by 2.6 points, with a 95 % interval of ± 3.0 points over three seeds: not decided. A step of the two takes about the
-# same time on these two cores (25 and 26 ms in the stored run). Neither model suffers much more than the other from few examples: the recorded
+# same time on these two cores in the stored run. Neither model suffers much more than the other from few examples: the recorded
 # differences at 500 to 8,000 texts are 1.3 to 2.0 points, and zero lies inside each interval.
 
 # %%
@@ -768,7 +768,7 @@ if "Transformer" in FACTORIES:
             colors=plotting.palette(len(both)),
         )
         by_luck = 16 if phenomenon == "intensifier" else 8
-        ax.axvline(by_luck, color=plotting.COLORS["grey"], linestyle=":", zorder=5)
+        ax.axvline(by_luck, color=plotting.COLORS["grey"], linestyle=":", zorder=2.5)
         ax.set(title=phenomenon, xlim=(0, 38), xticks=range(0, 33, 8))
         ax.set_xlabel(f"pairs passed, of 32 (a coin: {by_luck})")
     alt = plotting.described(

@@ -727,7 +727,7 @@ if ready("PixelTransformer"):
 if ready("PixelTransformer"):
     fig, ax = plotting.figure(width=5.6, height=1.7)
     plotting.bars(ax, outcomes, xlabel="test accuracy (95% interval; dotted: guessing)")
-    ax.axvline(0.1, color=plotting.COLORS["grey"], linestyle=":", zorder=5)
+    ax.axvline(0.1, color=plotting.COLORS["grey"], linestyle=":", zorder=2.5)
     ends = ", ".join(f"{name} {value:.0%}" for name, (value, _) in outcomes.items())
     plotting.show(fig, "04/digits", ends)
 
@@ -742,7 +742,7 @@ if ready("PixelTransformer"):
 # %% [markdown]
 # ## 5 · The bill
 #
-# 64 tokens were cheap. Each head of each layer makes a matrix of weights with an entry for every pair of tokens, and training keeps all of them until the backward pass has used them. For an image of R x R pixels, $N = R^2$, and the
+# 64 tokens cost little. Each head of each layer makes a matrix of weights with an entry for every pair of tokens, and training keeps all of them until the backward pass has used them. For an image of R x R pixels, $N = R^2$, and the
 # matrices have $N^2 = R^4$ entries.
 
 # %% [markdown] exercise="attention_memory_bytes"
@@ -965,8 +965,8 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 #
 # **Time**, which is not. Two things can bend the lines: the cost of starting an operation, which counts most for small maps and makes slopes smaller, and
 # the processor's cache, which large maps no longer fit into and which makes them larger. While time is measured, the allocator keeps its memory: otherwise
-# each call would also pay for clearing large blocks again. In the stored run the exponents of convolution and local attention are 1.75 and 1.85, a
-# little below the 2 of their arithmetic. The last lines say by how much local attention is slower than the convolution, and how much more memory it takes
+# each call would also pay for clearing large blocks again. In the stored run the exponents of convolution and local attention are a little
+# below the 2 of their arithmetic. The last lines say by how much local attention is slower than the convolution, and how much more memory it takes
 # (it copies each window, twice). Pixel attention grows with an exponent of about 4, *and so does the fused kernel*. It saves the memory, not the work.
 #
 # ## Summary

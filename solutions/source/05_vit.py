@@ -203,7 +203,7 @@ plotting.show(
 # much? (Think of what each has to copy.)
 
 # %% [markdown] answer="three_ways"
-# On this CPU the convolution is fastest, then cut and multiply, then `F.unfold` (10, 14 and 28 ms in the stored run). What each has to copy is a
+# On this CPU the convolution is fastest, then cut and multiply, then `F.unfold`, in the stored run. What each has to copy is a
 # possible reason: cutting copies the image once, `unfold` writes columns in an order that has to be turned for the product, and what the
 # convolution's library copies cannot be seen from here. The order is measured, the reason is not.
 

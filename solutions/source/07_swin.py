@@ -53,7 +53,7 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 #
 # Let a map have $H \times W$ positions with $C$ channels each. Here, as in every Swin, channels come last: `(B,
 # H, W, C)`. We cut it into squares of $M \times M$ positions that do not overlap. There are $nW = \frac{H}{M}
-# \cdot \frac{W}{M}$ of them per image, and since they will never talk to each other, windows and images can share
+# \cdot \frac{W}{M}$ of them per image, and since they never exchange information, windows and images can share
 # one axis, as if each window were an image of its own:
 #
 # $$(B, H, W, C) \;\to\; (B \cdot nW,\; M,\; M,\; C).$$
@@ -313,7 +313,7 @@ if ready("msa_flops", "window_msa_flops"):
 
 # %% [markdown] answer="cost"
 # The multiply-adds of windows grow by 4 (as $N$), those of global attention by nearly 16 (as $N^2$, once the quadratic part dominates).
-# Memory follows: the exponents of $N$ are 0.99 and 1.96. Time follows roughly: 0.93 for the windows, 2.09 for global attention in the stored run.
+# Memory follows: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: about 1 and 2.
 
 # %%
 if ready(*COST):
@@ -396,8 +396,8 @@ if ready(*COST):
 # $N \times N$ scores of global attention are nearly all of it. For time the formula is a guide and no more. The
 # quadratic part contains passes over a large matrix (bias, softmax) that count as no multiply-adds at all, yet
 # have to be read from memory and written back; the linear part consists of matrix products. In the stored run the largest map
-# costs global attention 17 times the multiply-adds of the windows, and 48 times the time: FLOPs do not tell the time. Keep that
-# in mind for question 3.
+# costs global attention 17 times the multiply-adds of the windows, and far more than 17 times the time (the printed line): FLOPs do
+# not tell the time. Keep that in mind for question 3.
 
 # %% [markdown]
 # ## 4 · Moving the windows
@@ -407,7 +407,7 @@ if ready(*COST):
 # \rfloor$, down and to the right.
 #
 # Moved lines leave smaller pieces at the edges: $(\frac{H}{M} + 1)(\frac{W}{M} + 1)$ windows instead of
-# $\frac{H}{M} \cdot \frac{W}{M}$, of different sizes, which is awkward for a batch. The authors' trick: do not
+# $\frac{H}{M} \cdot \frac{W}{M}$, of different sizes, which do not fit into one tensor. The authors' solution: do not
 # move the lines, move the *map*. Roll it by $s$ up and to the left; what leaves at one edge comes back at the
 # opposite one. Then cut as before. The smaller pieces fit together into whole windows, and the count stays the
 # same.
@@ -1176,9 +1176,9 @@ for name, row in one_k.items():
 # multiply-adds. A likely reason, which the table does not show: large matrix products use a GPU better than many small windows with
 # rolls, copies and masks between them.
 #
-# **Resolution.** 384 instead of 224 is 2.9 times the pixels; Swin-B pays 3.05 times the FLOPs (the window grows
+# **Resolution.** 384 instead of 224 is 2.9 times the pixels; Swin-B needs 3.05 times the FLOPs (the window grows
 # to 12, so the term $2M^2hwC$ grows faster than $hw$) and 3.3 times the time for +1.0 (1K) or +1.2 points (22K).
-# For a third of the speed that is little; worth it only where detail matters.
+# For a third of the speed that is little; I would use it only where detail matters.
 #
 # **Limits.** The training recipes differ: Swin's has far more augmentation and regularisation than the ViT rows',
 # and Touvron et al. (2021) reach 83.1 with ViT-B at 384 on 1K alone by such a recipe. So much of the 5.6 points

@@ -383,7 +383,7 @@ if ready("MoELayer"):
 # Each band is one expert of the run with seed 0, the widest at the bottom. Without the loss nothing keeps the narrow bands from vanishing: an expert that falls behind gets fewer tokens to learn from.
 # The printed lines say how far it went in each run: the idlest expert's share, and the fraction dropped. Its parameters are stored and hardly used. With the loss, an expert below its share has a low price and gains, one above it has a high price and loses. Compare the two pictures, and the printed shares.
 #
-# The right panel shows the price of crowding. A dropped token is not lost, but it leaves the layer as it came in. A good balance *on average* does not bring it to zero: places are counted in each batch, and in a single batch an expert can be
+# The right panel shows how many choices found no place. A dropped token is not lost, but it leaves the layer as it came in. A good balance *on average* does not bring it to zero: places are counted in each batch, and in a single batch an expert can be
 # asked more often than its 1.25 fair shares all the same.
 #
 # Before you read anything into the accuracies, look at the printed noise level. And compare with the line of the single expert, which does the same work per token with an eighth of the parameters. In the stored run it is 2 points lower, which is
@@ -431,7 +431,7 @@ if ready("MoELayer"):
 # ## 5 · Read, think, answer
 #
 # Self-attention over N inputs costs $N^2$. Swin keeps the cost down by looking only nearby, which presupposes that there is a "nearby": a grid. The Perceiver (Jaegle et al. 2021) does it
-# without: L learned vectors, the *latent array*, look at the inputs. That is cross-attention, L x N. Then they talk among themselves, L x L per layer, however
+# without: L learned vectors, the *latent array*, look at the inputs. That is cross-attention, L x N. Then they attend to each other, L x L per layer, however
 # long the input was.
 #
 # And the output? One pooled vector gives one label. Perceiver IO (Jaegle et al. 2022) reads the latents out the way they were read in: for each output that you want, hand in a
@@ -759,8 +759,8 @@ def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
 # Time and memory grow like $N^a$. Which exponents do you expect for the three?
 
 # %% [markdown] answer="perceiver_cost"
-# Memory: 1 for Perceiver IO, 2 for attention that writes its weights down, at most 1 for the fused kernel. Time: about 2 for both kinds of attention
-# (2.1 and 1.9 in the stored run); for Perceiver IO below 1 here (0.4), because at these lengths the constant part (four layers on 32 latents) is a large
+# Memory: 1 for Perceiver IO, 2 for attention that writes its weights down, at most 1 for the fused kernel. Time: about 2 for both kinds of attention;
+# for Perceiver IO below 1 here, because at these lengths the constant part (four layers on 32 latents) is a large
 # part of the work.
 
 # %%
@@ -997,8 +997,8 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # Which exponents of N do you expect, of time and of memory, for each of the five? Which one is fastest at 256 positions, and which at 4,096?
 
 # %% [markdown] answer="retention_cost"
-# Memory: 2 for attention and parallel retention (both write a matrix of all pairs), 1 or less for the other three. Time: 2.1 for these two, 1.8
-# for the fused kernel, 1 for the recurrent form and the chunks (in the stored run). At 256 positions fused attention is fastest and the recurrent form slowest;
+# Memory: 2 for attention and parallel retention (both write a matrix of all pairs), 1 or less for the other three. Time: about 2 for these two and
+# for the fused kernel, 1 for the recurrent form and the chunks. At 256 positions fused attention is fastest and the recurrent form slowest;
 # at 4,096 the chunks are fastest.
 
 # %%
@@ -1122,7 +1122,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 #
 # ## Summary
 #
-# - **Mixture of experts**: parameters without work per token. The price is a discrete choice, which needs weights to learn through, places (and a rule for who gets them), and a loss that keeps the experts in use.
+# - **Mixture of experts**: parameters without work per token. What it costs is a discrete choice, which needs weights to learn through, places (and a rule for who gets them), and a loss that keeps the experts in use.
 # - **Perceiver IO**: a latent array between input and output. Cost is linear in both; depth is paid on the latents only; the output is whatever the queries ask for. Positions must be written into inputs and queries.
 # - **Retention**: linear in the past, because the softmax is gone. So one function has three algorithms: matrices to train, a state to generate, chunks for length. What is given up is the softmax, which can put nearly all weight on one token.
 # - All three change *what is computed for whom*; none of them is specific to text or images.

@@ -25,7 +25,7 @@ def fine_tune(
     """Prepares a pretrained model for a new task: a new head, and a learning rate per layer.
 
     The head is replaced by a fresh `nn.Linear` to `num_classes`, with weight and bias zero
-    (reference 1, section 3.2), so that the first steps do not send noise into the pretrained
+    (Dosovitskiy et al. 2021, 3.2), so that the first steps send no noise into the pretrained
     layers; it has the dtype and the device of the old one. It learns with `learning_rate`, the
     last entry of `layers` with `learning_rate * decay`, the one before with `learning_rate *
     decay**2`, and so on.

@@ -116,14 +116,14 @@ def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):
     notebook = written([next(way for way in WAYS if way.exercise == "causal_mask")])
     place = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "causal_mask")
     notebook["cells"][place]["source"] = (
-        "import helpers_of_mine as own\nimport seaborn_of_mine\nfrom other_of_mine import *\nimport json, math, torch.nn\n"
+        "import helpers_of_mine as own\nimport seaborn_of_mine\nfrom other_of_mine import *\nimport json, math, torch.nn, data, solutions\n"
         "TABLE = torch.load('data/table.pt')\nopen('log.txt', 'w')\nopen('/proc/x.json')\n"
-        "def causal_mask(length):\n    json.dumps(math.pi)\n    return own.ones(length) + TABLE\n"
+        "def causal_mask(length):\n    json.dumps(math.pi)\n    return own.ones(length) + TABLE + data.x + solutions.y\n"
     )
     path = tmp_path / "x.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
     submission = normalise(path, NAME)
-    assert submission.missing == ["helpers_of_mine", "other_of_mine", "data/table.pt"]
+    assert submission.missing == ["helpers_of_mine", "other_of_mine", "data", "solutions", "data/table.pt"]
     (note,) = [note for note in submission.notes if "helpers_of_mine" in note]
     assert "not read" in note
     failed = {"exercise": "causal_mask", "state": "failed", "layers": []}

@@ -189,7 +189,7 @@ def test_each_stand_in_that_is_long_enough_is_named(name):
 
 @pytest.mark.parametrize(
     "text",
-    ["x = " + "[" * 50_000, "x = " + "a." * 50_000 + "b", "x = 1\n" * 40_000, "def f(:", "\0", "x=" + "-" * 9_000 + "1"],
+    ["x = " + "[" * 50_000, "x = " + "a." * 50_000 + "b", "x = 1\n" * 40_000, "def f(:", "\0", "x=" + "-" * 9_000 + "1", "x = 0x" + "f" * 9_000],
 )  # fmt: skip
 def test_a_hostile_text_costs_little(text):
     assert len(prints(text)) < likeness.LONGEST

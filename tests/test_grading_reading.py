@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from utils.authoring.attacks.scene import answers, solved
+from utils.grading import likeness
 from utils.grading.cells import binds, plain, problem_of, read
 from utils.grading.needs import needed, statement
 from utils.grading.normalise import normalise
-from utils.grading.reading import BadNotebook, clean, notebook_of, read_cells
+from utils.grading.reading import RELEASE, BadNotebook, clean, notebook_of, read_cells
 
 NAME = "01_transformer_recap"
 MAGICS = [
@@ -197,3 +199,22 @@ def test_clean_text_can_be_stored(text):
 )
 def test_what_a_line_for_ipython_becomes(source, made):
     assert plain(source)[0] == made
+
+
+@pytest.mark.parametrize(
+    "where", ["{}", "check({})", "def causal_mask(length={}):\n    return 1", "T = [{}]"]
+)
+def test_a_number_that_python_cannot_write_costs_its_cell_alone(where, tmp_path):
+    """`ast.unparse` raises on it, and the whole file was "not graded, run the command again"."""
+    cells = json.loads((RELEASE / f"{NAME}.ipynb").read_text(encoding="utf-8"))
+    place = next(n for n, cell in enumerate(cells["cells"]) if cell["id"] == "causal_mask")
+    own = deepcopy(cells["cells"][place]) | {
+        "id": "own",
+        "metadata": {},
+        "source": where.format("0x" + "f" * 9_000),
+    }
+    cells["cells"].insert(place, own)
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(cells), encoding="utf-8")
+    assert "causal_mask" in normalise(path, NAME).answers
+    likeness.record(normalise(path, NAME))

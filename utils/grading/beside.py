@@ -10,8 +10,10 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 from utils.grading.cells import parse
+from utils.paths import ROOT
 
 _READS = {
     *("open", "Path", "load", "load_file", "loadtxt", "genfromtxt", "fromfile", "read_csv", "read_json", "read_excel", "imread"),
@@ -55,8 +57,11 @@ def _named(tree: ast.Module, used: set[str]) -> Iterator[str]:
 
 @cache
 def _there(module: str) -> bool:
-    """Whether the grader has a module of this name. Nothing is imported."""
+    """Whether a sandbox has a module of this name: Python's, a library's or the course's `utils`. Nothing is imported."""
     try:
-        return importlib.util.find_spec(module) is not None
+        found = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return False
+    if found is None or found.origin is None:  # a folder without code, such as the course's data
+        return False
+    return module == "utils" or Path(found.origin).parent not in (ROOT, ROOT / module)

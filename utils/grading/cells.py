@@ -14,6 +14,9 @@ _CHEAP = {
     *("sum", "sorted", "zip", "enumerate", "slice", "partial", "namedtuple", "defaultdict", "Counter", "TypeVar", "property", "reuse"),
     *("math", "torch", "nn", "F", "np", "numpy", "re", "functools", "collections", "itertools", "operator", "string", "os"),
 }  # fmt: skip
+_HUGE = re.compile(
+    r"0[xXoObB]\w{3000}"
+)  # Python reads such a number and refuses to write it, as `ast.unparse` must
 _number = itertools.count()
 _KINDS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
 
@@ -25,6 +28,8 @@ def parse(source: str) -> ast.Module | None:
 
 def read(source: str) -> tuple[ast.Module | None, str, list[int]]:
     """The syntax tree (None: no Python), the text that it is of, and the lines for IPython in it that are not run, from 1."""
+    if _HUGE.search(source):
+        return None, source, []
     for text, lines in ((source, []), plain(source), plain(source, indented=False)):
         try:
             with warnings.catch_warnings():
@@ -37,6 +42,8 @@ def read(source: str) -> tuple[ast.Module | None, str, list[int]]:
 
 def problem_of(source: str) -> str:
     """Why a cell is no Python, with the line, or ""."""
+    if _HUGE.search(source):
+        return "a number of thousands of digits"
     try:
         ast.parse(plain(source)[0])
     except SyntaxError as error:

@@ -45,16 +45,13 @@ def test_mps_stays_in_float32():
         ("model name : bf16\n", False),
     ],
 )
-def test_a_cpu_uses_bfloat16_only_where_native_and_only_where_it_is_asked(
-    monkeypatch, tmp_path, text, native
-):
+def test_native_bfloat16_is_read_from_the_processor_s_flags(monkeypatch, tmp_path, text, native):
     (tmp_path / "cpuinfo").write_text(f"processor : 0\n{text}")
     monkeypatch.setattr(precision, "CPUINFO", tmp_path / "cpuinfo")
     precision.has_native_bfloat16.cache_clear()
     try:
+        assert precision.has_native_bfloat16() is native
         assert precision_for("cpu").name == "float32"
-        assert precision_for("cpu", narrow_cpu=True).name == ("bfloat16" if native else "float32")
-        assert precision_for("cpu", "float32", narrow_cpu=True).name == "float32"
     finally:
         precision.has_native_bfloat16.cache_clear()
 

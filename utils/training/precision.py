@@ -78,19 +78,16 @@ class Precision:
         return f"Computing on {self.device.type} in {self.name}: {self.why}."
 
 
-def precision_for(
-    device: torch.device | str | None = None, wanted: str | None = None, *, narrow_cpu: bool = False
-) -> Precision:
+def precision_for(device: torch.device | str | None = None, wanted: str | None = None) -> Precision:
     """The precision for a device.
 
     Args:
         device: default `default_device()`.
         wanted: "float32", "bfloat16" or "float16" to have just that; None or "auto" to let the device decide.
-        narrow_cpu: let a CPU with native bfloat16 use it. For trainings of minutes: models of a few thousand parameters gain nothing.
 
     Returns:
-        bfloat16 on CUDA from capability 8 on, float16 (with a scaled loss) on older CUDA, float32 on MPS and on a CPU without
-        native bfloat16.
+        bfloat16 on CUDA from capability 8 on, float16 (with a scaled loss) on older CUDA, float32 on MPS and on a CPU.
+        (Which is faster on a CPU with native bfloat16 depends on the model: `utils.experiments.precision_choice` measures it.)
 
     Raises:
         ValueError: there is no such precision.
@@ -103,9 +100,10 @@ def precision_for(
         if major >= 8:
             return Precision(device, "bfloat16", f"capability {major}.{minor} has it in hardware")
         return Precision(device, "float16", f"capability {major}.{minor} only emulates bfloat16")
-    if device.type == "cpu" and narrow_cpu and has_native_bfloat16():
-        return Precision(device, "bfloat16", "this processor has it in hardware")
-    reasons = {"mps": "autocast there is young and gains little", "cpu": "nothing narrower pays here"}
+    reasons = {
+        "mps": "autocast there is young and gains little",
+        "cpu": "what is faster there depends on the model",
+    }
     return Precision(device, "float32", reasons.get(device.type, "the device is unknown to the course"))
 
 

@@ -41,8 +41,8 @@ from utils import cost, current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import Frames, ProceduralImages
 from utils.experiments import (
-    LearningCurves, crossing, find, fine_tuning, image_set, judge, load_model, mean_interval, means,
-    normalizer, paired_difference, plots, recorded, run_live, select, whole,
+    LearningCurves, crossing, find, fine_tuning, image_set, judge, load_model, mean_interval,
+    means, normalizer, paired_difference, plots, recorded, run_live, select, whole,
 )
 from utils.training import seed_everything, tensor_batches
 
@@ -285,7 +285,7 @@ if ready("translation_equivariance_error"):
 #
 # The shortcut is $x$ itself, or, where the block changes the shape, a 1 x 1 convolution with batch norm.
 
-# %%
+# %% fold="Drawing"
 parts = [
     "x: (B, 64, 16, 16)", "conv1, 3 x 3, stride 2; bn1; ReLU", "conv2, 3 x 3; bn2",
     "add; ReLU: (B, 128, 8, 8)",
@@ -345,7 +345,7 @@ def reach(function: Callable[[Tensor], Tensor]) -> tuple[float, int]:
 
 
 def until(model: nn.Module, stage: int) -> Callable[[Tensor], Tensor]:
-    """The first stages of a ResNet (0: its stem) or the first blocks of a ViT (0: its patches)."""
+    """The first stages of a ResNet (0: its stem) or blocks of a ViT (0: its patches)."""
 
     def cnn(x: Tensor) -> Tensor:
         x = F.relu(model.bn1(model.conv1(x)))
@@ -369,7 +369,7 @@ if ready("ResNet"):
         found = [reach(until(model, stage)) for stage in range(5)]
         print(name)
         for stage, (share, side) in enumerate(found):
-            print(f"    stage {stage}: map {side} x {side}, depends on {share:.0%} of the pixels")
+            print(f"    stage {stage}: map {side} x {side}, depends on {share:.0%} of them")
 
 # %% [markdown]
 # The CNN's positions read more and more of the image, on smaller and smaller maps: *locality*, and a *pyramid* of scales. The ViT's read one patch at first, everything after one block, and its map keeps its size.
@@ -405,7 +405,8 @@ frames = Frames(share=1 / 4, side=16)
 shown, labels = frames.batch(0, 6)
 where = frames.parts(0, 6)["exception"]
 names = ("plus", "cross", "T", "L")
-titles = [f"{names[int(k)]}{' (exception)' if e else ''}" for k, e in zip(labels, where, strict=True)]
+marks = [" (exception)" if exception else "" for exception in where]
+titles = [names[int(k)] + mark for k, mark in zip(labels, marks, strict=True)]
 fig = plotting.images(shown, cols=6, titles=titles, rescale="each")
 plotting.show(fig, "06/frames", ", ".join(titles))
 
@@ -429,9 +430,8 @@ if rows:
         at = select(rows, share=share)
         for model in ("CNN", "ViT", "hybrid ViT"):
             n, low, high, seeds = crossing.crossing_interval(at, model, "CNN, circular")
-            print(f"share {share}: {model} overtakes the CNN without a border at {n:,.0f} frames"
-                  f" ({low:,.0f} to {high:,.0f}, {seeds} seeds)" if seeds else
-                  f"share {share}: {model} does not overtake it")
+            said = f"at {n:,.0f} frames ({low:,.0f} to {high:,.0f}, {seeds} seeds)"
+            print(f"share {share}: {model} overtakes it {said if seeds else 'nowhere'}")
 
 # %% [markdown]
 # The experiment is declared in `utils/experiments/grids/crossing.py`, with its predictions: no crossing at share 0; an earlier one at the larger share; the CNN without a border never above its ceiling; the CNN with zeros above it, but late; the stem earlier than the plain ViT. Where its rows are recorded (`python -m utils.experiments run crossing --preset cpu`, about five hours of one core, resumable), the cells above draw
@@ -511,7 +511,8 @@ for rule in ("position", "position, rolled"):
         some = select(rules, rule=rule, model=name)
         most = max((row["size"] for row in some), default=0)
         found = mean_interval(row["test_accuracy"] for row in select(some, size=most))
-        print(f"{rule:<17} {name:<14} {100 * found.mean:5.1f} ± {100 * found.half:.1f}%, {most:,} images")
+        said = f"{100 * found.mean:5.1f} ± {100 * found.half:.1f}%, {most:,} images"
+        print(f"{rule:<17} {name:<14} {said}")
 
 # %% [markdown]
 # The last four lines are a warning that cost us a prediction. The label there is the quarter of the picture in which a target lies. A CNN without a border gives an image and the same image moved by half a frame one answer, so we predicted chance, 25%. It reached 77.6 ± 5.1%. The proof has no gap; the pictures have *edges*. The background does
@@ -533,7 +534,8 @@ if ready("BasicBlock", "ResNet"):
         only={"arm": "steps", "augment": False}, test_images=budget.pick(smoke=40, cpu=1_000),
     )
     for row in live:
-        print(f"{row['model']}: {row['train_accuracy']:.1%} in training, {row['test_accuracy']:.1%} on test")
+        train, test = row["train_accuracy"], row["test_accuracy"]
+        print(f"{row['model']}: {train:.1%} in training, {test:.1%} on test")
     half = 1.96 * (0.25 / live[0]["test_images"]) ** 0.5
     print(f"One seed; by the choice of test images alone uncertain by up to ±{half:.1%}.")
 
@@ -616,7 +618,9 @@ published = {  # ImageNet top-1 in percent after fine-tuning
 # %% fold="Drawing"
 fig, ax = plotting.figure(width=6.2, height=3.2)
 pretrained_on = torch.tensor([1.28, 14.2, 303.0])
-colors = dict(zip(published, (plots.color_of(m) for m in ("CNN", "hybrid ViT", "ViT")), strict=True))
+colors = dict(
+    zip(published, map(plots.color_of, ("CNN", "hybrid ViT", "ViT")), strict=True)
+)
 axis = {"xlabel": "pretraining images (millions)", "ylabel": "ImageNet top-1 (%)", "logx": True}
 plotting.lines(ax, pretrained_on, published, colors=colors, **axis)
 ax.set_xticks(pretrained_on, ["1.28", "14", "303"])
@@ -749,7 +753,8 @@ if ready("permute_pixels"):
 # %%
 if symmetry:
     cnn = select(symmetry, model="CNN", arm=("as they are", "pixels permuted"))
-    for key, what in (("train_accuracy", "training"), ("test_accuracy", "test"), ("gap", "gap")):
+    keys = {"train_accuracy": "training", "test_accuracy": "test", "gap": "gap"}
+    for key, what in keys.items():
         change = paired_difference(cnn, "pixels permuted", "as they are", of="arm", value=key)
         values = {
             arm: mean_interval(
@@ -870,7 +875,7 @@ if ready("fine_tune"):
 
 # %% [markdown] answer="distance"
 # Not in the short trainings: layers 1 and 2 end nearer than uniform by 0.02 ± 0.08 patches (500 images) and 0.03 ± 0.08 (16,000). We had predicted half a
-# patch. @@CKPT@@
+# patch.
 
 # %%
 if ready("mean_attention_distance"):
@@ -883,7 +888,8 @@ if ready("mean_attention_distance"):
     for name, net in (("before training", fresh), ("checkpoint", model)):
         # (layers, B, H, N, N) -> (layers, H)
         found = mean_attention_distance(net.eval().attention_maps(seen), net.grid).mean(1)
-        said = ", ".join(f"{k + 1}: {v.min():.2f} to {v.max():.2f}" for k, v in enumerate(found))
+        spans = (f"{k}: {v.min():.2f} to {v.max():.2f}" for k, v in enumerate(found, start=1))
+        said = ", ".join(spans)
         print(f"{name}, heads of layer {said}")
 
 # %%
@@ -909,10 +915,8 @@ if distance:
 # Before the recorded runs were started, what was expected was written into the declaration of each experiment (`utils/experiments/grids/`) and left as it was. *Held*: the whole 95% interval lies on the predicted side. *Open*: the mean does, the interval does not. *Partly*: some of its claims failed.
 
 # %%
-recordings = {
-    name: recorded(name)
-    for name in ("crossing", "data-scaling", "label-rule", "symmetry", "distance", "fine-tuning")
-}
+names = ("crossing", "data-scaling", "label-rule", "symmetry", "distance", "fine-tuning")
+recordings = {name: recorded(name) for name in names}
 verdicts = [v for name, found in recordings.items() for v in judge(name, found)]
 for verdict in verdicts:
     print(f"{verdict.experiment:<13}{verdict.outcome:<14}{verdict.prediction}")

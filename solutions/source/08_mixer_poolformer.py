@@ -866,8 +866,9 @@ if recorded:
     sizes = {row["mixer"]: (row["parameters"], row["macs"]) for row in rows}
     print("What a mixer adds to the network of identity blocks, as a share of the whole:")
     for name in TOKEN_MIXERS:
-        more = [1 - base / own for base, own in zip(sizes["identity"], sizes[name], strict=True)]
-        print(f"  {name:<17}{more[0]:4.0%} of the parameters, {more[1]:4.0%} of the multiply-adds")
+        base, own = sizes["identity"], sizes[name]
+        more = [1 - less / all_in for less, all_in in zip(base, own, strict=True)]
+        print(f"  {name:<17}{more[0]:4.0%} of the parameters, {more[1]:4.0%} of the MACs")
 
 # %% [markdown]
 # ### How to argue from this

@@ -15,7 +15,7 @@ from torch import nn
 
 from tests.toys import network, same_bits, toy, weights
 from utils import training
-from utils.training import History, fit, tensor_batches
+from utils.training import History, fit, stop_button, tensor_batches
 from utils.training.progress import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -352,7 +352,7 @@ IN_A_KERNEL = """
     os.environ["COURSE_BUDGET"] = "cpu"
     import torch
     from torch import nn
-    from utils.training import fit
+    from utils.training import fit, stop_button
 
     model = nn.Linear(3, 2)
 
@@ -372,6 +372,11 @@ IN_A_KERNEL = """
 
     history = fit(model, Slow(), epochs=3, lr=0.1, device="cpu", max_seconds=600)
     print(history.steps, history.stopped, model.training, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    steps = []
+    with stop_button() as until_stopped:  # a loop of the notebook's own, as in 02 and 03
+        for epoch in until_stopped(range(3)):
+            steps.extend(until_stopped(slow(epoch)))
+    print(len(steps), "steps in epoch", epoch + 1, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 """
 
 
@@ -393,7 +398,15 @@ def test_a_training_that_is_stopped_keeps_its_model():
     assert "Training was interrupted in epoch 1 of 3. The model is as far as it got" in said
     assert "9 interrupted in epoch 1 of 3 False True" in said, "and the kernel's own handler is back"
     assert "This takes about" in said and "The stop button ends it" in said
+    assert "Training was interrupted. The model is as far as it got" in said
+    assert "9 steps in epoch 1 True" in said
     assert notebook.cells[1].outputs[0].text == "went on 9\n"
+
+
+def test_a_loop_until_the_stop_button_knows_its_length_and_goes_through_twice():
+    with stop_button() as until_stopped:
+        batches = until_stopped([1, 2, 3])
+        assert len(batches) == 3 and list(batches) == list(batches) == [1, 2, 3]
 
 
 def test_a_second_press_stops_at_once():

@@ -30,7 +30,7 @@ from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready
 from utils.data import Batches, load_text, tokenize
 from utils.experiments import load
-from utils.training import count_parameters, seed_everything
+from utils.training import count_parameters, seed_everything, stop_button
 
 # Everything that a trained classifier stands on: the cells that train or look at one wait for
 # all of it.
@@ -559,14 +559,16 @@ if ready(*READER):
         optimizer, LR, total_steps=EPOCHS * len(train_batches), pct_start=0.2
     )
     history, began = [], time.perf_counter()
-    for epoch in range(EPOCHS):
-        train_loss = train_epoch(model, train_batches, optimizer, scheduler)
-        test_loss, accuracy = evaluate(model, test_batches)
-        history.append((train_loss, test_loss, accuracy))
-        print(
-            f"epoch {epoch + 1}: training loss {train_loss:.3f}, held-out loss {test_loss:.3f},"
-            f" accuracy {accuracy:.1%}"
-        )
+    with stop_button() as until_stopped:  # it ends the training, and the model is kept
+        for epoch in until_stopped(range(EPOCHS)):
+            batches = until_stopped(train_batches)
+            train_loss = train_epoch(model, batches, optimizer, scheduler)
+            test_loss, accuracy = evaluate(model, test_batches)
+            history.append((train_loss, test_loss, accuracy))
+            print(
+                f"epoch {epoch + 1}: training loss {train_loss:.3f},"
+                f" held-out loss {test_loss:.3f}, accuracy {accuracy:.1%}"
+            )
     print(
         f"Training and measuring took {time.perf_counter() - began:.0f} s here"
         f" ({describe_machine()}; budget {budget})."
@@ -579,7 +581,7 @@ if ready(*READER):
 # %% fold="Drawing"
 if ready(*READER):
     fig, axes = plotting.figure(1, 2, height=2.5)
-    epochs = range(1, EPOCHS + 1)
+    epochs = range(1, len(history) + 1)
     plotting.lines(
         axes[0], epochs, {"training": train_losses, "held out": test_losses}, xlabel="epoch",
         ylabel="loss (nats)",

@@ -42,7 +42,7 @@ from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import Batches, diagnostic_pairs, load_text, tokenize
 from utils.experiments import load
-from utils.training import make_optimizer, seed_everything
+from utils.training import make_optimizer, seed_everything, stop_button
 
 budget = current_budget()
 print(f"Budget: {budget}. Machine: {describe_machine()}.")
@@ -434,18 +434,22 @@ if "Transformer" in FACTORIES:
             name, models[name], train, EPOCHS * math.ceil(len(train) / 128)
         )
         epochs_of[name] = []
-        for epoch in range(EPOCHS):
-            began = time.perf_counter()
-            loss = train_epoch(models[name], batches, optimizer, scheduler)
-            seconds = time.perf_counter() - began
-            test_loss, accuracy = evaluate(models[name], test_batches)
-            epochs_of[name].append(
-                {"loss": loss, "test loss": test_loss, "accuracy": accuracy, "seconds": seconds}
-            )
-            print(
-                f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy"
-                f" {accuracy:.1%} ({seconds:.0f} s)"
-            )
+        with stop_button() as until_stopped:  # it ends this model's training; both are kept
+            for epoch in until_stopped(range(EPOCHS)):
+                began = time.perf_counter()
+                loss = train_epoch(models[name], until_stopped(batches), optimizer, scheduler)
+                seconds = time.perf_counter() - began
+                test_loss, accuracy = evaluate(models[name], test_batches)
+                epochs_of[name].append(
+                    {
+                        "loss": loss, "test loss": test_loss, "accuracy": accuracy,
+                        "seconds": seconds,
+                    }
+                )
+                print(
+                    f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy"
+                    f" {accuracy:.1%} ({seconds:.0f} s)"
+                )
 
 # %% fold="Drawing"
 if "Transformer" in FACTORIES:
@@ -456,7 +460,8 @@ if "Transformer" in FACTORIES:
         (axes[1], "accuracy", "validation accuracy"),
     ):
         plotting.lines(
-            ax, x, {name: [e[quantity] for e in epochs] for name, epochs in epochs_of.items()},
+            ax, x, {name: [e[quantity] for e in epochs] + [math.nan] * (EPOCHS - len(epochs))
+                    for name, epochs in epochs_of.items()},
             xlabel="epoch", ylabel=label,
         )
     finals = {name: epochs[-1]["accuracy"] for name, epochs in epochs_of.items()}
@@ -500,7 +505,9 @@ def fit(model: nn.Module, examples: list, steps: int) -> float:
     )
     endless = itertools.chain.from_iterable(itertools.repeat(batches))
     began = time.perf_counter()
-    train_epoch(model, itertools.islice(endless, steps), optimizer, scheduler)
+    with stop_button() as until_stopped:
+        batches = until_stopped(itertools.islice(endless, steps))
+        train_epoch(model, batches, optimizer, scheduler)
     return time.perf_counter() - began
 
 

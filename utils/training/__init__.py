@@ -23,6 +23,7 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, default_device, precision_for
+from utils.training.progress import stop_button
 from utils.training.watch import Watch
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "precision_for",
     "predict",
     "seed_everything",
+    "stop_button",
     "tensor_batches",
     "to_device",
 ]

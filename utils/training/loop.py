@@ -30,11 +30,11 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, default_device, precision_for
-from utils.training.progress import Progress, interrupted, interruptible
+from utils.training.progress import Progress, interrupted, stop_button
 from utils.training.watch import Watch
 
 
-@interruptible
+@stop_button(say=False)  # the bar says it, with the epoch
 def fit(
     model: nn.Module,
     train_batches,

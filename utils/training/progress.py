@@ -1,14 +1,14 @@
 """What is seen while a model trains: a line before, a bar, a line per epoch, a live plot; and the notebook's stop button."""
 
-import functools
 import math
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import torch
 
@@ -16,39 +16,70 @@ from utils.budget import current_budget
 from utils.training.history import History
 from utils.words import say
 
-P = ParamSpec("P")
-R = TypeVar("R")
+T = TypeVar("T")
 LONG = 10  # seconds: a longer training is announced
 FIRST = 3  # steps after which its time can be told; the first one is no measure
 _stop = threading.Event()
 
 
-def interruptible(train: Callable[P, R]) -> Callable[P, R]:
-    """Makes the stop button of a notebook end a training after the step that runs, in place of an exception in its middle.
+class UntilStopped(Generic[T]):
+    """What `items` yields, until the stop button is pressed; the first is always yielded.
+
+    Args:
+        items: any iterable; `len` is its own, the whole.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)  # type: ignore[arg-type]  # a TypeError, as without this class
+
+    def __iter__(self) -> Iterator[T]:
+        for item in self.items:
+            yield item
+            if interrupted():
+                return
+
+
+@contextmanager
+def stop_button(*, say: bool = True) -> Iterator[Callable[[Iterable[T]], UntilStopped[T]]]:
+    """Within the block, or a function that it decorates, a notebook's stop button ends a training after the step that runs, in place
+    of an exception in its middle.
 
     A second press raises KeyboardInterrupt at once, and so does Ctrl-C in a script, where nobody would use half a model.
+
+        with stop_button() as until_stopped:
+            for epoch in until_stopped(range(4)):
+                train_epoch(model, until_stopped(batches), optimizer)
+
+    Args:
+        say: print one line at the end if the button was pressed.
+
+    Yields:
+        what ends a loop once the button was pressed; each loop makes at least one step.
     """
+    from utils.plotting.display import in_jupyter
 
     def note(signum, frame) -> None:
         if _stop.is_set():
             raise KeyboardInterrupt
         _stop.set()
 
-    @functools.wraps(train)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        from utils.plotting.display import in_jupyter
-
-        if not in_jupyter() or threading.current_thread() is not threading.main_thread():
-            return train(*args, **kwargs)
+    if not in_jupyter() or threading.current_thread() is not threading.main_thread():
+        yield UntilStopped
+        return
+    _stop.clear()
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield UntilStopped
+        if say and interrupted():
+            print(
+                say("Training was interrupted. The model is as far as it got, and the cells below can use it.")
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
         _stop.clear()
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            return train(*args, **kwargs)
-        finally:
-            signal.signal(signal.SIGINT, before)
-            _stop.clear()
-
-    return guarded
 
 
 def interrupted() -> bool:

@@ -54,7 +54,8 @@ def serve(folder: Path, scratch: Path, *, dark: bool = False) -> Iterator[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(values))
     environment = {
-        **os.environ,
+        # With pytest's variables a check would take the student for a test, and raise.
+        **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         "HOME": str(scratch),
         "IPYTHONDIR": str(scratch / "ipython"),
         "JUPYTER_CONFIG_DIR": str(scratch / "config"),
@@ -110,7 +111,7 @@ def _address(server: subprocess.Popen, scratch: Path, seconds: float = 600.0) ->
     raise RuntimeError(f"JupyterLab did not start:\n{(scratch / 'server.log').read_text()[-2000:]}")
 
 
-def _soon(happened: Callable[[], bool], seconds: float = 5.0) -> bool:
+def soon(happened: Callable[[], bool], seconds: float = 5.0) -> bool:
     """Whether something happens within some seconds."""
     until = time.monotonic() + seconds
     while not (now := happened()) and time.monotonic() < until:
@@ -178,7 +179,7 @@ class Student:
                 said = f"the arrow keys do not reach {name}; they stop at {self.ids[before]}"
                 raise AssertionError(f"{said}; the keys go to {self._focus()!r}")
             self.page.keyboard.press("ArrowDown" if target > before else "ArrowUp")
-            if not _soon(
+            if not soon(
                 lambda before=before: self.here != before
             ):  # a busy page has just given the focus away
                 self._listen()
@@ -202,24 +203,32 @@ class Student:
 
     def run(self, name: str, seconds: float = 600.0) -> None:
         """Goes to a code cell, runs it with Shift+Enter, and waits until it has run."""
-        prompt = self.cell(name).locator(".jp-InputArea-prompt")
         self.go_to(name)
-        before = prompt.inner_text()
+        before = self.prompt(name)
         self.page.keyboard.press("Shift+Enter")
-        if not _soon(lambda: prompt.inner_text() != before):  # the key was lost: see `go_to`
+        if not soon(lambda: self.prompt(name) != before):  # the key was lost: see `go_to`
             self.go_to(name)
             self.page.keyboard.press("Shift+Enter")
         self.wait_for(name, seconds)
 
     def wait_for(self, name: str, seconds: float = 600.0) -> None:
         """Waits until a cell has a number instead of a star."""
-        prompt = self.cell(name).locator(".jp-InputArea-prompt")
         until = time.monotonic() + seconds
-        while not re.search(r"\[\d+\]", prompt.inner_text()):
+        while not re.search(r"\[\d+\]", self.prompt(name)):
             if time.monotonic() > until:
-                said = f"{name} has not run after {seconds:.0f} s: {prompt.inner_text()!r}"
+                said = f"{name} has not run after {seconds:.0f} s: {self.prompt(name)!r}"
                 raise AssertionError(f"{said}. {self.state()}")
             time.sleep(0.05)
+
+    def prompt(self, name: str) -> str:
+        """What stands in front of a code cell: "[3]:", "[*]:" or "[ ]:"; "" for a folded one.
+
+        JupyterLab draws a cell once it has come into view.
+        """
+        prompt = self.cell(name).locator(".jp-InputArea-prompt")
+        if not prompt.count():
+            self.cell(name).scroll_into_view_if_needed()
+        return prompt.inner_text() if prompt.count() else ""
 
     def state(self) -> str:
         """Where the notebook stands, for a failed test: the first cell that raised, and the code cells that have not run."""
@@ -231,7 +240,7 @@ class Student:
             error = cell.locator("[data-mime-type='application/vnd.jupyter.error']")
             if error.count() and raised == "no cell raised":
                 raised = f"{name} raised: {error.first.inner_text()[-300:]}"
-            if not re.search(r"\[\d+\]", cell.locator(".jp-InputArea-prompt").inner_text()):
+            if re.search(r"\[[ *]\]", self.prompt(name)):
                 waiting.append(name)
         return f"{raised}; {len(waiting)} code cells have not run, from {waiting[:1]} on; active is cell {self.here} of {len(self.ids)}"
 
@@ -261,7 +270,7 @@ class Student:
     def _open(self, name: str) -> None:
         self.go_to(name)
         self.page.keyboard.press("Enter")
-        _soon(lambda: self._focus() == "edit")
+        soon(lambda: self._focus() == "edit")
         self.page.keyboard.press("Control+End")
 
     def command(self, words: str) -> None:
@@ -269,10 +278,19 @@ class Student:
         self.page.keyboard.press("Control+Shift+C")
         entry = self.page.locator(".lm-CommandPalette-input")
         entry.fill(words)  # at once: keys that came before the focus would be commands to the notebook
-        self.page.locator(
-            ".lm-CommandPalette-item.lm-mod-active", has_text=words.split()[-1]
-        ).first.wait_for()
-        entry.press("Enter")
+        active = self.page.locator(".lm-CommandPalette-item.lm-mod-active .lm-CommandPalette-itemLabel")
+        for _ in range(20):  # "Run All Cells" is in the names of other commands too
+            active.first.wait_for()
+            if (said := active.first.inner_text().strip()) == words:
+                entry.press("Enter")
+                return
+            entry.press("ArrowDown")
+        raise AssertionError(f"the palette has no command {words!r}; the last one looked at is {said!r}")
+
+    def save(self) -> None:
+        """Ctrl+S."""
+        self._listen()
+        self.page.keyboard.press("Control+S")
 
     def run_all(self) -> None:
         """Queues every cell, from the first on: Shift+Enter, again and again."""

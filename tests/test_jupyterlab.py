@@ -6,6 +6,7 @@ editors) is not; it is the same for every notebook of the world.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ import nbformat
 import pytest
 
 from tests.browser import LAPTOP, PATIENCE, TABLET, Console, overflow, violations
-from tests.lab import ROOT, Student, class_copy, serve
+from tests.lab import ROOT, Student, class_copy, serve, soon
+from utils.checks.registry import exercises_of
 
 pytestmark = pytest.mark.slow
 
@@ -128,12 +130,9 @@ def test_a_student_fails_reads_solves_and_passes(lab, page):
     student.run(after)
     assert student.cell(after).locator("img").get_attribute("alt")
     look(page, student, [check, after], "passed")
-    page.keyboard.press("Control+S")
+    student.save()
     path = folder / "notebooks" / "01_transformer_recap.ipynb"
-    until = time.monotonic() + 300
-    while FORGOTTEN not in path.read_text(encoding="utf-8") and time.monotonic() < until:
-        time.sleep(0.1)
-    assert FORGOTTEN in path.read_text(encoding="utf-8"), "Ctrl+S saves the answer"
+    saved(path, lambda cells: any(FORGOTTEN in cell.source for cell in cells))
     assert console.errors == []
 
 
@@ -163,3 +162,50 @@ def test_notebook_with_pictures_runs_to_its_end(lab, page):
         page, student, [pictures[0], pictures[len(pictures) // 2], pictures[-1]], name
     )  # each look takes seconds
     assert console.errors == []
+
+
+def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
+    """Open exercises stop nothing; the last cell says how far one is, and leads to the first open exercise."""
+    url, folder = lab
+    path = folder / "notebooks" / "04_attention_in_vision.ipynb"
+    student = Student(page, url, path, folder)
+    console = Console(page)
+    student.command("Run All Cells")
+    student.wait_for("progress", seconds=1800)
+    student.save()
+    cells = saved(path, lambda cells: cells[-1].execution_count)
+    code = [cell for cell in cells if cell.cell_type == "code" and cell.source]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert [cell.id for cell in code for output in cell.outputs if output.output_type == "error"] == []
+    checks = [cell.outputs for cell in code if cell.id.endswith("-check")]
+    said = [output.data["text/plain"] for outputs in checks for output in outputs]
+    assert len(said) == len(exercises_of(path.stem))
+    assert all("is not started yet" in text for text in said)
+    shoot(page, "run-all")
+    student.go_to("progress")
+    assert f"0 of {len(said)} solved; first open: 4.1." in student.text("progress")
+    link = student.cell("progress").locator("a")
+    first, where = student.cell("SelfAttention2d-task"), link.get_attribute("href")
+    assert not in_view(first)
+    link.click()
+    assert soon(lambda: in_view(first), seconds=60), f"{where} leads to the exercise"
+    assert console.errors == []
+
+
+def in_view(cell) -> bool:
+    """Whether a part of a cell lies within the window."""
+    return cell.evaluate(
+        "cell => { const box = cell.getBoundingClientRect(); return box.height > 0 && box.bottom > 0 && box.top < innerHeight }"
+    )
+
+
+def saved(path: Path, holds, seconds: float = 300.0) -> list:
+    """The cells of a notebook, once JupyterLab has saved it in a state that `holds`."""
+    until = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(nbformat.reader.NotJSONError):  # while it is written
+            cells = nbformat.read(path, as_version=4).cells
+            if holds(cells):
+                return cells
+        assert time.monotonic() < until, f"{path.name} is not saved as it should be"
+        time.sleep(0.2)

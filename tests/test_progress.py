@@ -204,6 +204,26 @@ def test_the_terminal_gets_text(student, capsys, monkeypatch):
     assert all(len(line) <= 110 for line in out.splitlines())
 
 
+def test_the_last_line_leads_to_the_first_open_exercise(student, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "a folder/My copy.ipynb")
+    cells = [cell.id for cell in nbformat.read(NOTEBOOK, as_version=4).cells]
+    names = [name.removesuffix("-task") for name in cells if name.endswith("-task")]
+    line, linked = overview.here(overview.standings(), "01")
+    assert line == f"01_transformer_recap: 0 of {len(names)} solved; first open: 1.1."
+    assert f'href="My%20copy.ipynb#cell-id={names[0]}-task">1.1</a>' in linked
+    for passed in (1, len(names)):
+        states = {find(name): "passed" if index < passed else "open" for index, name in enumerate(names)}
+        line, linked = overview.here([overview.Standing("01_transformer_recap", states)], "01")
+        assert f": {passed} of {len(names)} solved" in line
+        if passed == 1:
+            assert line.endswith("first open: 1.2.") and f"{names[1]}-task" in linked
+        else:
+            assert line.endswith("solved.") and linked == line
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    assert 'href="#scrollTo=' in overview.here(overview.standings(), "01")[1]
+    assert overview.here(overview.standings(), "10") == overview.here(overview.standings(), "") == ("", "")
+
+
 # ------------------------------------------------------------------------------------------------ hints
 
 

@@ -167,7 +167,7 @@ class _Maker:
 
     def progress(self) -> None:
         """The cell that shows how far the student is."""
-        self._both(new_code_cell(settings.PROGRESS, id="progress"))
+        self._both(new_code_cell(settings.PROGRESS.replace("NUMBER", self.name[:2]), id="progress"))
 
     def notebook(self, cells: list[NotebookNode]) -> NotebookNode:
         kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -39,7 +39,7 @@ RESTORE = """\
 from utils.progress import hint, progress, restore
 
 restore("NUMBER")"""
-PROGRESS = "progress()"
+PROGRESS = 'progress("NUMBER")'
 
 
 @cache

@@ -1,6 +1,6 @@
 """How far you are, the next hint, and your answers back after a restart. Works offline and sends nothing anywhere.
 
-    progress()             # per notebook: passed, open, changed since, points, what is next
+    progress("01")         # per notebook: passed, open, changed since, points, what is next; last, this notebook, with a link
     hint("split_heads")    # the next of the exercise's hints
     restore("01")          # after a restart of the kernel: the answers of this notebook that passed
 

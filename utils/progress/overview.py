@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import html
+import os
+import sys
 import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
 
 from utils.checks import journal
 from utils.checks.copies import Copy, copies, run_by_others
@@ -168,17 +172,64 @@ def page(all_of_them: list[Standing]) -> str:
     )
 
 
-def progress() -> None:
+def here(all_of_them: list[Standing], notebook: str) -> tuple[str, str]:
+    """The last line of a notebook: how far it is, and its first open exercise.
+
+    Args:
+        all_of_them: every notebook's standing.
+        notebook: its number, such as "01"; "" or a notebook without exercises: no line.
+
+    Returns:
+        the line as text, and as HTML with a link to the exercise's cell.
+    """
+    standing = next((s for s in all_of_them if notebook and s.notebook[:2] == notebook[:2]), None)
+    if standing is None:
+        return "", ""
+    counts = {"passed": len(standing.names("passed")), "count": len(standing.states)}
+    if standing.next is None:
+        line = say("{notebook}: {passed} of {count} solved.", notebook=standing.notebook, **counts)
+        return line, html.escape(line)
+    number = f"{int(standing.notebook[:2])}.{list(standing.states).index(standing.next) + 1}"
+    link = f'<a href="{_address(standing.notebook, f"{standing.next.name}-task")}">{number}</a>'
+    line, linked = (
+        say(
+            "{notebook}: {passed} of {count} solved; first open: {exercise}.",
+            notebook=standing.notebook,
+            exercise=exercise,
+            **counts,
+        )
+        for exercise in (number, link)
+    )
+    return line, linked
+
+
+def _address(notebook: str, cell: str) -> str:
+    """Where a link in an output leads to a cell of the open notebook, by its id: in Colab, or in JupyterLab."""
+    if "google.colab" in sys.modules:
+        return f"#scrollTo={cell}"
+    opened = (
+        Path(os.environ.get("JPY_SESSION_NAME", "")).name or f"{notebook}.ipynb"
+    )  # it may have been renamed
+    return f"{quote(opened)}#cell-id={cell}"  # with its name: JupyterLab leaves a bare "#..." to the browser, which knows no cells
+
+
+def progress(notebook: str = "") -> None:
     """Shows per notebook what is passed, open and changed since, the points so far, and what is next.
 
     A table in Jupyter, text elsewhere; nothing where a grader or a test runs the cell.
+
+    Args:
+        notebook: the number of the one that calls it, such as "01": the last line says how far it is and leads to its first open exercise.
     """
     if run_by_others():
         return
+    found = standings()
+    line, linked = here(found, notebook)
+    said = "\n\n".join(filter(None, [text(found), line]))
     if not in_jupyter():
-        print(text(standings()))
+        print(said)
     else:
         from IPython.display import display
 
-        found = standings()
-        display({"text/html": page(found), "text/plain": text(found)}, raw=True)
+        shown = page(found) + (f"<p><strong>{linked}</strong></p>" if linked else "")
+        display({"text/html": shown, "text/plain": said}, raw=True)

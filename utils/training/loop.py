@@ -34,7 +34,7 @@ from utils.training.progress import Progress, interrupted, stop_button
 from utils.training.watch import Watch
 
 
-@stop_button(say=False)  # the bar says it, with the epoch
+@stop_button(announce=False)  # the bar says it, with the epoch
 def fit(
     model: nn.Module,
     train_batches,

@@ -43,7 +43,7 @@ class UntilStopped(Generic[T]):
 
 
 @contextmanager
-def stop_button(*, say: bool = True) -> Iterator[Callable[[Iterable[T]], UntilStopped[T]]]:
+def stop_button(*, announce: bool = True) -> Iterator[Callable[[Iterable[T]], UntilStopped[T]]]:
     """Within the block, or a function that it decorates, a notebook's stop button ends a training after the step that runs, in place
     of an exception in its middle.
 
@@ -54,7 +54,7 @@ def stop_button(*, say: bool = True) -> Iterator[Callable[[Iterable[T]], UntilSt
                 train_epoch(model, until_stopped(batches), optimizer)
 
     Args:
-        say: print one line at the end if the button was pressed.
+        announce: print one line at the end if the button was pressed.
 
     Yields:
         what ends a loop once the button was pressed; each loop makes at least one step.
@@ -73,9 +73,11 @@ def stop_button(*, say: bool = True) -> Iterator[Callable[[Iterable[T]], UntilSt
     before = signal.signal(signal.SIGINT, note)
     try:
         yield UntilStopped
-        if say and interrupted():
+        if announce and interrupted():
             print(
-                say("Training was interrupted. The model is as far as it got, and the cells below can use it.")
+                say(
+                    "Training was interrupted. The model is as far as it got, and the cells below can use it."
+                )
             )
     finally:
         signal.signal(signal.SIGINT, before)

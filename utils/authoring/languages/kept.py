@@ -32,7 +32,15 @@ _WORDS = [
 ]
 _SPELLED = {word: str(n) for n, word in enumerate(_WORDS)}
 _SPELLED |= {"half": "2", "once": "1", "twice": "2", "both": "2", "pair": "2", "double": "2", "single": "1"}
-_SPELLED |= {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "zeros": "0", "ones": "1"}
+_SPELLED |= {
+    "first": "1",
+    "second": "2",
+    "third": "3",
+    "fourth": "4",
+    "fifth": "5",
+    "zeros": "0",
+    "ones": "1",
+}
 _SPELLED |= {"a": "1", "an": "1", "each": "1", "other": "1", "hundred": "100", "thousand": "1000"}
 
 

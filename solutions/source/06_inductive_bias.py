@@ -287,10 +287,10 @@ if ready("translation_equivariance_error"):
 
 # %% fold="Drawing"
 parts = [
-    "x: (B, 64, 16, 16)", "conv1, 3 x 3, stride 2; bn1; ReLU", "conv2, 3 x 3; bn2",
-    "add; ReLU: (B, 128, 8, 8)",
+    "x (B, 64, 16, 16)", "conv1 3x3, stride 2, bn1, ReLU", "conv2 3x3, bn2",
+    "add, ReLU (B, 128, 8, 8)",
 ]
-past = "shortcut: 1 x 1, stride 2; batch norm"
+past = "shortcut: 1x1, stride 2, batch norm"
 fig = plotting.flow([(part, "") for part in parts], skip=(0, 3, past))
 plotting.show(fig, "06/the-other-side-a-resnet", ", then ".join(parts), past)
 
@@ -402,12 +402,14 @@ if ready("invariant_ceiling"):
 
 # %%
 frames = Frames(share=1 / 4, side=16)
-shown, labels = frames.batch(0, 6)
+noisy, labels = frames.batch(0, 6)
+clear, _ = Frames(share=1 / 4, side=16, noise=0).batch(0, 6)
 where = frames.parts(0, 6)["exception"]
 names = ("plus", "cross", "T", "L")
 marks = [" (exception)" if exception else "" for exception in where]
 titles = [names[int(k)] + mark for k, mark in zip(labels, marks, strict=True)]
-fig = plotting.images(shown, cols=6, titles=titles, rescale="each")
+both = torch.cat([clear, noisy])  # above without the noise, below as the models see them
+fig = plotting.images(both, cols=6, titles=titles + [""] * 6, rescale="each")
 plotting.show(fig, "06/frames", ", ".join(titles))
 
 # %% [markdown] predict="frames"

@@ -6,16 +6,23 @@ Nothing on the site comes from elsewhere: formulas are MathML, icons and fonts a
 import tomllib
 
 from utils.paths import ROOT
+from utils.words import language as spoken
+from utils.words import say
 
 _settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-project = "Transformers for vision, built by hand"
+project = say("Transformers for vision, built by hand")
 author = "The course's authors"
 version = release = _settings["project"]["version"]
 html_show_copyright = False
-language = "en"
+language = spoken()
 
-extensions = ["myst_nb", "utils.authoring.book.mathml", "utils.authoring.book.sections"]
+extensions = [
+    "myst_nb",
+    "utils.authoring.book.mathml",
+    "utils.authoring.book.sections",
+    "utils.authoring.book.editions",
+]
 templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
@@ -43,4 +50,5 @@ html_theme_options = {
     "use_download_button": False,  # each notebook's page has its own buttons
     "home_page_in_toc": True,
     "show_toc_level": 2,
+    "article_header_end": ["language.html", "article-header-buttons.html"],
 }

@@ -125,6 +125,37 @@ def test_every_internal_link_leads_somewhere(site, parsed):
     assert sum(len(soup.find_all("a", href=True)) for soup in parsed.values()) > 100
 
 
+def test_every_page_leads_to_itself_in_every_language(site):
+    for path in [*site.glob("*.html"), *(site / "ko").glob("*.html")]:
+        soup = BeautifulSoup(path.read_bytes(), "html.parser")
+        language = path.parent.name if path.parent != site else "en"
+        assert soup.html["lang"] == language
+        links = {link["lang"]: path.parent / link["href"] for link in soup.select(".course-languages a")}
+        assert set(links) == {"en", "ko"}, path
+        assert all(target.is_file() and target.name == path.name for target in links.values()), path
+    english = BeautifulSoup((site / "ko" / "contributing.html").read_bytes(), "html.parser")
+    assert english.select_one('article [lang="en"] h1').get_text() == "How this course is built#"
+
+
+def test_the_korean_site_speaks_korean_and_finds_it(address, page, site):
+    console = Console(page)
+    page.goto(f"{address}/{FIRST}.html")
+    page.locator(".course-languages a", has_text="한국어").click()
+    page.wait_for_url(f"**/ko/{FIRST}.html")
+    assert "트랜스포머" in page.locator("article h1").first.inner_text()
+    fold = page.locator("details", has_text="답 보기").first
+    fold.locator("summary").click()
+    assert fold.locator("pre").first.is_visible()
+    page.goto(f"{address}/ko/search.html?q=등변성")
+    found = page.locator("#section-results li")
+    found.first.wait_for()
+    assert "등변성" in found.first.inner_text()
+    assert page.locator("#section-count").inner_text().endswith("절을 찾았습니다.")
+    found.first.locator("a").click()
+    page.wait_for_url("**/ko/*.html#*")
+    assert console.errors == [] and page.outside == []
+
+
 def test_pages_load_nothing_from_elsewhere(parsed):
     for name, soup in parsed.items():
         loaded = [tag["src"] for tag in soup.find_all(["script", "img"], src=True)]

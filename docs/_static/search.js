@@ -50,6 +50,7 @@ if (words.length) {
     item.append(link, marked(excerpt(text)));
     list.append(item);
   }
-  const more = found.length > SHOWN ? `; the first ${SHOWN} are shown` : "";
-  document.getElementById("section-count").textContent = `${found.length} section${found.length === 1 ? "" : "s"} found${more}.`;
+  const count = document.getElementById("section-count");
+  const said = count.dataset[found.length === 1 ? "one" : found.length > SHOWN ? "cut" : "many"];
+  count.textContent = said.replace("{count}", found.length).replace("{shown}", SHOWN);
 }

@@ -13,9 +13,12 @@ from pathlib import Path
 import nbformat
 
 from utils.authoring.book import look
+from utils.authoring.book.editions import ENGLISH
 from utils.authoring.book.pages import page
 from utils.authoring.book.texts import relinked
+from utils.authoring.languages import edition
 from utils.paths import ROOT
+from utils.words import language, languages, say, speaking
 
 TEXTS = {
     "README.md": "index",
@@ -40,35 +43,35 @@ def notebook_names() -> list[str]:
 
 
 def stage(folder: Path) -> None:
-    """Writes Sphinx's sources: configuration and templates from `docs/`, pages from notebooks and Markdown files."""
+    """Writes Sphinx's sources in the language in use: configuration and templates from `docs/`, pages from notebooks and Markdown files."""
     shutil.copytree(ROOT / "docs", folder, dirs_exist_ok=True)
-    names = notebook_names()
-    pages = {name: f"{stem}.md" for name, stem in TEXTS.items()}
+    names, spoken = notebook_names(), language()
+    readme = ROOT / f"README.{spoken}.md"
+    texts = {name: stem for name, stem in TEXTS.items() if stem != "index"}
+    texts[readme.name if readme.exists() else "README.md"] = "index"
+    pages = {name: f"{stem}.md" for name, stem in texts.items()}
     pages |= {
         f"{where}/{name}.ipynb": f"{name}.ipynb" for where in ("notebooks", "solutions") for name in names
     }
     files = folder / "files"  # copied to the site as it is
     for name in names:
-        sources = [ROOT / where / f"{name}.ipynb" for where in ("solutions", "notebooks")]
-        solved, student = (nbformat.read(source, as_version=4) for source in sources)
+        solved, student = (edition.built(name, spoken, solved=solved) for solved in (True, False))
         made = page(solved, student, files / "pictures" / name)
         nbformat.write(made, folder / f"{name}.ipynb")
-        for source, target in zip(sources, ("downloads/solved", "downloads"), strict=True):
+        for notebook, target in zip((solved, student), ("downloads/solved", "downloads"), strict=True):
             (files / target).mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, files / target)
+            text = nbformat.writes(notebook) + "\n"
+            (files / target / f"{name}.ipynb").write_text(text, encoding="utf-8")
     look.write(files)
-    (folder / "look.md").write_text(look.PAGE, encoding="utf-8")
-    for name, stem in TEXTS.items():
+    (folder / "look.md").write_text(say(look.PAGE), encoding="utf-8")
+    for name, stem in texts.items():
         source = ROOT / name
         text = source.read_text(encoding="utf-8")
         (folder / f"{stem}.md").write_text(
             relinked(text, source.parent, ROOT, pages, folder / "assets"), encoding="utf-8"
         )
     with open(folder / "index.md", "a", encoding="utf-8") as index:
-        index.write(
-            _contents("Notebooks", [*names, "look"])
-            + _contents("The course", ["places", "instructors", "measured", "claims", "contributing", "data"])
-        )
+        index.write(_contents(say("Notebooks"), [*names, "look"]) + _contents(say("The course"), [*ENGLISH]))
 
 
 def _contents(caption: str, names: list[str]) -> str:
@@ -77,7 +80,7 @@ def _contents(caption: str, names: list[str]) -> str:
 
 
 def build(out: Path) -> float:
-    """Builds the site.
+    """Builds the site: English, and below it a folder for each other language.
 
     Args:
         out: its folder; emptied first.
@@ -88,10 +91,17 @@ def build(out: Path) -> float:
     Raises:
         SystemExit: if Sphinx warns or fails; what it said stands above.
     """
-    from sphinx.cmd.build import build_main
-
     began = time.perf_counter()
     shutil.rmtree(out, ignore_errors=True)
+    for spoken in languages():
+        with speaking(spoken):
+            _build(out if spoken == "en" else out / spoken)
+    return time.perf_counter() - began
+
+
+def _build(out: Path) -> None:
+    from sphinx.cmd.build import build_main
+
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary) / "source"
         stage(source)
@@ -100,7 +110,6 @@ def build(out: Path) -> float:
             raise SystemExit("the site was not built: see the lines above")
     (out / ".buildinfo").unlink(missing_ok=True)
     shutil.rmtree(out / "_sources", ignore_errors=True)
-    return time.perf_counter() - began
 
 
 def main() -> None:
@@ -111,7 +120,7 @@ def main() -> None:
     if not notebook_names():
         sys.exit("There is no executed notebook: run make notebooks and make solve first.")
     seconds = build(out)
-    print(f"{len(list(out.glob('*.html')))} pages in {seconds:.0f} s: open {out / 'index.html'}")
+    print(f"{len(list(out.rglob('*.html')))} pages in {seconds:.0f} s: open {out / 'index.html'}")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from utils.checks.registry import find
 from utils.data import load_images
 from utils.experiments import load_model, training_log
 from utils.grading import answers
+from utils.words import later
 
 PICTURES = 4
 SIDE, WINDOW = 8, 4  # of the map on which the mask is shown
-PAGE = """# Look around
+PAGE = later("""# Look around
 
 Two pictures of the notebooks with all their controls, without a kernel.
 
@@ -43,7 +44,7 @@ the mask.
 
 <script defer src="look-data.js"></script>
 <script defer src="_static/look.js"></script>
-"""
+""")
 
 
 def attention() -> tuple[Tensor, Tensor, list[str]]:

@@ -13,15 +13,21 @@ from nbformat.v4 import new_markdown_cell
 
 from utils.authoring import settings
 from utils.authoring.book.pictures import dark
-from utils.authoring.build import PREDICTION, WRITTEN
 from utils.authoring.stubs import BEGIN, END
+from utils.words import later, say
 
 EMBEDDED = re.compile(r'<img [^>]*(src="data:image/png;base64,([^"]+)")[^>]*>')
 # The beginning of a markdown cell's id -> what its fold says.
 FOLDED = {
-    "prediction-": "Show what happens",
-    "answer-": "Show a model answer",
-    "rubric-": "Show how it is marked",
+    "prediction-": later("Show what happens"),
+    "answer-": later("Show a model answer"),
+    "rubric-": later("Show how it is marked"),
+}
+# What is folded -> what its button says, closed and open.
+CODE = {
+    "set-up": (later("Show the set-up cell"), later("Hide the set-up cell")),
+    "answer": (later("Show the answer"), later("Hide the answer")),
+    "drawing": (later("Show the code of this drawing"), later("Hide the code of this drawing")),
 }
 
 
@@ -36,25 +42,23 @@ def page(solved: NotebookNode, student: NotebookNode, pictures: Path) -> Noteboo
     Returns:
         a notebook for myst-nb, which does not execute it.
     """
-    stubs = {cell.id: cell.source for cell in student.cells if cell.cell_type == "code"}
+    given = {cell.id: cell.source for cell in student.cells}
     result = nbformat.from_dict(solved)
     cells = []
     for cell in result.cells:
         if cell.id == "badge":
             cells.append(new_markdown_cell(_head(result), id="badge"))
         elif cell.id == "set-up":
-            cells.append(_fold_code(cell, "the set-up cell"))
+            cells.append(_fold_code(cell, "set-up"))
         elif cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
-            cells.append(new_markdown_cell(f"```python\n{stubs[cell.id]}\n```", id=f"{cell.id}-stub"))
+            cells.append(new_markdown_cell(f"```python\n{given[cell.id]}\n```", id=f"{cell.id}-stub"))
             cell.source = "\n".join(x for x in cell.source.splitlines() if x.strip() not in (BEGIN, END))
-            cells.append(_fold_code(cell, "the answer"))
+            cells.append(_fold_code(cell, "answer"))
         elif cell.cell_type == "markdown":
-            cells.extend(_text(cell))
+            cells.extend(_text(cell, given.get(cell.id)))
         elif "hide-input" in cell.metadata.get("tags", []):
-            title, _, cell.source = cell.source.partition("\n")
-            cells.append(
-                _fold_code(cell, f"the code of this {title.removeprefix('# @title').strip().lower()}")
-            )
+            cell.source = cell.source.partition("\n")[2]  # without its title
+            cells.append(_fold_code(cell, "drawing"))
         else:
             cells.append(cell)
     for cell in cells:
@@ -68,33 +72,44 @@ def _head(notebook: NotebookNode) -> str:
     """Buttons, and where the outputs on this page come from."""
     course = notebook.metadata["course"]
     name, made = course["notebook"], course.get("executed")
+    colab = settings.colab(name, course.get("language", "en"))
     buttons = {
-        "Download the notebook": f'href="downloads/{name}.ipynb" download',
-        "Open it in Colab": f'href="{html.escape(settings.colab(name))}"',
-        "Download it solved": f'href="downloads/solved/{name}.ipynb" download',
+        say("Download the notebook"): f'href="downloads/{name}.ipynb" download',
+        say("Open it in Colab"): f'href="{html.escape(colab)}"',
+        say("Download it solved"): f'href="downloads/solved/{name}.ipynb" download',
     }
     links = " ".join(f'<a class="course-button" {target}>{text}</a>' for text, target in buttons.items())
     said = ""
     if made:
-        said = f"The outputs on this page were computed on {made['date']} with the budget `{made['budget']}`, in {made['seconds']} s: {made['machine']}."
+        said = say(
+            "The outputs on this page were computed on {date} with the budget `{budget}`, in {seconds} s: {machine}.",
+            date=made["date"],
+            budget=made["budget"],
+            seconds=made["seconds"],
+            machine=made["machine"],
+        )
     return f'<p class="course-actions">{links}</p>\n\n{said}'.strip()
 
 
 def _fold_code(cell: NotebookNode, what: str) -> NotebookNode:
+    show, hide = map(say, CODE[what])
     cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "hide-input"})
-    cell.metadata["mystnb"] = {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
+    cell.metadata["mystnb"] = {"code_prompt_show": show, "code_prompt_hide": hide}
     return cell
 
 
-def _text(cell: NotebookNode) -> list[NotebookNode]:
+def _text(cell: NotebookNode, given: str | None) -> list[NotebookNode]:
     """Prose as it is; what gives an answer away folded; a space for the reader's own answer left out."""
-    if cell.source.strip() in (PREDICTION.strip(), WRITTEN.strip()):
+    own = cell.id.startswith(("prediction-", "answer-"))
+    if own and given is not None and cell.source == given:
         return []
     summary = next((text for start, text in FOLDED.items() if cell.id.startswith(start)), "")
     if summary:
         # Inside a fold a heading would begin a new section of the page, outside of the fold.
         body = re.sub(r"^#+ +(.+)$", r"**\1**", cell.source, flags=re.M)
-        cell.source = f'<details class="course-fold"><summary>{summary}</summary>\n\n{body}\n\n</details>'
+        cell.source = (
+            f'<details class="course-fold"><summary>{say(summary)}</summary>\n\n{body}\n\n</details>'
+        )
     return [cell]
 
 

@@ -77,13 +77,19 @@ def retold(text: str, alts: dict[str, str], language: str) -> str:
 
 def edition(name: str, language: str, *, solved: bool = False) -> NotebookNode:
     """The student's or the solved notebook of a language, from the built English one and the catalogues."""
-    source = (build.SOLVED if solved else build.STUDENT) / f"{name}.ipynb"
     catalogue = words.LOCALE / language / "LC_MESSAGES" / f"{name}.po"
     units = words.read(catalogue) if catalogue.exists() else {}
     general = words.translations(language)
     alts = {text: general[text] for text in display._stored(name).values() if text in general}
-    notebook = nbformat.read(source, as_version=4)
+    notebook = built(name, "en", solved=solved)
     return translated(notebook, language, lambda unit: units.get(unit, unit), alts)
+
+
+def built(name: str, language: str, *, solved: bool = False) -> NotebookNode:
+    """The notebook in any language, English included."""
+    if language == "en":
+        return nbformat.read((build.SOLVED if solved else build.STUDENT) / f"{name}.ipynb", as_version=4)
+    return edition(name, language, solved=solved)
 
 
 def path_of(name: str, language: str, *, solved: bool = False) -> Path:

@@ -15,33 +15,27 @@ _TAG = re.compile(r"</?[a-z][^<>]*>")
 _FIELD = re.compile(r"\{[^{}\s]*\}")
 _NAME = re.compile(r"\b(?:[A-Za-z]+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|\w+\.\w+\(|\w+(?=\())", re.A)
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", re.A)
-_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
-_SPELLED = {word: str(n) for n, word in enumerate(_WORDS)}
-_SPELLED |= {"half": "2", "once": "1", "twice": "2", "both": "2", "pair": "2", "double": "2", "single": "1"}
-_SPELLED |= {
-    "first": "1",
-    "second": "2",
-    "third": "3",
-    "fourth": "4",
-    "fifth": "5",
-    "zeros": "0",
-    "ones": "1",
+_SPELLED = {  # a number in words -> what a translation may write in digits
+    word: str(number)
+    for number, spelled in {
+        0: "zero zeros vanishes",
+        1: "one ones once single first a an each other",
+        2: "two twice both pair double half second",
+        3: "three third thirds",
+        4: "four fourth",
+        5: "five fifth",
+        6: "six",
+        7: "seven",
+        8: "eight",
+        9: "nine",
+        10: "ten",
+        11: "eleven",
+        12: "twelve",
+        100: "hundred",
+        1000: "thousand thousands",
+    }.items()
+    for word in spelled.split()
 }
-_SPELLED |= {"a": "1", "an": "1", "each": "1", "other": "1", "hundred": "100", "thousand": "1000"}
 
 
 def _parts(text: str) -> dict[str, Counter[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ KEYWORDS = {"say": None, "later": None}
 # What code says: catalogue -> patterns of files. What is not written here is a student's: `checks`.
 ELSEWHERE = {
     "feedback": ("utils/grading/**/*.py", "utils/grading/reports/templates/*.html"),
-    "site": ("utils/authoring/**/*.py", "docs/_templates/*.html"),
+    "site": ("docs/*.py", "docs/_templates/*.html", "utils/authoring/**/*.py"),
 }
 BY_CODE = ("checks", *ELSEWHERE)
 SET_UP = "set-up"
@@ -98,11 +99,28 @@ def _noting(units: list[str]) -> Callable[[str], str]:
 
 def _in_files(files: list[Path], root: Path) -> Iterator[tuple[str, str]]:
     for path in files:
-        if path.suffix == ".py" and "from utils.words import" not in path.read_text(encoding="utf-8"):
-            continue  # a `say` of its own
-        method = "jinja2" if path.suffix == ".html" else "python"
-        for _, message, _, _ in extract_from_file(method, path, keywords=KEYWORDS):
-            yield str(message), path.relative_to(root).as_posix()
+        found = _in_template(path) if path.suffix == ".html" else _in_python(path)
+        yield from ((sentence, path.relative_to(root).as_posix()) for sentence in found)
+
+
+def _in_template(path: Path) -> Iterator[str]:
+    for _, message, _, _ in extract_from_file("jinja2", path, keywords=KEYWORDS):
+        yield str(message)
+
+
+def _in_python(path: Path) -> Iterator[str]:
+    """Babel's own reader of Python takes a method of the same name (`sandbox.say("end")`) for ours."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in KEYWORDS
+        and node.args
+    ]
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
+            yield call.args[0].value
 
 
 def _noted(found: Iterator[tuple[str, str]]) -> Units:

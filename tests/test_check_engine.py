@@ -333,3 +333,29 @@ def test_ready_asks_the_answers_that_are_there_after_a_restart(monkeypatch, caps
     space = {"ready": engine.ready, "causal_mask": engine.stand_in(engine.find("causal_mask"))}
     assert eval('ready("causal_mask")', space)
     assert capsys.readouterr().out == "" and "causal_mask" in engine.PASSED
+
+
+def test_whether_an_answer_passes_is_known_at_its_first_wrong_case():
+    fixture = fixtures.prepare(FUNCTION, scale_rows, seed=5)
+    calls = []
+
+    def wrong(x, weights, bias=None):
+        calls.append(x)
+        return 2 * scale_rows(x, weights, bias)
+
+    assert engine.passes(FUNCTION, scale_rows, fixture)
+    assert not engine.passes(FUNCTION, wrong, fixture)
+    first = len(calls)
+    assert not engine.examine(FUNCTION, wrong, fixture).passed
+    assert len(calls) - first >= len(fixture.cases) * first > 0
+
+
+def test_one_case_that_is_wrong_at_the_end_is_seen():
+    fixture = fixtures.prepare(FUNCTION, scale_rows, seed=5)
+    wrong = lambda x, weights, bias=None: scale_rows(x, weights, bias) + (x.dtype == torch.float64)  # noqa: E731
+    assert not engine.passes(FUNCTION, wrong, fixture)
+    assert [finding is None for finding in engine.examine(FUNCTION, wrong, fixture).findings] == [
+        True,
+        True,
+        False,
+    ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from utils.checks import fixtures
-from utils.checks.engine import examine
+from utils.checks.engine import examine, passes
 from utils.checks.spec import Exercise
 from utils.grading import answers
 
@@ -52,9 +52,7 @@ def measure(exercise: Exercise) -> Rates:
         result = examine(exercise, attempt, public)
         rates.wrong += 1
         rates.seconds.append(result.seconds)
-        alive = [
-            seed for seed, f in zip(FRESH_SEEDS, fresh, strict=True) if examine(exercise, attempt, f).passed
-        ]
+        alive = [seed for seed, f in zip(FRESH_SEEDS, fresh, strict=True) if passes(exercise, attempt, f)]
         if result.passed or alive:
             rates.complaints.append(
                 f"survives {'the public cases' if result.passed else f'seed {alive}'}: {wrong.name}"

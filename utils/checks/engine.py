@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -55,24 +56,44 @@ def examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture | None =
         return _examine(exercise, attempt, fixture or fixtures.load(exercise))
 
 
-def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Result:
-    began, used = time.perf_counter(), time.process_time()
-    findings: list[Finding | None] = []
-    outcomes: list[Seen | Problem] = []
+def passes(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture | None = None) -> bool:
+    """Whether an attempt is right in all cases: `examine` without the why, which ends at the first case that is wrong.
+
+    Args:
+        exercise: which one.
+        attempt: the function or class.
+        fixture: prepared cases; default the public ones.
+    """
+    with own_state():
+        return all(
+            finding is None for _, finding in _seen(exercise, attempt, fixture or fixtures.load(exercise))
+        )
+
+
+def _seen(
+    exercise: Exercise, attempt: Any, fixture: fixtures.Fixture
+) -> Iterator[tuple[Seen | Problem, Finding | None]]:
+    """Case by case, what an attempt does and what is wrong with it; ends where more cases would tell nothing."""
+    used = time.process_time()
     for case, expected in zip(fixture.cases, fixture.expected, strict=True):
         left = exercise.seconds - (time.process_time() - used)
         outcome = observe(attempt, case, seconds=max(left, 0.05))
+        if not isinstance(outcome, Problem):
+            yield outcome, compare(exercise, case, expected, outcome)
+            continue
+        trace = (outcome.trace,) if outcome.trace else ()
+        yield outcome, Finding(outcome.kind, outcome.short or outcome.sentence, trace)
+        if outcome.kind in ("time", "not started"):
+            return
+
+
+def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Result:
+    began = time.perf_counter()
+    findings: list[Finding | None] = []
+    outcomes: list[Seen | Problem] = []
+    for outcome, finding in _seen(exercise, attempt, fixture):
         outcomes.append(outcome)
-        if isinstance(outcome, Problem):
-            findings.append(
-                Finding(
-                    outcome.kind, outcome.short or outcome.sentence, (outcome.trace,) if outcome.trace else ()
-                )
-            )
-            if outcome.kind in ("time", "not started"):
-                break
-        else:
-            findings.append(compare(exercise, case, expected, outcome))
+        findings.append(finding)
     findings += [findings[-1]] * (len(fixture.cases) - len(findings))
     names = [case.name for case in fixture.cases]
     if all(finding is None for finding in findings):
@@ -176,7 +197,7 @@ def ready(*names: str) -> bool:
 
 def _passes_quietly(name: str, attempt: Any) -> bool:
     with notebook.capped_output():
-        return callable(attempt) and examine(find(name), attempt).passed
+        return callable(attempt) and passes(find(name), attempt)
 
 
 def _with_what_they_use(names: tuple[str, ...]) -> list[str]:
@@ -205,7 +226,7 @@ def reuse(name: str) -> Any:
     number = exercise.notebook[:2]
     wrong = ""
     for attempt, path in answers(exercise, reuse):
-        if examine(exercise, attempt).passed:
+        if passes(exercise, attempt):
             print(say("{name}: your own, from {file}.", name=name, file=path.name))
             return attempt
         wrong = wrong or path.name

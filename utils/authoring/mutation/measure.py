@@ -19,7 +19,7 @@ from utils.authoring import stubs
 from utils.authoring.mutation.inputs import inputs
 from utils.authoring.mutation.operators import Mutant, mutants
 from utils.checks import fixtures
-from utils.checks.engine import examine
+from utils.checks.engine import passes
 from utils.checks.fixtures import Fixture
 from utils.checks.spec import Exercise
 from utils.grading import answers
@@ -88,7 +88,7 @@ def measure(exercise: Exercise, every: int = 1) -> Survival:
                 attempt = BankAttempt(exercise.name, mutant.what, source=mutant.source).build(
                     reference, module
                 )
-                passed = examine(quick, attempt, public).passed
+                passed = passes(quick, attempt, public)
             except Exception:  # it cannot even be defined
                 passed = False
             if not passed:
@@ -107,11 +107,11 @@ def _telling(
 ) -> str:
     """The first input on which an attempt differs from the reference, in words; "" if none was found."""
     for what, fixture in known:
-        if not examine(exercise, attempt, fixture).passed:
+        if not passes(exercise, attempt, fixture):
             return what
     for what, fixture in fresh:
         known.append((what, fixture))
-        if not examine(exercise, attempt, fixture).passed:
+        if not passes(exercise, attempt, fixture):
             return what
     return ""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 
+import nbformat
 import pytest
 import torch
 import torch.nn.functional as F
@@ -300,6 +303,45 @@ def test_an_older_version_is_told_apart(tmp_path, monkeypatch):
         )
         shell.run_cell("def causal_mask(length):\n    return 3", store_history=True)
         assert notebook.older_version(shell.user_ns["causal_mask"], "causal_mask") == ""
+    finally:
+        shell.history_manager.end_session()
+
+
+def test_a_text_that_was_saved_and_not_run_is_told(tmp_path, monkeypatch):
+    """Check, edit, save, check again without running the cell: the kernel sees the file, not the browser."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    old, new = (f"def causal_mask(length):\n    return {number}" for number in (1, 2))
+    notebook_file = tmp_path / "01_transformer_recap.ipynb"
+
+    def save(source, after):
+        cell = nbformat.v4.new_code_cell(
+            source, metadata={"nbgrader": {"grade_id": "causal_mask", "solution": True}}
+        )
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook_file)
+        os.utime(notebook_file, (time.time() + after, time.time() + after))
+
+    def said():
+        return notebook.older_version(shell.user_ns["causal_mask"], "causal_mask")
+
+    try:
+        monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+        monkeypatch.setattr(notebook, "_checked", {})
+        monkeypatch.delenv("PYTEST_VERSION", raising=False)
+        monkeypatch.chdir(tmp_path)
+        save(new, after=-60)  # saved long before: the student has undone it since, for all that is known
+        shell.run_cell(old, store_history=True)
+        assert said() == said() == ""
+        save(old + "  # a remark", after=5)
+        assert said() == "", "the same code"
+        save(new, after=10)
+        assert "the saved notebook has another text" in said()
+        save(new + " +", after=15)
+        assert "the saved notebook has another text" in said(), "also one that Python cannot read"
+        save(new, after=20)
+        shell.run_cell(new, store_history=True)
+        assert said() == said() == ""
     finally:
         shell.history_manager.end_session()
 

@@ -7,13 +7,21 @@ import io
 import linecache
 import re
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from utils.checks.attempts import functions
+from utils.checks.copies import copies
+from utils.checks.journal import fingerprint
+from utils.checks.registry import find
 from utils.words import later, say
 
 LINES, WIDTH = 20, 160
+_checked: dict[
+    str, tuple[str, float, int]
+] = {}  # exercise -> the text that was checked, when first, and how many cells had run
 
 
 class Capped(io.TextIOBase):
@@ -59,7 +67,8 @@ def capped_output() -> Iterator[Capped]:
 def older_version(attempt: Any, name: str) -> str:
     """A sentence, if the cell that defines an answer was last run with another text than the one that is judged; else "".
 
-    So it is when that run failed: the name still stands for what an earlier run defined.
+    So it is when that run failed (the name still stands for what an earlier run defined), and when another text was saved since this
+    one was first checked, and has not run (see `_saved_since`).
     """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
@@ -70,9 +79,30 @@ def older_version(attempt: Any, name: str) -> str:
     judged = "".join(linecache.getlines(code.co_filename)).strip()
     defines = re.compile(rf"^(?:def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=[^=]", re.MULTILINE)
     last = next((text.strip() for text in reversed(ran) if defines.search(text)), judged)
-    if not judged or last == judged or judged not in {text.strip() for text in ran}:
+    if not judged or judged not in {text.strip() for text in ran}:
+        return ""
+    if last == judged:
+        text, checked, count = _checked.get(name, ("", 0.0, 0))
+        if text == judged and not any(map(defines.search, ran[count:])):
+            return _saved_since(name, judged, checked)
+        _checked[name] = (judged, time.time(), len(ran))
         return ""
     return later(
         "This is about an older version of {name}: the last run of the cell that defines it failed, so its new text is not in use.",
         name=name,
     )
+
+
+def _saved_since(name: str, judged: str, checked: float) -> str:
+    """A sentence, if the notebook was saved after a check with another text of the answer, which has not run; else "".
+
+    What stands in the browser and is not saved, no kernel can see.
+    """
+    for copy in copies(find(name).notebook, [name], [Path.cwd()]):
+        cells = [source for source, exercise in filter(None, copy.cells) if exercise == name]
+        if copy.saved > checked and any(fingerprint(cell) != fingerprint(judged) for cell in cells):
+            return later(
+                "This is about an older version of {name}: the saved notebook has another text in its cell, which was not run.",
+                name=name,
+            )
+    return ""

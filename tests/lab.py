@@ -135,7 +135,7 @@ class Student:
         self.ids = [cell["id"] for cell in cells]
         self.folded = {c["id"] for c in cells if c["metadata"].get("jupyter", {}).get("source_hidden")}
         # A workspace of its own: the default one would open the notebook of an earlier test as well, and keys could go there.
-        page.goto(f"{url}/lab/workspaces/{path.stem}/tree/{path.relative_to(folder)}")
+        page.goto(f"{url}/lab/workspaces/{path.parent.name}-{path.stem}/tree/{path.relative_to(folder)}")
         self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.notebook.locator(".jp-Cell.jp-mod-active").wait_for()
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(

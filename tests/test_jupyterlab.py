@@ -136,6 +136,30 @@ def test_a_student_fails_reads_solves_and_passes(lab, page):
     assert console.errors == []
 
 
+def test_a_student_fails_reads_solves_and_passes_in_korean(lab, page):
+    url, folder = lab
+    console = Console(page)
+    student = Student(page, url, folder / "notebooks" / "ko" / "01_transformer_recap.ipynb", folder)
+    picture, check = "0-the-machine-as-a-whole-code-1", f"{FIRST}-check"
+    for cell in ("set-up", student.ids[student.ids.index("set-up") + 1], picture, FIRST, check):
+        student.run(cell)
+    assert "인코더" in student.cell(picture).locator("img").get_attribute("alt")
+    panel = student.cell(check).locator('[role="alert"], [role="status"]')
+    assert panel.inner_text().startswith("○ 아직 시작하지 않았습니다.")
+    student.type_last_line(FIRST, ANSWER)
+    student.run(FIRST)
+    student.run(check)
+    assert "✗ 아직 맞지 않습니다." in panel.inner_text()
+    assert "점수를 sqrt(d)로 나누지 않았습니다" in panel.inner_text()
+    shoot(page, "korean-not-yet")
+    assert violations(page, student.content([FIRST, check])) == []
+    student.edit_line_from_the_end(FIRST, len(ANSWER), FORGOTTEN)
+    student.run(FIRST)
+    student.run(check)
+    assert panel.inner_text().startswith("✓ 통과.")
+    assert console.errors == []
+
+
 def test_notebook_with_pictures_runs_to_its_end(lab, page):
     url, folder = lab
     name = "05_vit" if (folder / "notebooks" / "05_vit.ipynb").exists() else "04_attention_in_vision"

@@ -48,7 +48,7 @@ def rights(notebook, n):
 
 
 class Renamed(ast.NodeTransformer):
-    """Other names for what a text binds, other docstrings, functions and methods in another order."""
+    """Other names for what a text binds, other docstrings, methods in another order, a line that does nothing behind each, results with a name."""
 
     def __init__(self, tree):
         used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
@@ -64,10 +64,18 @@ class Renamed(ast.NodeTransformer):
         return ast.arg(self.names.get(node.arg, node.arg), None)
 
     def visit_FunctionDef(self, node):
+        body = [ast.Expr(ast.Constant("all my own work")), *node.body[bool(ast.get_docstring(node)) :]]
+        node.body, node.returns = (
+            [one for part in body for one in (part, *ast.parse("unused = 0").body)],
+            None,
+        )
         self.generic_visit(node)
-        node.returns = None
-        node.body = [ast.Expr(ast.Constant("all my own work")), *node.body[bool(ast.get_docstring(node)) :]]
         return node
+
+    def visit_Return(self, node):
+        self.generic_visit(node)
+        result = ast.Assign([ast.Name("result", ast.Store())], node.value or ast.Constant(None))
+        return [result, ast.Return(ast.Name("result", ast.Load()))]
 
     def visit_ClassDef(self, node):
         self.generic_visit(node)
@@ -80,7 +88,7 @@ def disguised(text):
     return "# mine\n" + ast.unparse(ast.fix_missing_locations(Renamed(tree).visit(tree)))
 
 
-def test_a_disguise_changes_every_line_and_no_print():
+def test_a_disguise_changes_nearly_every_line_and_no_print():
     text = inspect.getsource(answers.reference(COURSE["LSTM"]))
     other = disguised(text)
     same = {line.strip() for line in text.splitlines()} & {line.strip() for line in other.splitlines()}
@@ -120,12 +128,12 @@ def test_a_disguised_copy_is_found_with_its_share_among_honest_ones(notebook):
 
 
 def test_one_large_answer_that_was_copied_is_found_and_named():
-    notebook = "07_swin"
+    notebook = "01_transformer_recap"
     ann, ben = rights(notebook, 0), rights(notebook, 1)
     assert pairs([entry("Ann", notebook, ann), entry("Ben", notebook, ben)]) == []
-    ben["shifted_window_mask"] = disguised(ann["shifted_window_mask"])
+    ben["MultiHeadAttention"] = disguised(ann["MultiHeadAttention"])
     (pair,) = pairs([entry("Ann", notebook, ann), entry("Ben", notebook, ben)])
-    assert pair.exercises == ("shifted_window_mask",) and pair.share < 0.5
+    assert pair.exercises == ("MultiHeadAttention",) and pair.share < 0.5
 
 
 def test_short_answers_may_be_the_same():

@@ -49,8 +49,11 @@ def _sequences(source: str) -> Iterator[list[str]]:
         nodes, todo = list[str](), [root]
         while todo:
             node = todo.pop()
-            text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if node is None or text or isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
+            if node is None or _does_nothing(node):
+                continue
+            if isinstance(node, ast.Return) or _names(node):  # `x = f(); return x` is `return f()`
+                nodes.append("value")
+                todo.append(node.value)
                 continue
             if isinstance(node, _FUNCTIONS) and node is not root:  # in whatever order they stand
                 roots.append(node)
@@ -70,6 +73,26 @@ def _sequences(source: str) -> Iterator[list[str]]:
                 flat = [one for value in children for one in (value if isinstance(value, list) else [value])]
                 todo += [one for one in reversed(flat) if isinstance(one, ast.AST)]
         yield nodes
+
+
+def _names(node: ast.AST) -> bool:
+    """Whether it gives a value a name and does nothing else."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return isinstance(node, ast.Assign | ast.AnnAssign) and all(isinstance(one, ast.Name) for one in targets)
+
+
+def _does_nothing(node: ast.AST) -> bool:
+    """Whether it is what a disguise strews between lines: a text, a constant's name, a value that is looked at, an import, `pass`, `assert`, `print`."""
+    value = getattr(node, "value", None)
+    if isinstance(node, ast.Expr):
+        printed = (
+            isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print"
+        )
+        return printed or isinstance(value, ast.Constant | ast.Name)
+    if isinstance(node, ast.Return):
+        return value is None or isinstance(value, ast.Name)
+    idle = isinstance(node, ast.Import | ast.ImportFrom | ast.Pass | ast.Assert)
+    return idle or (_names(node) and (value is None or isinstance(value, ast.Constant | ast.Name)))
 
 
 def prints(*texts: str) -> Prints:

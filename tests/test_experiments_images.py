@@ -171,6 +171,7 @@ def test_a_loss_that_is_not_finite_is_an_error():
         trained(lr=1e30, steps=8)
 
 
+@pytest.mark.slow
 def test_a_model_is_compiled_once_and_then_gets_the_next_seeds_weights(monkeypatch):
     """The tracer of torch.compile without its code generator, which a GPU has and this machine may lack."""
     from functools import partial

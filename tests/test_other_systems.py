@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 WITHOUT = """
 import os, signal, sys
@@ -29,6 +31,7 @@ def run(code: str, **more: str) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_every_module_of_the_toolbox_imports():
     code = """
 import importlib, pkgutil, utils
@@ -42,6 +45,7 @@ print("all")
     assert done.stdout.strip().endswith("all"), done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_a_check_runs_and_a_loop_without_end_is_stopped():
     code = """
 import dataclasses
@@ -62,6 +66,7 @@ print(result.passed, result.findings[0].kind)
     assert done.stdout.strip().endswith("False time")
 
 
+@pytest.mark.slow
 def test_the_trusted_grader_says_what_it_needs(tmp_path):
     code = f"""
 sys.platform = "win32"

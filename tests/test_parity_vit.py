@@ -139,6 +139,7 @@ def test_eager_and_sdpa_attention_of_transformers_agree_with_ours() -> None:
     close(ours.attention_maps(images), torch.stack(theirs), 1e-5)
 
 
+@pytest.mark.slow
 def test_from_config_b16_loads_the_published_layout(tmp_path) -> None:
     """The very configuration of google/vit-base-patch16-224, randomly initialised, through the file that the Hub would hold."""
     transformers = import_transformers()

@@ -34,6 +34,7 @@ def lrs(folder):
 # ------------------------------------------------------------------------------------------ unfinished tuning
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_record_no_rate_of_unfinished_tuning(tmp_path):
     """The best rate is held by another command: its model waits, in a sentence; the other model goes on."""
     held = cell_id(HERE | tune(0.01, "a"))
@@ -164,6 +165,7 @@ def test_the_command_says_what_was_kept_when_it_is_stopped(tmp_path, monkeypatch
     assert sizes(tmp_path) == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_the_run_and_keeps_what_is_finished(tmp_path, number):
     words = ["run", f"{ME}:SLOW", "--preset", "smoke", "--workers", "1", "--folder", str(tmp_path)]
@@ -200,6 +202,7 @@ def test_a_cell_that_calls_exit_costs_itself_only(tmp_path):
     assert sizes(tmp_path) == [2] and "SystemExit" in outcome.failures[0]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_while_tuning_holds_its_model_back_only(tmp_path):
     what = experiment(
         [cell(1, lr=None, model=m) for m in ("a", "b")],

@@ -39,7 +39,7 @@ def test_vision_suites_build_and_every_way_runs(name: str) -> None:
 
 
 def test_bfloat16_is_computed_as_in_the_course_on_all_sides() -> None:
-    """Autocast with the plain attention kernel, the fused one being slow on a CPU; and afterwards all is as before."""
+    """Autocast with the attention kernels of `Precision.forward`, the fused one being slow on a CPU; and afterwards all is as before."""
 
     def seen() -> tuple[bool, bool, torch.dtype]:
         fused = torch.backends.cuda.flash_sdp_enabled()  # the switch is the CPU's too

@@ -78,6 +78,57 @@ def test_on_a_cpu_narrow_attention_is_written_out():
     assert "_scaled_dot_product_flash_attention" not in operations("bfloat16")
 
 
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"scale": 0.3}, {"is_causal": True}, {"attn_mask": "bool"}, {"attn_mask": "added"}, {"attn_mask": None, "dropout_p": 0.0}],
+    ids=str,
+)  # fmt: skip
+def test_written_out_attention_is_pytorch_s(how):
+    """Outputs and gradients, to what bfloat16 can hold; with a mask PyTorch's plain kernel is left in place."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(2, 3, n, 8, generator=generator, requires_grad=True) for n in (5, 7, 7)]
+    masks = {
+        "bool": torch.rand(5, 7, generator=generator) < 0.7,
+        "added": torch.randn(5, 7, generator=generator),
+    }
+    how = how | ({"attn_mask": masks[how["attn_mask"]]} if how.get("attn_mask") else {})
+    wanted = F.scaled_dot_product_attention(*inputs, **how)
+    gradients = torch.autograd.grad(wanted.square().sum(), inputs)
+    with Precision(torch.device("cpu"), "bfloat16").forward():
+        found = F.scaled_dot_product_attention(*inputs, **how)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), wanted, rtol=0.03, atol=0.03)
+    for a, b in zip(torch.autograd.grad(found.float().square().sum(), inputs), gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=0.1, atol=0.1)
+
+
+def test_written_out_attention_is_taken_and_drops_at_the_right_rate():
+    query = torch.ones(1, 1, 64, 64)
+    narrow = Precision(torch.device("cpu"), "bfloat16")
+
+    def softmaxes() -> list[str]:
+        seen = []
+
+        class Spy(torch.utils._python_dispatch.TorchDispatchMode):
+            def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+                result = func(*args, **(kwargs or {}))
+                if "softmax" in func.overloadpacket.__name__:
+                    seen.append(func.overloadpacket.__name__)
+                return result
+
+        with Spy(), narrow.forward():
+            F.scaled_dot_product_attention(query, query, query)
+        return seen
+
+    assert softmaxes() == ["_softmax"], "and not the one that looks for masked rows"
+    torch.manual_seed(0)
+    eye = torch.eye(64)[None, None]
+    with narrow.forward():
+        dropped = F.scaled_dot_product_attention(torch.zeros_like(query), query, eye, dropout_p=0.25)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.03)
+    assert dropped.float().mean().item() * 64 == pytest.approx(1.0, abs=0.03), "what is kept is scaled"
+
+
 def _toy():
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(64, 6, generator=generator)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from utils.cost import macs
-from utils.experiments import figures, image_data, models
+from utils.experiments import figures, image_data, live, models
 from utils.experiments.declare import PRESETS, cell_id, find, names
 from utils.experiments.image_training import Hardware
 from utils.experiments.live import run_live
@@ -167,6 +167,26 @@ def test_live_runs_take_a_notebooks_own_class_and_write_nothing(recorded, capsys
     assert sorted(p.name for p in recorded.iterdir()) == before
     with pytest.raises(ValueError, match="its models are CNN, Mixer"):
         run_live("data-scaling", "smoke", models=("Perceptron",))
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_the_stop_button_leaves_the_trainings_that_were_done(before, monkeypatch, capsys):
+    def compute(cell, context):
+        if len(done) == before:
+            raise KeyboardInterrupt
+        done.append(cell)
+        return {"seconds": 1.0, "test_accuracy": 0.5, "train_accuracy": 0.5}
+
+    done: list = []
+    monkeypatch.setattr(live, "compute", compute)
+    monkeypatch.setattr(live, "summary", lambda row: "a row")
+    ask = {"models": ("CNN",), "sizes": (64,), "seeds": (0, 1, 2), "only": {"arm": "steps", "augment": False}}
+    if before:
+        assert [row["seed"] for row in run_live("data-scaling", "smoke", **ask)] == [0, 1]
+        assert "Stopped: 2 of 3 trainings are done" in capsys.readouterr().out
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run_live("data-scaling", "smoke", **ask)
 
 
 def test_without_the_solutions_a_stand_in_or_a_clear_sentence(monkeypatch):

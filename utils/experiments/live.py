@@ -54,7 +54,8 @@ def run_live(
         changes: columns to overwrite, such as `test_images=500`.
 
     Returns:
-        a row per training, as `results.load` gives them. A training that fails is reported and left out.
+        a row per training, as `results.load` gives them. A training that fails is reported and left out; after the stop button,
+        those that were done.
 
     Raises:
         ValueError: the grid has nothing of that kind.
@@ -63,7 +64,8 @@ def run_live(
     made = {"precision": here.name, "device": here.device.type}
     cells = [made | cell for cell in _choose(name, preset, models, sizes, seeds, only or {})]
     rates = _rates(name, preset)
-    context, clock, rows = Context(classes or {}, stand_ins=True), Clock(1), []
+    context, clock = Context(classes or {}, stand_ins=True), Clock(1)
+    rows: list[dict[str, Any]] = []
     for number, cell in enumerate(cells):
         if steps is not None and cell["task"] != "stream":
             cell = {k: v for k, v in cell.items() if k != "epochs"} | {"steps": steps}
@@ -74,6 +76,13 @@ def run_live(
     for number, cell in enumerate(cells, start=1):
         try:
             found = compute(cell, context)
+        except KeyboardInterrupt:  # the stop button of a notebook; half a training is no row
+            if not rows:
+                raise
+            print(
+                f"Stopped: {len(rows)} of {len(cells)} trainings are done, and the cells below can use them."
+            )
+            break
         except Exception as error:
             if len(cells) == 1:
                 raise

@@ -358,3 +358,41 @@ def test_the_page_of_messages_finds_long_ones_and_internal_names():
     text = page.section(exercise, page.said(exercise))
     assert "## evaluate" in text and "*property, " in text and "PASSED" not in text
     assert words.INNER["starts"] in page.engine()
+
+
+def test_a_module_that_remembers_its_first_inputs_is_told():
+    from utils.checks.engine import examine
+    from utils.checks.registry import find
+    from utils.grading import answers
+
+    exercise = find("FeedForward")
+    reference = answers.reference(exercise)
+
+    class FeedForward(reference):
+        first = None
+
+        def forward(self, x):
+            self.first = x.clone() if self.first is None else self.first
+            return super().forward(self.first)
+
+    result = examine(exercise, FeedForward)
+    assert "keeps something of the first call" in next(
+        finding.sentence for finding in result.findings if finding
+    )
+
+
+def test_weights_that_nobody_needs_should_be_none():
+    from utils.checks.engine import examine
+    from utils.checks.registry import find
+    from utils.grading import answers
+
+    exercise = find("MultiHeadAttention")
+
+    class MultiHeadAttention(answers.reference(exercise)):
+        def forward(self, query, key=None, value=None, mask=None, need_weights=True):
+            return super().forward(query, key, value, mask, need_weights=True)
+
+    findings = [finding for finding in examine(exercise, MultiHeadAttention).findings if finding]
+    assert [finding.sentence for finding in findings] == [
+        "`weights` should be None here, and yours is a tensor."
+    ]

@@ -28,6 +28,13 @@ def test_check_data_is_up_to_date_and_small(exercise):
 
 
 @by_name
+def test_banks_have_many_answers_in_many_styles(exercise):
+    bank = answers.bank(exercise)
+    assert len(bank.wrongs) >= report.LEAST_WRONG
+    assert 1 + len(bank.rights) >= report.LEAST_RIGHT
+
+
+@by_name
 def test_cases_are_several(exercise):
     cases = fixtures.load(exercise).cases
     assert len(cases) >= 4

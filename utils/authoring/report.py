@@ -14,6 +14,7 @@ from utils.checks.engine import examine, passes
 from utils.checks.spec import Exercise
 from utils.grading import answers
 
+LEAST_WRONG, LEAST_RIGHT = 8, 6  # answers in a bank, the reference among the right ones
 FRESH_SEEDS = (11, 4242)  # beside the public one: the grader's cases come from seeds that nobody has seen
 
 
@@ -35,8 +36,8 @@ class Rates:
         return (
             self.killed == self.diagnosed == self.wrong
             and self.rejected == 0
-            and self.wrong >= 5
-            and self.right >= 4
+            and self.wrong >= LEAST_WRONG
+            and self.right >= LEAST_RIGHT
         )
 
 
@@ -75,9 +76,9 @@ def measure(exercise: Exercise) -> Rates:
             rates.rejected += 1
             finding = next(f for f in failed.findings if f is not None)
             rates.complaints.append(f"rejected: {name} -> {finding.sentence} {' '.join(finding.details)}")
-    if rates.wrong < 5 or rates.right < 4:
+    if rates.wrong < LEAST_WRONG or rates.right < LEAST_RIGHT:
         rates.complaints.append(
-            f"the bank is small: {rates.wrong} wrong (at least 5), {rates.right - 1} alternative right (at least 3)"
+            f"the bank is small: {rates.wrong} wrong (at least {LEAST_WRONG}), {rates.right} right (at least {LEAST_RIGHT})"
         )
     return rates
 

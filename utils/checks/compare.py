@@ -41,6 +41,8 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
     for key in outputs:
         if finding := _form(key, expected[key], seen.get(key), _is_inner(exercise, key)):
             return finding
+    for key in (key for key in exercise.outputs if key in seen and key not in expected):
+        return Finding("missing", later("`{name}` should be None here, and yours is a tensor.", name=key))
     for key in (key for key in expected if key.startswith(("after:", "same:"))):
         if finding := _unchanged(key, expected[key], seen.get(key)):
             return finding

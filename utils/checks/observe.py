@@ -153,6 +153,12 @@ def observe_default(attempt: Any, case: Case) -> Seen:
         seen.update(gradients(outputs, case, leaves))
     if case.mode == "eval":
         seen.update(_once_more(target, case, outputs, drawn))
+        if (
+            module is not None
+            and not seen.keys() & {"again:kept", "again:random"}
+            and _remembers(attempt, target, case)
+        ):
+            seen["again:kept"] = torch.tensor(True)
     return seen
 
 
@@ -182,6 +188,32 @@ def _once_more(target: Callable[..., Any], case: Case, outputs: dict[str, Tensor
         return {}
     torch.default_generator.set_state(drawn)
     return {"again:kept" if differs() else "again:random": torch.tensor(True)}
+
+
+def _remembers(attempt: Any, used: Callable[..., Any], case: Case) -> bool:
+    """Whether a module that has been called answers other inputs differently than a fresh one: something of the first call is kept."""
+    exercise = _exercise(case)
+
+    def others() -> tuple[list[Any], dict[str, Any]]:
+        args, kwargs = copy.deepcopy(dict(case.args)), copy.deepcopy(dict(case.kwargs))
+        for given in (args, kwargs):
+            for name, value in given.items():
+                if isinstance(value, Tensor) and value.is_floating_point():
+                    given[name] = 0.7 * value.flip(0) + 0.2
+        return list(args.values()), kwargs
+
+    module = build_module(attempt, case)
+    fresh = getattr(module, case.method) if case.method else module
+    with torch.no_grad():
+        results = []
+        for target in (used, fresh):
+            args, kwargs = others()
+            results.append(name_outputs(target(*args, **kwargs), exercise))
+    return not all(
+        value.shape == results[1][name].shape
+        and torch.allclose(value.double(), results[1][name].double(), rtol=1e-3, atol=1e-4, equal_nan=True)
+        for name, value in results[0].items()
+    )
 
 
 def _shares_memory(outputs: dict[str, Tensor], given: list[Any]) -> bool:

@@ -54,6 +54,7 @@ INNER = {
     ),
     "left as it was": later("A part of the model was filled before the file was refused."),
     "the model is returned": later("What is returned is not the model that was given."),
+    "the given token mixer": later("The token mixer is not the module that was given."),
     "refused": later(
         "Weights that do not fit should be refused with an error; yours accepts them, or refuses those that fit."
     ),

@@ -123,8 +123,9 @@ def source_of(attempt: Any) -> str:
     `inspect.getsource` finds a class by its name only (before Python 3.13), so a class is found by a line inside it.
     """
     functions = [attempt, *vars(attempt).values()] if inspect.isclass(attempt) else [attempt]
-    line = max(f.__code__.co_firstlineno for f in functions if hasattr(f, "__code__"))
-    lines = linecache.getlines(inspect.getsourcefile(attempt) or "")
+    plain = [inspect.unwrap(f) for f in functions if callable(f)]  # without @torch.no_grad()
+    line = max(f.__code__.co_firstlineno for f in plain if hasattr(f, "__code__"))
+    lines = linecache.getlines(inspect.getsourcefile(inspect.unwrap(attempt)) or "")
     kinds = (ast.ClassDef, ast.FunctionDef)
     node = next(
         node

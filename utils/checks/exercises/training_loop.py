@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from utils.checks.observe import ObservationError, Problem, as_promised, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 
 def _loop_case(
@@ -157,7 +158,9 @@ def _observe_train(attempt: Any, case: Case) -> Seen:
         loss = attempt(probe, batches, optimizer, scheduler, case.kwargs["max_norm"])
     as_promised(attempt, loss, case.exercise)
     if isinstance(loss, Tensor):
-        sentence = "train_epoch returned a Tensor. Return a number: `.item()` makes one, and lets the batch's graph go."
+        sentence = later(
+            "train_epoch returned a Tensor. Return a number: `.item()` makes one, and lets the batch's graph go."
+        )
         raise ObservationError(Problem("type", sentence))
     seen = name_outputs(loss, case.exercise)
     seen["loss"] = seen["loss"].double()

@@ -86,6 +86,31 @@ def split_heads(x, num_heads):
     return x.unflatten(-1, (num_heads, -1)).movedim(2, 1).contiguous()
 
 
+@split.wrong(
+    "split the tokens' axis", "You cut along the tokens. A head is a slice of the width, the last axis."
+)
+def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {x.shape[-1]}")
+    B, N, D = x.shape
+    return x.transpose(1, 2).reshape(B, num_heads, D // num_heads, N).reshape(B, num_heads, N, D // num_heads)
+
+
+@split.right("view and transpose, as well")
+def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {x.shape[-1]}")
+    B, N, D = x.shape
+    return x.reshape(B, N, num_heads, D // num_heads).transpose(1, 2)
+
+
+@split.right("rearrange")
+def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {x.shape[-1]}")
+    return rearrange(x, "batch n (heads d) -> batch heads n d", heads=num_heads)
+
+
 merge = Bank("merge_heads")
 
 MERGE = 'rearrange(x, "b h n d -> b n (h d)")'
@@ -151,6 +176,33 @@ def merge_heads(x):
     return x.permute(0, 2, 1, 3).flatten(start_dim=2)
 
 
+@merge.wrong(
+    "squeezed",
+    "You squeeze the result, so a batch of one or a single token loses its axis. The result is always (B, N, D).",
+)
+def merge_heads(x):
+    return rearrange(x, "b h n d -> b n (h d)").squeeze()
+
+
+@merge.right("transpose and flatten")
+def merge_heads(x):
+    return x.transpose(1, 2).flatten(2)
+
+
+@merge.right("cat of heads")
+def merge_heads(x):
+    heads = []
+    for h in range(x.shape[1]):
+        heads.append(x[:, h])
+    return torch.cat(heads, dim=-1)
+
+
+@merge.right("permute, contiguous, view")
+def merge_heads(x):
+    B, H, N, d = x.shape
+    return x.permute(0, 2, 1, 3).contiguous().view(B, N, H * d)
+
+
 mha = Bank("MultiHeadAttention")
 
 PACKED = 'rearrange(self.in_proj_{}, "(h three d) ... -> three (h d) ...", h=self.num_heads, three=3)'
@@ -163,6 +215,14 @@ mha.wrong(
         "if query is key is value:": "if False:",
         "self.in_proj_weight.chunk(3)": PACKED.format("weight"),
         "self.in_proj_bias.chunk(3)": PACKED.format("bias"),
+    },
+)
+
+mha.wrong(
+    "weights always returned",
+    "You return the weights even where need_weights=False. Then None stands in their place, and the fast kernel need not store them.",
+    edits={
+        "output, weights = self.attend(query, key, value, mask, need_weights)": "output, weights = self.attend(query, key, value, mask, True)"
     },
 )
 
@@ -341,7 +401,7 @@ class MultiHeadAttention(nn.Module):
         if mask is not None and mask.ndim == 3:
             mask = mask[:, None]
         out, weights = scaled_dot_product_attention(q, k, v, mask)
-        return self.out_proj(merge_heads(out)), weights
+        return self.out_proj(merge_heads(out)), weights if need_weights else None
 
 
 @mha.right("a loop over heads, concatenated")
@@ -366,7 +426,7 @@ class MultiHeadAttention(nn.Module):
             output, weights = scaled_dot_product_attention(q, k, v, mask)
             outputs.append(output)
             maps.append(weights)
-        return self.out_proj(torch.cat(outputs, dim=-1)), torch.stack(maps, dim=1)
+        return self.out_proj(torch.cat(outputs, dim=-1)), torch.stack(maps, dim=1) if need_weights else None
 
 
 @mha.right("einsum on weights split by head")
@@ -392,7 +452,7 @@ class MultiHeadAttention(nn.Module):
         merged = torch.einsum(
             "bhnd,ohd->bno", output, self.out_proj.weight.unflatten(1, (self.num_heads, -1))
         )
-        return merged + self.out_proj.bias, weights
+        return merged + self.out_proj.bias, weights if need_weights else None
 
 
 @mha.right("on PyTorch's own function, where every query sees a key")
@@ -414,4 +474,145 @@ class MultiHeadAttention(nn.Module):
         one_hot = torch.eye(k.shape[2], dtype=k.dtype).expand(*k.shape[:3], -1)
         output = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         weights = F.scaled_dot_product_attention(q, k, one_hot, attn_mask=mask)
-        return self.out_proj(output.transpose(1, 2).flatten(2)), weights
+        return self.out_proj(output.transpose(1, 2).flatten(2)), weights if need_weights else None
+
+
+@mha.wrong(
+    "key first",
+    "You take the thirds of the projection in the order key, query, value. From top to bottom they are query, key, value.",
+)
+class MultiHeadAttention(nn.Module):
+    def __init__(self, embed_dim, num_heads):
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
+        self.num_heads = num_heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
+        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def attend(self, query, key, value, mask, need_weights):
+        if need_weights:
+            return scaled_dot_product_attention(query, key, value, mask)
+        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
+
+    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
+        key = query if key is None else key
+        value = key if value is None else value
+        if mask is not None and mask.dim() == 3:
+            mask = mask.unsqueeze(1)
+        wk, wq, wv = self.in_proj_weight.chunk(3)
+        bk, bq, bv = self.in_proj_bias.chunk(3)
+        q = split_heads(F.linear(query, wq, bq), self.num_heads)
+        k = split_heads(F.linear(key, wk, bk), self.num_heads)
+        v = split_heads(F.linear(value, wv, bv), self.num_heads)
+        output, weights = self.attend(q, k, v, mask, need_weights)
+        return (self.out_proj(merge_heads(output)), weights)
+
+
+@mha.wrong(
+    "shortcut forgets the value",
+    "Your shortcut for self-attention also makes the values from the query where another `value` is given.",
+)
+class MultiHeadAttention(nn.Module):
+    def __init__(self, embed_dim, num_heads):
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
+        self.num_heads = num_heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
+        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def attend(self, query, key, value, mask, need_weights):
+        if need_weights:
+            return scaled_dot_product_attention(query, key, value, mask)
+        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
+
+    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
+        key = query if key is None else key
+        value = key if value is None else value
+        if mask is not None and mask.dim() == 3:
+            mask = mask.unsqueeze(1)
+        if key is query:
+            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+        else:
+            ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))
+            q, k, v = (F.linear(t, w, b) for t, w, b in zip((query, key, value), ws, bs))
+        q, k, v = (split_heads(t, self.num_heads) for t in (q, k, v))
+        output, weights = self.attend(q, k, v, mask, need_weights)
+        return (self.out_proj(merge_heads(output)), weights)
+
+
+@mha.right("chunk and generator")
+class MultiHeadAttention(nn.Module):
+    def __init__(self, embed_dim, num_heads):
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
+        self.num_heads = num_heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
+        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def attend(self, query, key, value, mask, need_weights):
+        if need_weights:
+            return scaled_dot_product_attention(query, key, value, mask)
+        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
+
+    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
+        key = query if key is None else key
+        value = key if value is None else value
+        if mask is not None and mask.dim() == 3:
+            mask = mask.unsqueeze(1)
+        ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))
+        q, k, v = (
+            split_heads(F.linear(t, w, b), self.num_heads)
+            for t, w, b in zip((query, key, value), ws, bs, strict=True)
+        )
+        output, weights = self.attend(q, k, v, mask, need_weights)
+        return (self.out_proj(merge_heads(output)), weights)
+
+
+@mha.right("one product in self-attention")
+class MultiHeadAttention(nn.Module):
+    def __init__(self, embed_dim, num_heads):
+        super().__init__()
+        if embed_dim % num_heads:
+            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
+        self.num_heads = num_heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
+        self.out_proj = nn.Linear(embed_dim, embed_dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def attend(self, query, key, value, mask, need_weights):
+        if need_weights:
+            return scaled_dot_product_attention(query, key, value, mask)
+        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
+
+    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
+        key = query if key is None else key
+        value = key if value is None else value
+        if mask is not None and mask.dim() == 3:
+            mask = mask.unsqueeze(1)
+        if key is query and value is query:
+            packed = F.linear(query, self.in_proj_weight, self.in_proj_bias)
+            q, k, v = rearrange(packed, "b n (three h d) -> three b h n d", three=3, h=self.num_heads)
+        else:
+            D = query.shape[-1]
+            W, b = (self.in_proj_weight, self.in_proj_bias)
+            q = F.linear(query, W[:D], b[:D])
+            k = F.linear(key, W[D : 2 * D], b[D : 2 * D])
+            v = F.linear(value, W[2 * D :], b[2 * D :])
+            q, k, v = (rearrange(t, "b n (h d) -> b h n d", h=self.num_heads) for t in (q, k, v))
+        attended, weights = self.attend(q, k, v, mask, need_weights)
+        attended = rearrange(attended, "b h n d -> b n (h d)")
+        return (self.out_proj(attended), weights)

@@ -246,3 +246,74 @@ def compare_models(factories, fit, score, train, test, sizes, seeds, steps):
                         }
                     )
     return rows
+
+
+@compare_bank.wrong(
+    "one row per model",
+    "You keep one row per model, so later sizes and seeds overwrite earlier ones. There is one row per seed, size and model.",
+)
+def compare_models(factories, fit, score, train, test, sizes, seeds, steps):
+
+    def shuffled(seed):
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        return [train[i] for i in order.tolist()]
+
+    rows = {}
+    for seed in seeds:
+        examples = shuffled(seed)
+        for size in sizes:
+            part = examples[:size]
+            for name, build in factories.items():
+                torch.manual_seed(seed)
+                model = build()
+                seconds = fit(model, part, steps)
+                rows[name] = {
+                    "model": name,
+                    "seed": seed,
+                    "size": size,
+                    "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+                    "seconds": seconds,
+                    "train": score(model, part),
+                    "test": score(model, test),
+                }
+    return list(rows.values())
+
+
+@compare_bank.right("three loops")
+def compare_models(factories, fit, score, train, test, sizes, seeds, steps):
+
+    def shuffled(seed):
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+        return [train[i] for i in order.tolist()]
+
+    rows = []
+    for seed in seeds:
+        examples = shuffled(seed)
+        for size in sizes:
+            for name, build in factories.items():
+                part = examples[:size]
+                torch.manual_seed(seed)
+                model = build()
+                seconds = fit(model, part, steps)
+                rows.append(
+                    {
+                        "model": name,
+                        "seed": seed,
+                        "size": size,
+                        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+                        "seconds": seconds,
+                        "train": score(model, part),
+                        "test": score(model, test),
+                    }
+                )
+    return rows
+
+
+compare_bank.right(
+    "indices in place of slices",
+    edits={
+        "part = examples[:size]": "part = [examples[i] for i in range(size)]",
+        "for name, build in factories.items():": "for name in factories:",
+        "model = build()": "model = factories[name]()",
+    },
+)

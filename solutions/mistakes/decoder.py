@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from utils.grading.bank import Bank
@@ -236,6 +237,234 @@ class DecoderLayer(nn.Module):
         return x
 
 
+@decoder.wrong(
+    'masks exchanged',
+    'Your masks are exchanged: `mask` belongs to self-attention (target to target), `memory_mask` to cross-attention (target to '
+    'source).'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        moves = ((self.norm1, lambda t: self.self_attn(t, mask=memory_mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
+        for norm, move in moves:
+            x = x + self.dropout(move(norm(x))) if self.norm_first else norm(x + self.dropout(move(x)))
+        return x
+
+
+@decoder.wrong(
+    'memory asks',
+    'In your cross-attention the memory asks. The queries come from x; keys and values come from the memory.'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(memory, t, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
+        for norm, move in moves:
+            x = x + self.dropout(move(norm(x))) if self.norm_first else norm(x + self.dropout(move(x)))
+        return x
+
+
+@decoder.wrong(
+    'always causal',
+    'You make a causal mask up where none is given. Without a mask every position may look at every other.'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        if mask is None:
+            mask = causal_mask(x.shape[1]).to(x.device)
+        moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
+        for norm, move in moves:
+            x = x + self.dropout(move(norm(x))) if self.norm_first else norm(x + self.dropout(move(x)))
+        return x
+
+
+@decoder.wrong(
+    'post-LN only',
+    'Your layer is post-LN even when norm_first=True. Then each norm comes before its move, inside the residual branch.'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        x = self.norm1(x + self.dropout(self.self_attn(x, mask=mask, need_weights=False)[0]))
+        x = self.norm2(x + self.dropout(self.multihead_attn(x, memory, memory, memory_mask, need_weights=False)[0]))
+        return self.norm3(x + self.dropout(self.feed_forward(x)))
+
+
+@decoder.wrong(
+    'cross-attention first, as well',
+    'Your cross-attention comes before self-attention. The target looks at itself first, then at the source.'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        moves = ((self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
+        for norm, move in moves:
+            x = x + self.dropout(move(norm(x))) if self.norm_first else norm(x + self.dropout(move(x)))
+        return x
+
+
+@decoder.wrong(
+    'cross-attention without dropout',
+    'Your cross-attention has no dropout: self.dropout is applied to what each of the three moves adds.'
+)
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        moves = ((self.norm1, lambda t: self.dropout(self.self_attn(t, mask=mask, need_weights=False)[0])), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, lambda t: self.dropout(self.feed_forward(t))))
+        for norm, move in moves:
+            x = x + move(norm(x)) if self.norm_first else norm(x + move(x))
+        return x
+
+
+@decoder.right('loop over moves')
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
+        for norm, move in moves:
+            if self.norm_first:
+                x = x + self.dropout(move(norm(x)))
+            else:
+                x = norm(x + self.dropout(move(x)))
+        return x
+
+
+@decoder.right('written out, as well')
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        if self.norm_first:
+            attended, _ = self.self_attn(self.norm1(x), mask=mask)
+            x = x + self.dropout(attended)
+            attended, _ = self.multihead_attn(self.norm2(x), memory, memory, memory_mask)
+            x = x + self.dropout(attended)
+            return x + self.dropout(self.feed_forward(self.norm3(x)))
+        attended, _ = self.self_attn(x, x, x, mask)
+        x = self.norm1(x + self.dropout(attended))
+        attended, _ = self.multihead_attn(x, memory, memory, memory_mask)
+        x = self.norm2(x + self.dropout(attended))
+        return self.norm3(x + self.dropout(self.feed_forward(x)))
+
+
+@decoder.right('functools.partial')
+class DecoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.multihead_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, memory, mask=None, memory_mask=None):
+        from functools import partial
+
+        def wrap(x, norm, move):
+
+            def first(t):
+                result = move(t)
+                return self.dropout(result[0] if isinstance(result, tuple) else result)
+            return x + first(norm(x)) if self.norm_first else norm(x + first(x))
+        look_back = partial(self.self_attn, mask=mask, need_weights=False)
+        look_up = partial(self.multihead_attn, key=memory, value=memory, mask=memory_mask, need_weights=False)
+        x = wrap(x, self.norm1, look_back)
+        x = wrap(x, self.norm2, look_up)
+        return wrap(x, self.norm3, self.feed_forward)
+
+
 greedy = Bank("greedy_decode")
 
 TOKEN = "token = model(source, target)[:, -1].argmax(dim=-1)"
@@ -382,3 +611,81 @@ def greedy_decode(model, source, start, end, max_length):
         if (token == end).all():
             break
     return target[:, 1:]
+
+
+@greedy.wrong(
+    'memory of the end missing',
+    'You look at the newest tokens only to see who has ended. Who has ended once stays ended: keep it from step to step.'
+)
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((source.shape[0], 1), start, device=source.device)
+    for _ in range(max_length):
+        new = model(source, target)[:, -1].argmax(dim=-1)
+        target = torch.cat([target, new.unsqueeze(1)], dim=1)
+        if (new == end).all():
+            break
+    return target[:, 1:]
+
+
+@greedy.wrong(
+    'padded with 0',
+    'You fill ended sequences up with 0. They are filled with `end`.'
+)
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((source.shape[0], 1), start, device=source.device)
+    ended = torch.zeros(source.shape[0], dtype=torch.bool, device=source.device)
+    for _ in range(max_length):
+        new = model(source, target)[:, -1].argmax(-1).masked_fill(ended, 0)
+        target = torch.cat([target, new[:, None]], dim=1)
+        ended = ended | (new == end)
+        if ended.all():
+            break
+    return target[:, 1:]
+
+
+@greedy.wrong(
+    'only the first row is watched',
+    'You stop when the first sequence has ended. Go on until every sequence has.'
+)
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((source.shape[0], 1), start, device=source.device)
+    for _ in range(max_length):
+        new = model(source, target)[:, -1].argmax(-1)
+        done = (target[:, 1:] == end).any(dim=1)
+        target = torch.cat([target, torch.where(done, end, new)[:, None]], dim=1)
+        if target[0, -1] == end:
+            break
+    return target[:, 1:]
+
+
+@greedy.right('boolean ended')
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((source.shape[0], 1), start, device=source.device)
+    ended = torch.zeros(source.shape[0], dtype=torch.bool, device=source.device)
+    for _ in range(max_length):
+        scores = model(source, target)[:, -1]
+        new = scores.argmax(dim=-1).masked_fill(ended, end)
+        target = torch.cat([target, new.unsqueeze(1)], dim=1)
+        ended = ended | (new == end)
+        if ended.all():
+            break
+    return target[:, 1:]
+
+
+@greedy.right('asks the target')
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((source.shape[0], 1), start, device=source.device)
+    while target.shape[1] <= max_length:
+        ended = (target[:, 1:] == end).any(dim=1)
+        if ended.all():
+            break
+        _, new = model(source, target)[:, -1, :].max(dim=-1)
+        target = torch.cat((target, torch.where(ended, torch.full_like(new, end), new)[:, None]), 1)
+    return target[:, 1:]
+
+

@@ -255,6 +255,312 @@ class LSTM(nn.LSTM):
         return outputs * some[:, None], (h * some, c * some)
 
 
+@layer.wrong(
+    'c of an empty row',
+    'Your final c of a row of length zero is not zero: set c to zero at padded steps as well, not h alone.'
+)
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in self.directions:
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h = h.masked_fill(~real, 0.0)
+            final_h.append(h[rows, last])
+            final_c.append(c[rows, last])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c)))
+
+
+@layer.wrong(
+    'states with the batch first',
+    'Your final states have the batch in front, (B, directions, H). As in PyTorch the directions come first: (directions, B, H).'
+)
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in self.directions:
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h, c = (h.masked_fill(~real, 0.0), c.masked_fill(~real, 0.0))
+            final_h.append(h[rows, last])
+            final_c.append(c[rows, last])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h, dim=1), torch.stack(final_c, dim=1)))
+
+
+@layer.wrong(
+    'backward first',
+    'Your directions are in the wrong order: the forward one comes first, in the outputs and in the final states.'
+)
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in reversed(self.directions):
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h, c = (h.masked_fill(~real, 0.0), c.masked_fill(~real, 0.0))
+            final_h.append(h[rows, last])
+            final_c.append(c[rows, last])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c)))
+
+
+@layer.wrong(
+    'final c of the wrong step',
+    "Your final c is the one after the padding. Like h it is the one after a row's last real step."
+)
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in self.directions:
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h = h.masked_fill(~real, 0.0)
+            final_h.append(h[rows, last])
+            final_c.append(c[:, -1] * (lengths > 0)[:, None])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c)))
+
+
+@layer.wrong(
+    "backward starts from the forward's end",
+    'Your second direction starts from the state in which the first one ended. Each direction starts from zeros.'
+)
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h, c = getattr(self, '_state', (None, None))
+        if h is None or h.shape[0] != x.shape[0]:
+            h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        self._state = (h.detach(), c.detach())
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in self.directions:
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h, c = (h.masked_fill(~real, 0.0), c.masked_fill(~real, 0.0))
+            final_h.append(h[rows, last])
+            final_c.append(c[rows, last])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c)))
+
+
+@layer.right('masked_fill and gather')
+class LSTM(nn.Module):
+
+    def __init__(self, input_size, hidden_size, bidirectional=False):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.directions = ('_l0', '_l0_reverse') if bidirectional else ('_l0',)
+        for suffix in self.directions:
+            self.register_parameter(f'weight_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size, input_size)))
+            self.register_parameter(f'weight_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size, hidden_size)))
+            self.register_parameter(f'bias_ih{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+            self.register_parameter(f'bias_hh{suffix}', nn.Parameter(torch.empty(4 * hidden_size)))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
+
+    def weights(self, suffix):
+        return [getattr(self, name + suffix) for name in ('weight_ih', 'weight_hh', 'bias_ih', 'bias_hh')]
+
+    def scan(self, x, suffix):
+        w_ih, w_hh, b_ih, b_hh = self.weights(suffix)
+        h = c = x.new_zeros(x.shape[0], self.hidden_size)
+        hs, cs = ([], [])
+        for step in F.linear(x, w_ih, b_ih + b_hh).unbind(1):
+            i, f, g, o = (step + F.linear(h, w_hh)).chunk(4, dim=-1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            hs.append(h)
+            cs.append(c)
+        return (torch.stack(hs, dim=1), torch.stack(cs, dim=1))
+
+    def forward(self, x, lengths=None):
+        batch, steps, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), steps, device=x.device)
+        real = (torch.arange(steps, device=x.device) < lengths[:, None]).unsqueeze(-1)
+        rows, last = (torch.arange(batch, device=x.device), (lengths - 1).clamp(min=0))
+        outputs, final_h, final_c = ([], [], [])
+        for suffix in self.directions:
+            backward = suffix.endswith('reverse')
+            h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)
+            h, c = (h.masked_fill(~real, 0.0), c.masked_fill(~real, 0.0))
+            final_h.append(h[rows, last])
+            final_c.append(c[rows, last])
+            outputs.append(reverse_padded(h, lengths) if backward else h)
+        return (torch.cat(outputs, dim=-1), (torch.stack(final_h), torch.stack(final_c)))
+
+
 classifier = Bank("LSTMClassifier")
 
 classifier.wrong(
@@ -394,3 +700,94 @@ classifier.right(
         HEAD: "self.dropout(pooled) @ self.head.weight.T + self.head.bias",
     },
 )
+
+
+@classifier.wrong(
+    'always bidirectional',
+    "You tell `pool` that there are two directions even when there is one. Hand it the LSTM's own `bidirectional`."
+)
+class LSTMClassifier(nn.Module):
+
+    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
+        super().__init__()
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[0] = 0.0
+        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
+
+    def forward(self, tokens, lengths):
+        outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)
+        return self.head(self.dropout(pool(outputs, lengths, self.pooling, bidirectional=True)))
+
+
+@classifier.wrong(
+    'lengths from the tokens',
+    'You count the lengths yourself, from the tokens that are not 0. The given `lengths` say where a sentence ends.'
+)
+class LSTMClassifier(nn.Module):
+
+    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
+        super().__init__()
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[0] = 0.0
+        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
+
+    def forward(self, tokens, lengths):
+        lengths = (tokens != 0).sum(dim=1)
+        outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)
+        return self.head(self.dropout(pool(outputs, lengths, self.pooling, self.lstm.bidirectional)))
+
+
+@classifier.right('four lines')
+class LSTMClassifier(nn.Module):
+
+    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
+        super().__init__()
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[0] = 0.0
+        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
+
+    def forward(self, tokens, lengths):
+        x = self.dropout(self.embedding(tokens))
+        outputs, _ = self.lstm(x, lengths)
+        pooled = pool(outputs, lengths, self.pooling, self.lstm.bidirectional)
+        return self.head(self.dropout(pooled))
+
+
+@classifier.right('functional, as well')
+class LSTMClassifier(nn.Module):
+
+    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
+        super().__init__()
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        with torch.no_grad():
+            self.embedding.weight[0] = 0.0
+        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
+
+    def forward(self, tokens, lengths):
+
+        def drop(t):
+            return F.dropout(t, p=self.dropout.p, training=self.training)
+        outputs = self.lstm(drop(self.embedding(tokens)), lengths=lengths)[0]
+        vector = pool(outputs, lengths, how=self.pooling, bidirectional=len(self.lstm.directions) == 2)
+        return F.linear(drop(vector), self.head.weight, self.head.bias)
+
+

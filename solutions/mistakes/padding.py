@@ -127,6 +127,62 @@ def reverse_padded(x, lengths):
     return torch.einsum("bts,bsd->btd", moves, x)
 
 
+@reverse.wrong(
+    'off by one',
+    'You begin one step too far: position t takes what stood at length - 1 - t, and yours takes length - t.'
+)
+def reverse_padded(x, lengths):
+    t = torch.arange(x.shape[1], device=x.device)
+    source = torch.where(t < lengths[:, None], lengths[:, None] - t, t).clamp(max=x.shape[1] - 1)
+    return x[torch.arange(x.shape[0])[:, None], source]
+
+
+@reverse.wrong(
+    'float32 result',
+    'Your result is always float32. It should have the dtype of x, whatever that is.'
+)
+def reverse_padded(x, lengths):
+    out = torch.zeros(x.shape)
+    for b, n in enumerate(lengths.tolist()):
+        out[b, :n] = x[b, :n].flip(0)
+        out[b, n:] = x[b, n:]
+    return out
+
+
+@reverse.wrong(
+    'features flipped too',
+    'You turn the features of a step around as well. Only the order of the steps changes.'
+)
+def reverse_padded(x, lengths):
+    return torch.stack([torch.cat([row[:n].flip(0, 1), row[n:]]) for row, n in zip(x, lengths.tolist())])
+
+
+@reverse.wrong(
+    'only the first feature',
+    'You fetch the first feature of each step only: `gather` gives as many numbers as the index has, so expand it to all features.'
+)
+def reverse_padded(x, lengths):
+    t = torch.arange(x.shape[1], device=x.device)
+    source = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
+    return x.gather(1, source.unsqueeze(-1))
+
+
+@reverse.right('gather')
+def reverse_padded(x, lengths):
+    t = torch.arange(x.shape[1], device=x.device)
+    end = lengths.unsqueeze(1)
+    source = torch.where(t < end, end - 1 - t, t)
+    return x.gather(1, source.long().unsqueeze(-1).expand(-1, -1, x.shape[2]))
+
+
+@reverse.right('indexing')
+def reverse_padded(x, lengths):
+    B, N, _ = x.shape
+    t = torch.arange(N, device=x.device).expand(B, N)
+    mirrored = lengths[:, None] - 1 - t
+    return x[torch.arange(B, device=x.device)[:, None], torch.where(mirrored >= 0, mirrored, t)]
+
+
 pooling = Bank("pool")
 
 POOL_LAST = "outputs[rows, (lengths - 1).clamp(min=0)]"
@@ -295,6 +351,106 @@ pooling.right(
     },
 )
 
+
+@pooling.wrong(
+    'NaN for an empty row',
+    'The mean of a row of length zero is 0 / 0 in yours. Such a row gives zeros.'
+)
+def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
+    real = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
+    if how == 'mean':
+        return (outputs * real[..., None]).sum(1) / lengths[:, None]
+    if how == 'max':
+        return outputs.masked_fill(~real[..., None], float('-inf')).amax(1).masked_fill((lengths == 0)[:, None], 0.0)
+    last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0)]
+    if bidirectional:
+        half = outputs.shape[-1] // 2
+        last = torch.cat([last[:, :half], outputs[:, 0, half:]], dim=1)
+    return last * (lengths > 0)[:, None]
+
+
+@pooling.wrong(
+    'clamped at -1',
+    'You put a fixed small number in place of the padding before the maximum, and real values can lie below it. Minus infinity '
+    'cannot win.'
+)
+def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
+    real = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
+    if how == 'mean':
+        return (outputs * real[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
+    if how == 'max':
+        return outputs.masked_fill(~real[..., None], -1.0).amax(1).masked_fill((lengths == 0)[:, None], 0.0)
+    last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0)]
+    if bidirectional:
+        half = outputs.shape[-1] // 2
+        last = torch.cat([last[:, :half], outputs[:, 0, half:]], dim=1)
+    return last * (lengths > 0)[:, None]
+
+
+@pooling.wrong(
+    'max over all features',
+    'You take one maximum over all features of a sentence. Each feature has its own: the maximum runs over the steps.'
+)
+def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
+    real = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
+    if how == 'mean':
+        return (outputs * real[..., None]).sum(1) / lengths.clamp(min=1)[:, None]
+    if how == 'max':
+        return outputs.amax(dim=-1).masked_fill(~real, float('-inf'))
+    last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0)]
+    if bidirectional:
+        half = outputs.shape[-1] // 2
+        last = torch.cat([last[:, :half], outputs[:, 0, half:]], dim=1)
+    return last * (lengths > 0)[:, None]
+
+
+@pooling.right('masked_fill')
+def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
+    real = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
+    empty = (lengths == 0).unsqueeze(1)
+    if how == 'last':
+        rows = torch.arange(outputs.shape[0], device=outputs.device)
+        pooled = outputs[rows, (lengths - 1).clamp(min=0)]
+        if bidirectional:
+            half = outputs.shape[-1] // 2
+            pooled = torch.cat([pooled[:, :half], outputs[:, 0, half:]], dim=-1)
+    elif how == 'mean':
+        pooled = outputs.masked_fill(~real.unsqueeze(-1), 0.0).sum(dim=1) / lengths.clamp(min=1).unsqueeze(1)
+    else:
+        pooled = outputs.masked_fill(~real.unsqueeze(-1), float('-inf')).amax(dim=1)
+    return pooled.masked_fill(empty, 0.0)
+
+
+@pooling.right('row by row, as well')
+def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
+    real = torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
+    half = outputs.shape[-1] // 2
+    pooled = []
+    for row, n in zip(outputs, lengths.tolist()):
+        words = row[:n]
+        if n == 0:
+            pooled.append(row.new_zeros(row.shape[-1]))
+        elif how == 'mean':
+            pooled.append(words.mean(dim=0))
+        elif how == 'max':
+            pooled.append(words.max(dim=0).values)
+        elif bidirectional:
+            pooled.append(torch.cat([words[-1, :half], words[0, half:]]))
+        else:
+            pooled.append(words[-1])
+    return torch.stack(pooled)
+
+
 mask_bank = Bank("padding_mask")
 
 mask_bank.wrong(
@@ -411,3 +567,21 @@ def padding_mask(lengths, max_length=None):
     n = int(torch.amax(lengths)) if max_length is None else max_length
     count = torch.ones(len(lengths), n).cumsum(dim=1)
     return ~(count > lengths.view(-1, 1))
+
+
+@mask_bank.wrong(
+    'at least as wide as the longest, plus one',
+    'Your mask is one column too wide: the default width is the longest length.'
+)
+def padding_mask(lengths, max_length=None):
+    n = int(lengths.max()) + 1 if max_length is None else max_length
+    return torch.arange(n, device=lengths.device) < lengths[:, None]
+
+
+@mask_bank.right('broadcasting')
+def padding_mask(lengths, max_length=None):
+    if max_length is None:
+        max_length = int(lengths.max())
+    return torch.arange(max_length, device=lengths.device) < lengths.unsqueeze(1)
+
+

@@ -128,3 +128,34 @@ def sinusoidal_positions(length, dim):
     angles = torch.outer(torch.arange(length, dtype=torch.float64), speeds).repeat_interleave(2, dim=1)
     shift = torch.tensor([0.0, math.pi / 2], dtype=torch.float64).repeat(dim // 2)
     return torch.sin(angles + shift).float()
+
+
+@positions.right('stack and flatten')
+def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError(f'sine and cosine come in pairs, so dim must be even, got {dim}')
+    speeds = 10000 ** (-torch.arange(0, dim, 2) / dim)
+    angles = torch.arange(length)[:, None] * speeds
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+@positions.right('every second column')
+def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError(f'sine and cosine come in pairs, so dim must be even, got {dim}')
+    position = torch.arange(length, dtype=torch.float32).unsqueeze(1)
+    divide = torch.exp(torch.arange(0, dim, 2, dtype=torch.float32) * (-math.log(10000.0) / dim))
+    table = torch.zeros(length, dim)
+    table[:, 0::2] = torch.sin(position * divide)
+    table[:, 1::2] = torch.cos(position * divide)
+    return table
+
+
+@positions.right('plain loops')
+def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError(f'sine and cosine come in pairs, so dim must be even, got {dim}')
+    rows = [[(math.cos if column % 2 else math.sin)(p / 10000 ** ((column - column % 2) / dim)) for column in range(dim)] for p in range(length)]
+    return torch.tensor(rows, dtype=torch.float32).reshape(length, dim)
+
+

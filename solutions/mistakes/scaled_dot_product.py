@@ -215,6 +215,74 @@ def scaled_dot_product_attention(query, key, value, mask=None):
     return weights @ value, weights
 
 
+@sdpa.wrong(
+    "scale by the value's width",
+    "You divide by the square root of the value's width. The d in sqrt(d) is the width of query and key."
+)
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(value.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float('-inf'))
+    weights = scores.softmax(dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return (weights @ value, weights)
+
+
+@sdpa.wrong(
+    'additive bias and nan_to_num',
+    'You hide keys by adding minus infinity and repair the NaN afterwards; its gradients stay NaN. Fill scores with the lowest '
+    'finite number, then set hidden weights to zero.'
+)
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        bias = torch.zeros(mask.shape, dtype=scores.dtype, device=scores.device)
+        scores = scores + bias.masked_fill(~mask, float('-inf'))
+    weights = torch.nan_to_num(scores.softmax(dim=-1))
+    return (weights @ value, weights)
+
+
+@sdpa.wrong(
+    'weights detached in the product',
+    'You average the values with detached weights, so no gradient reaches query and key through the output.'
+)
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float('-inf'))
+    weights = scores.softmax(dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return (weights.detach() @ value, weights)
+
+
+@sdpa.wrong(
+    'mild penalty of -10',
+    'You take a fixed number off the hidden scores, so hidden keys keep a small weight. Their weight is exactly 0: use minus '
+    'infinity.'
+)
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores + ~mask * -10.0
+    weights = scores.softmax(dim=-1)
+    if mask is not None:
+        weights = weights * mask.any(dim=-1, keepdim=True)
+    return (weights @ value, weights)
+
+
+@sdpa.right('two masked_fill')
+def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return (weights @ value, weights)
+
+
 causal = Bank("causal_mask")
 
 causal.wrong(
@@ -299,3 +367,16 @@ def causal_mask(length):
 @causal.right("from PyTorch's additive mask")
 def causal_mask(length):
     return nn.Transformer.generate_square_subsequent_mask(length) == 0
+
+
+@causal.right('tril')
+def causal_mask(length):
+    return torch.ones(length, length, dtype=torch.bool).tril()
+
+
+@causal.right('comparison')
+def causal_mask(length):
+    place = torch.arange(length)
+    return place.unsqueeze(1) >= place
+
+

@@ -128,3 +128,60 @@ def warmup_cosine(step, warmup_steps, total_steps):
         return step / warmup_steps
     angle = 180 * min(step - warmup_steps, total_steps - warmup_steps) / (total_steps - warmup_steps)
     return (1 + math.cos(math.radians(angle))) / 2
+
+
+@schedule_bank.wrong(
+    'begins at zero without warm-up',
+    'Without a warm-up your factor begins at 0. It begins at 1 then.'
+)
+def warmup_cosine(step, warmup_steps, total_steps):
+    w = max(1, warmup_steps)
+    if step < w:
+        return step / w
+    if step > total_steps:
+        return 0.0
+    return 0.5 * (1 + math.cos(math.pi * (step - w) / (total_steps - w)))
+
+
+@schedule_bank.wrong(
+    'a floor of 10 %',
+    'Your factor ends at 0.1. It falls to 0 at `total_steps`.'
+)
+def warmup_cosine(step, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return step / warmup_steps
+    if step >= total_steps:
+        return 0.1
+    c = 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps)))
+    return 0.1 + 0.9 * c
+
+
+@schedule_bank.wrong(
+    'cosine warm-up as well',
+    'Your warm-up follows a cosine. It is a straight line from 0 to 1.'
+)
+def warmup_cosine(step, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return 0.5 * (1 - math.cos(math.pi * step / warmup_steps))
+    if step >= total_steps:
+        return 0.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps)))
+
+
+@schedule_bank.right('three cases')
+def warmup_cosine(step, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return step / warmup_steps
+    if step >= total_steps:
+        return 0.0
+    progress = (step - warmup_steps) / (total_steps - warmup_steps)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+@schedule_bank.right('minimum and clamp')
+def warmup_cosine(step, warmup_steps, total_steps):
+    rising = step / warmup_steps if warmup_steps else 1.0
+    done = min(max((step - warmup_steps) / (total_steps - warmup_steps), 0.0), 1.0)
+    return min(rising, 1.0) * (1 + math.cos(math.pi * done)) / 2
+
+

@@ -222,6 +222,72 @@ class TransformerEncoder(nn.Module):
         return self.norm(x)
 
 
+@encoder_bank.wrong(
+    "arguments in PyTorch's order",
+    'You hand `dropout` and `norm_first` to the layers in the wrong order. EncoderLayer takes norm_first before dropout.'
+)
+class TransformerEncoder(nn.Module):
+
+    def __init__(self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(dim, num_heads, hidden_dim, bool(dropout), float(norm_first) * 0.0, activation) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+
+    def forward(self, x, mask=None):
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+@encoder_bank.wrong(
+    'residual around the stack',
+    "You add the encoder's input to its output. The layers have their residual connections inside; around the stack there is none."
+)
+class TransformerEncoder(nn.Module):
+
+    def __init__(self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+
+    def forward(self, x, mask=None):
+        y = x
+        for layer in self.layers:
+            y = layer(y, mask)
+        return self.norm(x + y)
+
+
+@encoder_bank.right('ModuleList')
+class TransformerEncoder(nn.Module):
+
+    def __init__(self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
+
+    def forward(self, x, mask=None):
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+@encoder_bank.right('partial and reduce')
+class TransformerEncoder(nn.Module):
+
+    def __init__(self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation='relu'):
+        super().__init__()
+        from functools import partial
+        make = partial(EncoderLayer, dim, num_heads, hidden_dim, norm_first=norm_first, dropout=dropout, activation=activation)
+        self.layers = nn.ModuleList([make() for _ in range(num_layers)])
+        self.norm = nn.Identity()
+        if norm_first:
+            self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x, mask=None):
+        from functools import reduce
+        return self.norm(reduce(lambda tokens, layer: layer(tokens, mask=mask), self.layers, x))
+
+
 classifier_bank = Bank("TransformerClassifier")
 
 SCALE = " * math.sqrt(self.embedding.embedding_dim)"
@@ -421,3 +487,81 @@ classifier_bank.right(
         MEAN: "((real / lengths[:, None]).to(x.dtype)[:, None, :] @ x).squeeze(1)",
     },
 )
+
+
+@classifier_bank.wrong(
+    'dropout twice on the input',
+    'You drop twice on the way into the encoder: in `embed` and in `forward`, which does it already.'
+)
+class TransformerClassifier(nn.Module):
+
+    def __init__(self, vocab_size, dim=128, num_layers=2, num_heads=4, hidden_dim=256, num_classes=2, pooling='mean', norm_first=True, dropout=0.4):
+        super().__init__()
+        if pooling not in ('mean', 'cls'):
+            raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight[1:], std=dim ** (-0.5))
+        if pooling == 'cls':
+            self.cls = nn.Parameter(torch.randn(dim))
+        self.encoder = TransformerEncoder(num_layers, dim, num_heads, hidden_dim, norm_first, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(dim, num_classes)
+
+    def embed(self, tokens):
+        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
+        if self.pooling == 'cls':
+            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
+        return self.dropout(x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x))
+
+    def forward(self, tokens, lengths):
+        x = self.dropout(self.embed(tokens))
+        if self.pooling == 'cls':
+            lengths = lengths + 1
+        real = padding_mask(lengths, x.shape[1])
+        y = self.encoder(x, real.unsqueeze(1))
+        if self.pooling == 'cls':
+            pooled = y[:, 0]
+        else:
+            pooled = y.masked_fill(~real.unsqueeze(-1), 0.0).sum(dim=1) / lengths.unsqueeze(1)
+        return self.head(self.dropout(pooled))
+
+
+@classifier_bank.wrong(
+    'log-probabilities',
+    'You return log-probabilities. The loss takes logits and does the softmax itself.'
+)
+class TransformerClassifier(nn.Module):
+
+    def __init__(self, vocab_size, dim=128, num_layers=2, num_heads=4, hidden_dim=256, num_classes=2, pooling='mean', norm_first=True, dropout=0.4):
+        super().__init__()
+        if pooling not in ('mean', 'cls'):
+            raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
+        self.pooling = pooling
+        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
+        nn.init.normal_(self.embedding.weight[1:], std=dim ** (-0.5))
+        if pooling == 'cls':
+            self.cls = nn.Parameter(torch.randn(dim))
+        self.encoder = TransformerEncoder(num_layers, dim, num_heads, hidden_dim, norm_first, dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(dim, num_classes)
+
+    def embed(self, tokens):
+        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
+        if self.pooling == 'cls':
+            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
+        return x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x)
+
+    def forward(self, tokens, lengths):
+        x = self.dropout(self.embed(tokens))
+        if self.pooling == 'cls':
+            lengths = lengths + 1
+        real = padding_mask(lengths, x.shape[1])
+        y = self.encoder(x, real.unsqueeze(1))
+        if self.pooling == 'cls':
+            pooled = y[:, 0]
+        else:
+            pooled = (y * real.unsqueeze(-1)).sum(dim=1) / lengths.unsqueeze(1)
+        return F.log_softmax(self.head(self.dropout(pooled)), dim=-1)
+
+

@@ -151,6 +151,119 @@ vocabulary.right(
     },
 )
 
+
+@vocabulary.wrong(
+    'case ignored in the order',
+    'You sort words of equal frequency without regard to case. Python\'s own order of strings is asked for, in which "B" comes '
+    'before "a".'
+)
+class Vocabulary:
+
+    def __init__(self, words=()):
+        self.words = ['<pad>', '<unk>', *words]
+        self.index = {word: index for index, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    @classmethod
+    def build(cls, sentences, min_frequency=1):
+        counts = Counter(word for sentence in sentences for word in sentence)
+        kept = [word for word, count in counts.items() if count >= min_frequency]
+        return cls(sorted(kept, key=lambda word: (-counts[word], word.lower())))
+
+    def encode(self, words):
+        return [self.index.get(word, 1) for word in words]
+
+    def decode(self, indices):
+        return [self.words[index] for index in indices]
+
+
+@vocabulary.wrong(
+    'characters',
+    'You count letters, not words: a sentence is a sequence of words already.'
+)
+class Vocabulary:
+
+    def __init__(self, words=()):
+        self.words = ['<pad>', '<unk>', *words]
+        self.index = {word: index for index, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    @classmethod
+    def build(cls, sentences, min_frequency=1):
+        counts = Counter(letter for sentence in sentences for letter in ''.join(sentence))
+        kept = [word for word, count in counts.items() if count >= min_frequency]
+        return cls(sorted(kept, key=lambda word: (-counts[word], word)))
+
+    def encode(self, words):
+        return [self.index.get(word, 1) for word in words]
+
+    def decode(self, indices):
+        return [self.words[index] for index in indices]
+
+
+@vocabulary.right('Counter and key')
+class Vocabulary:
+
+    def __init__(self, words=()):
+        self.words = ['<pad>', '<unk>', *words]
+        self.index = {word: index for index, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    @classmethod
+    def build(cls, sentences, min_frequency=1):
+        counts = Counter()
+        for sentence in sentences:
+            counts.update(sentence)
+        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return cls([word for word, count in ranked if count >= min_frequency])
+
+    def encode(self, words):
+        unknown = self.index['<unk>']
+        return [self.index.get(word, unknown) for word in words]
+
+    def decode(self, indices):
+        return [self.words[index] for index in indices]
+
+
+@vocabulary.right('two stable sorts, as well')
+class Vocabulary:
+
+    def __init__(self, words=()):
+        self.words = ['<pad>', '<unk>', *words]
+        self.index = {word: index for index, word in enumerate(self.words)}
+
+    def __len__(self):
+        return len(self.words)
+
+    @classmethod
+    def build(cls, sentences, min_frequency=1):
+        counts: dict[str, int] = {}
+        for sentence in sentences:
+            for word in sentence:
+                counts[word] = counts.get(word, 0) + 1
+        words = sorted(word for word in counts if counts[word] >= min_frequency)
+        words.sort(key=counts.get, reverse=True)
+        return cls(words)
+
+    def encode(self, words):
+        indices = []
+        for word in words:
+            if word in self.index:
+                indices.append(self.index[word])
+            else:
+                indices.append(1)
+        return indices
+
+    def decode(self, indices):
+        return [self.words[index] for index in indices]
+
+
 collate_bank = Bank("collate")
 
 
@@ -290,3 +403,48 @@ def collate(batch, pad=0):
         rows.append(torch.nn.functional.pad(row, (0, width - len(row)), value=pad))
     lengths = torch.LongTensor([len(indices) for indices, _ in batch])
     return torch.stack(rows), lengths, torch.LongTensor([label for _, label in batch])
+
+
+@collate_bank.wrong(
+    'empty sentences dropped',
+    'You leave sentences without words out, so the batch gets shorter. Each example keeps its row.'
+)
+def collate(batch, pad=0):
+    batch = [example for example in batch if len(example[0])]
+    longest = max((len(indices) for indices, _ in batch))
+    rows = [list(indices) + [pad] * (longest - len(indices)) for indices, _ in batch]
+    lengths = torch.tensor([len(indices) for indices, _ in batch])
+    return (torch.tensor(rows, dtype=torch.long), lengths, torch.tensor([label for _, label in batch]))
+
+
+@collate_bank.wrong(
+    'an empty sentence has length one',
+    'You give a sentence without words a length of one, so a token of padding would count. Its length is 0.'
+)
+def collate(batch, pad=0):
+    longest = max((len(indices) for indices, _ in batch))
+    rows = [list(indices) + [pad] * (longest - len(indices)) for indices, _ in batch]
+    lengths = torch.tensor([max(len(indices), 1) for indices, _ in batch])
+    return (torch.tensor(rows, dtype=torch.long), lengths, torch.tensor([label for _, label in batch]))
+
+
+@collate_bank.right('lists')
+def collate(batch, pad=0):
+    sentences, labels = ([list(indices) for indices, _ in batch], [label for _, label in batch])
+    lengths = [len(sentence) for sentence in sentences]
+    longest = max(lengths, default=0)
+    rows = [sentence + [pad] * (longest - len(sentence)) for sentence in sentences]
+    tokens = torch.tensor(rows, dtype=torch.int64).reshape(len(batch), longest)
+    return (tokens, torch.tensor(lengths, dtype=torch.int64), torch.tensor(labels, dtype=torch.int64))
+
+
+@collate_bank.right('pad_sequence, as well')
+def collate(batch, pad=0):
+    from torch.nn.utils.rnn import pad_sequence
+    rows = [torch.tensor(list(indices), dtype=torch.int64) for indices, _ in batch]
+    tokens = pad_sequence(rows, batch_first=True, padding_value=pad)
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+    labels = torch.tensor([label for _, label in batch], dtype=torch.int64)
+    return (tokens, lengths, labels)
+
+

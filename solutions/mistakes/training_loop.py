@@ -198,6 +198,108 @@ def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
     return float(total / count)
 
 
+@train.wrong(
+    'cleared only once',
+    'You clear the gradients once, before the loop, so every batch adds to the ones before. Clear them for every batch.'
+)
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train()
+    optimizer.zero_grad()
+    total, count = (0.0, 0)
+    for tokens, lengths, labels in batches:
+        loss = F.cross_entropy(model(tokens, lengths), labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        total += loss.item() * len(labels)
+        count += len(labels)
+    return total / count
+
+
+@train.wrong(
+    'always brought to max_norm',
+    'You bring every gradient to max_norm, short ones as well. Only those that are longer are shortened.'
+)
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train()
+    total, count = (0.0, 0)
+    for tokens, lengths, labels in batches:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(tokens, lengths), labels)
+        loss.backward()
+        grads = [p.grad for p in model.parameters() if p.grad is not None]
+        norm = torch.sqrt(sum(g.square().sum() for g in grads)) + 1e-06
+        for g in grads:
+            g.mul_(max_norm / norm)
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        total += loss.item() * len(labels)
+        count += len(labels)
+    return total / count
+
+
+@train.wrong(
+    'loss after the step',
+    "You measure the loss after each batch's own step. Measure it before: it is the loss that the gradient is of."
+)
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train()
+    total, count = (0.0, 0)
+    for tokens, lengths, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(tokens, lengths), labels).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        with torch.no_grad():
+            total += F.cross_entropy(model(tokens, lengths), labels).item() * len(labels)
+        count += len(labels)
+    return total / count
+
+
+@train.right('weighted by batch size')
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train()
+    total, count = (0.0, 0)
+    for tokens, lengths, labels in batches:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(tokens, lengths), labels)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        total += loss.item() * labels.shape[0]
+        count += labels.shape[0]
+    return total / count
+
+
+@train.right('losses of examples')
+def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
+    model.train(True)
+    model.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
+    losses = []
+    for tokens, lengths, labels in batches:
+        each = nn.functional.cross_entropy(model(tokens, lengths), labels, reduction='none')
+        each.mean().backward()
+        gradients = [p.grad for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+        norm = torch.stack([g.norm() for g in gradients]).norm()
+        if norm > max_norm:
+            for g in gradients:
+                g.mul_(max_norm / norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        if scheduler is not None:
+            scheduler.step()
+        losses.extend(each.tolist())
+    return sum(losses) / len(losses)
+
+
 measure = Bank("evaluate")
 
 measure.wrong(
@@ -362,3 +464,54 @@ def evaluate(model, batches):
             right += int(row.max() == row[label])
             count += 1
     return loss / count, right / count
+
+
+@measure.wrong(
+    'threshold for two classes',
+    "You compare a logit with a threshold. The model's answer is the class with the largest logit."
+)
+def evaluate(model, batches):
+    model.eval()
+    loss, right, count = (0.0, 0, 0)
+    with torch.no_grad():
+        for tokens, lengths, labels in batches:
+            logits = model(tokens, lengths)
+            loss += F.cross_entropy(logits, labels, reduction='sum').item()
+            right += ((logits[:, 1] > 0).long() == labels).sum().item()
+            count += len(labels)
+    return (loss / count, right / count)
+
+
+@measure.wrong(
+    'first batch size for all',
+    "You weight every batch with the size of the first one. The last batch is smaller: use each batch's own size."
+)
+def evaluate(model, batches):
+    model.eval()
+    size, loss, right, count = (None, 0.0, 0, 0)
+    with torch.no_grad():
+        for tokens, lengths, labels in batches:
+            size = size or len(labels)
+            logits = model(tokens, lengths)
+            loss += F.cross_entropy(logits, labels).item() * size
+            right += (logits.argmax(-1) == labels).sum().item()
+            count += len(labels)
+    return (loss / count, right / count)
+
+
+@measure.wrong(
+    'padded tokens counted',
+    'You divide by the number of tokens. The mean is per example: divide by the number of labels.'
+)
+def evaluate(model, batches):
+    model.eval()
+    loss, right, count = (0.0, 0, 0)
+    with torch.no_grad():
+        for tokens, lengths, labels in batches:
+            logits = model(tokens, lengths)
+            loss += F.cross_entropy(logits, labels, reduction='sum').item()
+            right += (logits.argmax(-1) == labels).sum().item()
+            count += tokens.numel()
+    return (loss / count, right / count)
+
+

@@ -132,6 +132,83 @@ class FeedForward(nn.Module):
         return torch.einsum("bnh,dh->bnd", hidden, self.linear2.weight) + self.linear2.bias
 
 
+@feed_forward.wrong(
+    'two activations in a row',
+    'You apply a second activation of your own between the layers. self.activation(...) is the only one.'
+)
+class FeedForward(nn.Module):
+
+    def __init__(self, dim, hidden_dim, activation='relu'):
+        super().__init__()
+        self.activation_name = activation
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+
+    def activation(self, hidden):
+        if self.activation_name == 'relu':
+            return F.relu(hidden, inplace=not hidden.requires_grad)
+        return getattr(F, self.activation_name)(hidden)
+
+    def forward(self, x):
+        return self.linear2(self.activation(F.gelu(self.linear1(x))))
+
+
+@feed_forward.right('one line')
+class FeedForward(nn.Module):
+
+    def __init__(self, dim, hidden_dim, activation='relu'):
+        super().__init__()
+        self.activation_name = activation
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+
+    def activation(self, hidden):
+        if self.activation_name == 'relu':
+            return F.relu(hidden, inplace=not hidden.requires_grad)
+        return getattr(F, self.activation_name)(hidden)
+
+    def forward(self, x):
+        return self.linear2(self.activation(self.linear1(x)))
+
+
+@feed_forward.right('F.linear')
+class FeedForward(nn.Module):
+
+    def __init__(self, dim, hidden_dim, activation='relu'):
+        super().__init__()
+        self.activation_name = activation
+        self.linear1, self.linear2 = (nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim))
+
+    def activation(self, hidden):
+        if self.activation_name == 'relu':
+            return F.relu(hidden, inplace=not hidden.requires_grad)
+        return getattr(F, self.activation_name)(hidden)
+
+    def forward(self, x):
+        hidden = F.linear(x, self.linear1.weight, self.linear1.bias)
+        hidden = self.activation(hidden)
+        return F.linear(hidden, self.linear2.weight, self.linear2.bias)
+
+
+@feed_forward.right('tokens one by one')
+class FeedForward(nn.Module):
+
+    def __init__(self, dim, hidden_dim, activation='relu'):
+        super().__init__()
+        self.activation_name = activation
+        for name, sizes in {'linear1': (dim, hidden_dim), 'linear2': (hidden_dim, dim)}.items():
+            self.add_module(name, nn.Linear(*sizes))
+
+    def activation(self, hidden):
+        if self.activation_name == 'relu':
+            return F.relu(hidden, inplace=not hidden.requires_grad)
+        return getattr(F, self.activation_name)(hidden)
+
+    def forward(self, x):
+        tokens = [self.linear2(self.activation(self.linear1(token))) for token in x.unbind(dim=1)]
+        return torch.stack(tokens, dim=1)
+
+
 encoder = Bank("EncoderLayer")
 
 encoder.wrong(
@@ -370,3 +447,107 @@ class EncoderLayer(nn.Module):
             own = mask[b : b + 1] if mask is not None and mask.dim() == 3 else mask
             out.append(self.one(x[b : b + 1], own))
         return torch.cat(out)
+
+
+@encoder.wrong(
+    'dropout before the move',
+    'Your dropout acts on what the move reads. It belongs on what the move adds, behind it.'
+)
+class EncoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+
+        def attend(x):
+            return self.self_attn(x, mask=mask, need_weights=False)[0]
+        for norm, move in ((self.norm1, attend), (self.norm2, self.feed_forward)):
+            if self.norm_first:
+                x = x + move(self.dropout(norm(x)))
+            else:
+                x = norm(x + self.dropout(move(x)))
+        return x
+
+
+@encoder.wrong(
+    'feed-forward without dropout',
+    'Your feed-forward has no dropout: self.dropout is applied to what each of the two moves adds.'
+)
+class EncoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+
+        def attend(x):
+            return self.self_attn(x, mask=mask, need_weights=False)[0]
+        if self.norm_first:
+            x = x + self.dropout(attend(self.norm1(x)))
+            return x + self.feed_forward(self.norm2(x))
+        x = self.norm1(x + self.dropout(attend(x)))
+        return self.norm2(x + self.feed_forward(x))
+
+
+@encoder.right('written out')
+class EncoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+
+        def attend(x):
+            return self.self_attn(x, mask=mask, need_weights=False)[0]
+        if self.norm_first:
+            x = x + self.dropout(attend(self.norm1(x)))
+            x = x + self.dropout(self.feed_forward(self.norm2(x)))
+        else:
+            x = self.norm1(x + self.dropout(attend(x)))
+            x = self.norm2(x + self.dropout(self.feed_forward(x)))
+        return x
+
+
+@encoder.right('loop')
+class EncoderLayer(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+        super().__init__()
+        self.norm_first = norm_first
+        self.self_attn = MultiHeadAttention(dim, num_heads)
+        self.feed_forward = FeedForward(dim, hidden_dim, activation)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, mask=None):
+
+        def attend(x):
+            return self.self_attn(x, mask=mask, need_weights=False)[0]
+        for norm, move in ((self.norm1, attend), (self.norm2, self.feed_forward)):
+            if self.norm_first:
+                x = x + self.dropout(move(norm(x)))
+            else:
+                x = norm(x + self.dropout(move(x)))
+        return x
+
+

@@ -92,6 +92,11 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
             args={"query": draw.normal(2, 4, 8), "key": draw.normal(2, 4, 8)},
         ),
         Case(
+            "self-attention that averages other values",
+            init=three,
+            args={"query": draw.normal(2, 3, 6), "key": None, "value": draw.normal(2, 3, 6)},
+        ),
+        Case(
             "a mask, and nobody needs the weights",
             init=two,
             args={

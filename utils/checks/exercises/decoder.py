@@ -121,9 +121,17 @@ def _table(draw: Draw, lengths: list[int], vocabulary: int, longest: int, end: i
 
 def _greedy_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, lengths: list[int], *, start: int, end: int, vocabulary: int, longest: int, width: int
+        name: str,
+        lengths: list[int],
+        *,
+        start: int,
+        end: int,
+        vocabulary: int,
+        longest: int,
+        width: int,
+        in_order: bool = False,
     ) -> Case:
-        order = draw.permutation(len(lengths))
+        order = torch.arange(len(lengths)) if in_order else draw.permutation(len(lengths))
         source = torch.cat([order.unsqueeze(1), draw.integers(0, vocabulary, len(lengths), width - 1)], dim=1)
         return Case(
             name,
@@ -139,6 +147,16 @@ def _greedy_cases(draw: Draw) -> list[Case]:
     never = 99
     return [
         case("sequences of different lengths", [2, 5, 3], start=0, end=1, vocabulary=6, longest=8, width=4),
+        case(
+            "the first one ends first",
+            [2, 4, 3],
+            start=2,
+            end=1,
+            vocabulary=5,
+            longest=7,
+            width=3,
+            in_order=True,
+        ),
         case("one sequence", [4], start=5, end=2, vocabulary=7, longest=6, width=3),
         case(
             "some sequences never end", [3, never, 2, never], start=1, end=0, vocabulary=5, longest=6, width=5

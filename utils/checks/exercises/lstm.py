@@ -122,10 +122,13 @@ LSTM = Exercise(
 
 
 def _classifier_cases(draw: Draw) -> list[Case]:
-    def case(name: str, lengths: list[int], steps: int, mode: str = "eval", **init: Any) -> Case:
+    def case(
+        name: str, lengths: list[int], steps: int, mode: str = "eval", padded: bool = True, **init: Any
+    ) -> Case:
         sizes = {"vocab_size": 12, "embed_dim": 3, "hidden_dim": 4, "num_classes": 2, "dropout": 0.0} | init
         tokens = draw.integers(1, sizes["vocab_size"], len(lengths), steps)
-        tokens = tokens.masked_fill(torch.arange(steps) >= torch.tensor(lengths)[:, None], 0)
+        if padded:
+            tokens = tokens.masked_fill(torch.arange(steps) >= torch.tensor(lengths)[:, None], 0)
         args = {"tokens": tokens, "lengths": torch.tensor(lengths)}
         return Case(name, args=args, init=sizes, mode=mode)
 
@@ -134,6 +137,7 @@ def _classifier_cases(draw: Draw) -> list[Case]:
         case("mean pooling, three classes", [1, 5], 5, pooling="mean", num_classes=3, hidden_dim=2),
         case("last state, one direction", [3, 5, 2], 5, pooling="last", bidirectional=False, embed_dim=5),
         case("last state, both directions", [3, 1, 6], 6, pooling="last", vocab_size=20),
+        case("other words behind the last real one", [2, 4, 1], 4, padded=False),
         case("dropout switched off in evaluation", [3, 4], 4, dropout=0.4, pooling="mean"),
         case("dropout in training", [3, 4, 2], 4, "train", dropout=0.4, embed_dim=6, pooling="mean"),
         case("training without dropout", [2, 4], 4, "train", pooling="last", embed_dim=2),

@@ -21,7 +21,9 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
     few = _sentences(draw, words, [7, 4, 9, 6])
     exact = [["twice", "once", "thrice"], ["thrice", "twice"], ["thrice"]] + [["filler"] * draw.integer(4, 7)]
     ties = [
-        list(draw.choice([["pear", "fig", "apple"], ["fig", "pear", "apple"]])),
+        list(
+            draw.choice([["pear", "Fig", "apple"], ["Fig", "pear", "apple"]])
+        ),  # capitals come first in Python
         ["kiwi", "kiwi"],
         ["kiwi"],
     ]
@@ -39,7 +41,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
         ),
         Case(
             "words of equal frequency",
-            args={"sentences": ties, "words": ["apple", "fig", "pear", "kiwi", "never"]},
+            args={"sentences": ties, "words": ["apple", "Fig", "pear", "kiwi", "never"]},
             kwargs={"min_frequency": 1},
         ),
         Case(

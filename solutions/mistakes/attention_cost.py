@@ -90,6 +90,51 @@ memory.right(
     },
 )  # fmt: skip
 
+
+@memory.wrong(
+    'class token',
+    'You add a class token to the tokens. num_tokens counts all of them.'
+)
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
+    return (num_tokens + 1) ** 2 * num_layers * num_heads * bytes_per_element
+
+
+@memory.wrong(
+    'half the matrix',
+    'You count each pair of tokens once. The weights are not symmetric: all N^2 are stored.'
+)
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
+    return num_tokens * (num_tokens + 1) // 2 * num_layers * num_heads * bytes_per_element
+
+
+@memory.wrong(
+    'default of two bytes',
+    'Your default is two bytes per number. The first line says 4, as for float32.'
+)
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=2):
+    return num_tokens ** 2 * num_layers * num_heads * bytes_per_element
+
+
+@memory.wrong(
+    '32-bit integers',
+    "Your product overflows a 32-bit integer. Python's own integers do not."
+)
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
+    n = torch.tensor(num_tokens, dtype=torch.int32)
+    return int(n * n * num_layers * num_heads * bytes_per_element)
+
+
+@memory.right('product')
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
+    return num_tokens ** 2 * num_layers * num_heads * bytes_per_element
+
+
+@memory.right('math.prod')
+def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
+    shape = (num_layers, num_heads, num_tokens, num_tokens)
+    return math.prod(shape) * bytes_per_element
+
+
 flops = Bank("msa_flops")
 
 flops.wrong(
@@ -150,6 +195,35 @@ def msa_flops(h, w, channels):
     return 4 * tokens * channels**2 + 2 * tokens**2 * channels
 
 
+@flops.wrong(
+    'linear part twice',
+    'Your second part is linear in the number of tokens. Every token meets every other: it is quadratic.'
+)
+def msa_flops(h, w, channels):
+    return 4 * h * w * channels ** 2 + 2 * h * w * channels
+
+
+@flops.wrong(
+    'softmax counted',
+    'You count the softmax as well. Only the matrix products count.'
+)
+def msa_flops(h, w, channels):
+    n = h * w
+    return 4 * n * channels ** 2 + 2 * n ** 2 * channels + n ** 2 + 4 * n * channels
+
+
+@flops.right('formula')
+def msa_flops(h, w, channels):
+    return 4 * h * w * channels ** 2 + 2 * (h * w) ** 2 * channels
+
+
+@flops.right('step by step')
+def msa_flops(h, w, channels):
+    tokens = h * w
+    steps = {'q, k, v': 3 * tokens * channels * channels, 'scores': tokens * tokens * channels, 'weighted sum': tokens * tokens * channels, 'output': tokens * channels * channels}
+    return sum(steps.values())
+
+
 window_flops = Bank("window_msa_flops")
 
 window_flops.wrong(
@@ -197,19 +271,76 @@ window_flops.wrong(
 
 @window_flops.right("windows as small maps")
 def window_msa_flops(h, w, channels, window_size):
-    windows = (h // window_size) * (w // window_size)
-    return windows * msa_flops(window_size, window_size, channels)
+    inside = window_size**2
+    return h * w * msa_flops(window_size, window_size, channels) // inside  # without a rest
 
 
-@window_flops.right("window by window")
+@window_flops.right("token by token")
 def window_msa_flops(h, w, channels, window_size):
     inside = window_size**2
     total = 0
-    for _ in range(h * w // inside):
-        total += 4 * inside * channels**2 + 2 * inside**2 * channels
+    for _ in range(h * w):
+        total += 4 * channels**2 + 2 * inside * channels
     return total
 
 
 @window_flops.right("factored")
 def window_msa_flops(h, w, channels, window_size):
     return 2 * h * w * channels * (2 * channels + window_size**2)
+
+
+@window_flops.wrong(
+    'still quadratic',
+    'Your second part is still quadratic in the number of tokens. A token meets the M^2 tokens of its window.'
+)
+def window_msa_flops(h, w, channels, window_size):
+    return 4 * h * w * channels ** 2 + 2 * window_size ** 2 * (h * w) ** 2 * channels
+
+
+@window_flops.wrong(
+    'global projections per window',
+    'You count the projections of the whole map once per window. They happen once: 4 h w C^2.'
+)
+def window_msa_flops(h, w, channels, window_size):
+    n = window_size ** 2
+    windows = h * w // n
+    return windows * (4 * h * w * channels ** 2 + 2 * n ** 2 * channels)
+
+
+@window_flops.wrong(
+    'windows rounded down',
+    'You count whole windows only. The formula is linear in h w, whatever the window.'
+)
+def window_msa_flops(h, w, channels, window_size):
+    m = window_size
+    windows = h // m * (w // m)
+    return windows * (4 * m ** 2 * channels ** 2 + 2 * m ** 4 * channels)
+
+
+@window_flops.wrong(
+    'padded windows',
+    'You round the number of windows up. The formula is linear in h w, whatever the window.'
+)
+def window_msa_flops(h, w, channels, window_size):
+    m = window_size
+    h, w = (-(-h // m) * m, -(-w // m) * m)
+    return 4 * h * w * channels ** 2 + 2 * m ** 2 * h * w * channels
+
+
+@window_flops.right('formula')
+def window_msa_flops(h, w, channels, window_size):
+    return 4 * h * w * channels ** 2 + 2 * window_size ** 2 * h * w * channels
+
+
+@window_flops.right('factored, as well')
+def window_msa_flops(h, w, channels, window_size):
+    per_token = 4 * channels * channels + 2 * window_size * window_size * channels
+    return h * w * per_token
+
+
+@window_flops.right('from the other formula')
+def window_msa_flops(h, w, channels, window_size):
+    projections = msa_flops(h, w, channels) - 2 * (h * w) ** 2 * channels
+    return projections + 2 * h * w * channels * window_size ** 2
+
+

@@ -110,6 +110,106 @@ def attention_rollout(attention):
     return result.to(attention.dtype)
 
 
+@rollout_bank.wrong(
+    'identity weighs double',
+    'Attention and identity do not have the same weight in yours. Add them one to one, then normalise the rows.'
+)
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    result = eye.expand(attention.shape[1], N, N)
+    for layer in attention:
+        result = (layer.mean(dim=1) * 0.5 + eye) @ result
+    return result / result.sum(dim=-1, keepdim=True)
+
+
+@rollout_bank.wrong(
+    'summed over heads',
+    'You add the heads up before the identity is added, so the residual counts for too little. Average the heads.'
+)
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    result = eye.expand(attention.shape[1], N, N)
+    for layer in attention:
+        a = layer.sum(dim=1) + eye
+        result = a / a.sum(dim=-1, keepdim=True) @ result
+    return result
+
+
+@rollout_bank.wrong(
+    'batch averaged',
+    'Your mean runs over the images. It runs over the heads.'
+)
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    result = eye
+    for layer in attention:
+        a = layer.mean(dim=0) + eye
+        result = a / a.sum(dim=-1, keepdim=True) @ result
+    return result
+
+
+@rollout_bank.wrong(
+    'heads rolled out apart',
+    'You follow each head through all layers by itself and average at the end. Average the heads of each layer first.'
+)
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    a = attention + eye
+    a = a / a.sum(dim=-1, keepdim=True)
+    result = a[0]
+    for layer in a[1:]:
+        result = layer @ result
+    return result.mean(dim=1)
+
+
+@rollout_bank.wrong(
+    'last layer left out',
+    'Your product leaves the last layer out. All layers belong to it.'
+)
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    result = eye.expand(attention.shape[1], N, N)
+    for layer in attention[:-1]:
+        a = layer.mean(dim=1) + eye
+        result = a / a.sum(dim=-1, keepdim=True) @ result
+    return result
+
+
+@rollout_bank.right('loop')
+def attention_rollout(attention):
+    N = attention.shape[-1]
+    eye = torch.eye(N, dtype=attention.dtype, device=attention.device)
+    result = eye.expand(attention.shape[1], N, N)
+    for layer in attention:
+        mixed = layer.mean(dim=1) + eye
+        result = mixed / mixed.sum(dim=-1, keepdim=True) @ result
+    return result
+
+
+@rollout_bank.right('reduce and F.normalize')
+def attention_rollout(attention):
+    from functools import reduce
+    identity = torch.eye(attention.shape[-1]).to(attention)
+    mixed = F.normalize(attention.mean(dim=2) + identity, p=1, dim=-1)
+    return reduce(lambda below, above: above @ below, mixed.unbind(0))
+
+
+@rollout_bank.right('einsum backwards')
+def attention_rollout(attention):
+    a = attention.mean(2)
+    a = a + torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+    a = a / a.sum(-1, keepdim=True)
+    product = a[-1]
+    for layer in reversed(a[:-1].unbind(0)):
+        product = torch.einsum('bij,bjk->bik', product, layer)
+    return product
+
+
 distance = Bank("mean_attention_distance")
 
 PLACES = "n // columns, n % columns"
@@ -291,3 +391,83 @@ distance.right(
 """
     },
 )
+
+
+@distance.wrong(
+    'CLS at distance zero',
+    'You let CLS stand at distance 0 from everything. It has no place: leave it out as query and as key.'
+)
+def mean_attention_distance(weights, grid):
+    rows, columns = grid
+    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+        raise ValueError(f'weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, which gives {rows * columns} tokens, or {rows * columns + 1} with CLS')
+    number = torch.arange(rows * columns, device=weights.device)
+    places = torch.stack([number // columns, number % columns], dim=1).to(weights.dtype)
+    distance = (places[:, None] - places[None, :]).norm(dim=-1)
+    if weights.shape[-1] > rows * columns:
+        distance = F.pad(distance, (1, 0, 1, 0))
+    return (weights * distance).sum(-1).mean(-1)
+
+
+@distance.wrong(
+    'scaled as a whole',
+    'You scale the whole matrix at once, so queries that look at CLS a lot count less. Each row is scaled to sum to 1.'
+)
+def mean_attention_distance(weights, grid):
+    rows, columns = grid
+    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+        raise ValueError(f'weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, which gives {rows * columns} tokens, or {rows * columns + 1} with CLS')
+    number = torch.arange(rows * columns, device=weights.device)
+    places = torch.stack([number // columns, number % columns], dim=1).to(weights.dtype)
+    distance = (places[:, None] - places[None, :]).norm(dim=-1)
+    if weights.shape[-1] > rows * columns:
+        weights = weights[..., 1:, 1:]
+        return (weights * distance).sum((-2, -1)) / weights.sum((-2, -1))
+    return (weights * distance).sum(-1).mean(-1)
+
+
+@distance.wrong(
+    'scaled by one minus CLS, wrong row',
+    'You scale by what CLS looks at, row 0. What went to CLS stands in column 0.'
+)
+def mean_attention_distance(weights, grid):
+    rows, columns = grid
+    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+        raise ValueError(f'weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, which gives {rows * columns} tokens, or {rows * columns + 1} with CLS')
+    number = torch.arange(rows * columns, device=weights.device)
+    places = torch.stack([number // columns, number % columns], dim=1).to(weights.dtype)
+    distance = (places[:, None] - places[None, :]).norm(dim=-1)
+    if weights.shape[-1] > rows * columns:
+        rest = 1 - weights[..., 0, 1:]
+        weights = weights[..., 1:, 1:] / rest.unsqueeze(-1)
+    return (weights * distance).sum(-1).mean(-1)
+
+
+@distance.right('all pairs')
+def mean_attention_distance(weights, grid):
+    rows, columns = grid
+    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+        raise ValueError(f'weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, which gives {rows * columns} tokens, or {rows * columns + 1} with CLS')
+    number = torch.arange(rows * columns, device=weights.device)
+    places = torch.stack([number // columns, number % columns], dim=1).to(weights.dtype)
+    distance = (places[:, None] - places[None, :]).norm(dim=-1)
+    if weights.shape[-1] == rows * columns + 1:
+        weights = weights[..., 1:, 1:]
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights * distance).sum(dim=-1).mean(dim=-1)
+
+
+@distance.right('einsum and hypot')
+def mean_attention_distance(weights, grid):
+    rows, columns = grid
+    if weights.shape[-1] - rows * columns not in (0, 1) or weights.shape[-2] != weights.shape[-1]:
+        raise ValueError(f'weights of shape {tuple(weights.shape)} do not fit a grid of {rows} x {columns} patches, which gives {rows * columns} tokens, or {rows * columns + 1} with CLS')
+    down, right = torch.meshgrid(torch.arange(rows, dtype=weights.dtype, device=weights.device), torch.arange(columns, dtype=weights.dtype, device=weights.device), indexing='ij')
+    down, right = (down.flatten(), right.flatten())
+    far = torch.hypot(down[:, None] - down, right[:, None] - right)
+    patches = weights[..., -len(far):, -len(far):]
+    if weights.shape[-1] != len(far):
+        patches = F.normalize(patches, p=1, dim=-1)
+    return torch.einsum('...ij,ij->...', patches, far) / len(far)
+
+

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from utils.grading.bank import Bank
 
 equivariance = Bank("translation_equivariance_error")
@@ -123,11 +125,72 @@ equivariance.right(
 )
 
 equivariance.right(
-    "one axis after the other, a plain number",
+    "one axis after the other",
     edits={
         MOVE: "moved_after = output.roll(steps[0], 2).roll(steps[1], 3)",
-        RATIO: "return float((moved_first - moved_after).norm()) / float(output.norm())",
+        RATIO: "return (moved_first - moved_after).flatten().norm() / output.flatten().norm()",
     },
+)
+
+
+@equivariance.wrong(
+    "other denominator",
+    "You divide by the output for the moved input. The formula divides by the norm of layer(x).",
+)
+@torch.no_grad()
+def translation_equivariance_error(layer, x, shift):
+    moved_first = layer(x.roll(shift, dims=(2, 3)))
+    output = layer(x)
+    for name, s, before, after in zip(("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True):
+        if s * after % before:
+            raise ValueError(
+                f"a shift of {s} pixels {name} has no counterpart in the output: {before} positions become {after}"
+            )
+    after = [s * o // i for s, o, i in zip(shift, output.shape[2:], x.shape[2:])]
+    return (moved_first - output.roll(after, dims=(2, 3))).norm() / moved_first.norm()
+
+
+@equivariance.wrong(
+    "stride by integer division",
+    "You divide the sizes by `//` to get a stride. A layer can also enlarge the map: a shift of s becomes s * H' / H.",
+)
+@torch.no_grad()
+def translation_equivariance_error(layer, x, shift):
+    moved_first = layer(x.roll(shift, dims=(2, 3)))
+    output = layer(x)
+    for name, s, before, after in zip(("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True):
+        if s * after % before:
+            raise ValueError(
+                f"a shift of {s} pixels {name} has no counterpart in the output: {before} positions become {after}"
+            )
+    strides = [i // o for i, o in zip(x.shape[2:], output.shape[2:])]
+    moved = output.roll((shift[0] // strides[0], shift[1] // strides[1]), dims=(2, 3))
+    return (moved_first - moved).norm() / output.norm()
+
+
+@equivariance.wrong(
+    "normalises in place",
+    "You divide the layer's output in place; where the layer returns its input as it is, that is the caller's x.",
+)
+@torch.no_grad()
+def translation_equivariance_error(layer, x, shift):
+    moved_first = layer(x.roll(shift, dims=(2, 3)))
+    output = layer(x)
+    for name, s, before, after in zip(("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True):
+        if s * after % before:
+            raise ValueError(
+                f"a shift of {s} pixels {name} has no counterpart in the output: {before} positions become {after}"
+            )
+    size = output.norm()
+    moved_first /= size
+    output /= size
+    after = [s * o // i for s, o, i in zip(shift, output.shape[2:], x.shape[2:])]
+    return (moved_first - output.roll(after, dims=(2, 3))).norm()
+
+
+equivariance.right(
+    "the library's distance",
+    edits={RATIO: "return torch.dist(moved_first, moved_after) / torch.linalg.vector_norm(output)"},
 )
 
 consistency = Bank("shift_consistency")
@@ -358,3 +421,50 @@ consistency.right(
 """
     },
 )
+
+
+@consistency.right("four moves")
+@torch.no_grad()
+def shift_consistency(model, images, max_shift):
+    if not 0 <= max_shift < min(images.shape[-2:]):
+        raise ValueError(
+            f"max_shift must be between 0 and {min(images.shape[-2:]) - 1} for images of {images.shape[-2]} x {images.shape[-1]} pixels, got {max_shift}"
+        )
+    was_training = model.training
+    model.eval()
+    own = model(images).argmax(dim=-1)
+    consistency = torch.stack(
+        [
+            torch.stack(
+                [
+                    (model(images.roll(move, dims=(2, 3))).argmax(dim=-1) == own).float().mean()
+                    for move in ((-s, 0), (s, 0), (0, -s), (0, s))
+                ]
+            ).mean()
+            for s in range(max_shift + 1)
+        ]
+    )
+    model.train(was_training)
+    return consistency
+
+
+@consistency.right("one big batch per shift")
+@torch.no_grad()
+def shift_consistency(model, images, max_shift):
+    if not 0 <= max_shift < min(images.shape[-2:]):
+        raise ValueError(
+            f"max_shift must be between 0 and {min(images.shape[-2:]) - 1} for images of {images.shape[-2]} x {images.shape[-1]} pixels, got {max_shift}"
+        )
+    was_training = model.training
+    model.eval()
+
+    def classes(x):
+        return model(x).max(dim=-1).indices
+
+    own = classes(images)
+    consistency = torch.ones(max_shift + 1)
+    for s in range(1, max_shift + 1):
+        everything = torch.cat([images.roll(sign * s, axis) for sign in (-1, 1) for axis in (2, 3)])
+        consistency[s] = (classes(everything) == own.repeat(4)).float().mean().item()
+    model.train(was_training)
+    return consistency

@@ -233,3 +233,145 @@ tuning.right(
         RATE: "learning_rate * pow(decay, steps)",
     },
 )
+
+
+@tuning.wrong(
+    'random head, as well',
+    "Your new head's weights are random. Weight and bias of it are zero."
+)
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    old = getattr(model, head)
+    new = nn.Linear(old.in_features, num_classes).to(old.weight)
+    nn.init.zeros_(new.bias)
+    setattr(model, head, new)
+    groups = []
+    for i, names in enumerate(layers):
+        params = [parameter for key, parameter in model.named_parameters() if any(key == name or key.startswith(name + '.') for name in names)]
+        groups.append({'params': params, 'lr': learning_rate * decay ** (len(layers) - i)})
+    groups.append({'params': list(new.parameters()), 'lr': learning_rate})
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+
+@tuning.wrong(
+    'works on a copy',
+    'You change a copy of the model. The given one is changed in place, and the groups hold its parameters.'
+)
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    model = copy.deepcopy(model)
+    old = getattr(model, head)
+    new = nn.Linear(old.in_features, num_classes, dtype=old.weight.dtype, device=old.weight.device)
+    nn.init.zeros_(new.weight)
+    nn.init.zeros_(new.bias)
+    setattr(model, head, new)
+    groups = []
+    for i, names in enumerate(layers):
+        params = [parameter for key, parameter in model.named_parameters() if any(key == name or key.startswith(name + '.') for name in names)]
+        groups.append({'params': params, 'lr': learning_rate * decay ** (len(layers) - i)})
+    groups.append({'params': list(new.parameters()), 'lr': learning_rate})
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+
+@tuning.wrong(
+    'generators',
+    'Your groups hold generators, which are empty once they have been read. `params` should be a list.'
+)
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    old = model.get_submodule(head)
+    new = nn.Linear(old.in_features, num_classes, dtype=old.weight.dtype, device=old.weight.device)
+    nn.init.zeros_(new.weight)
+    nn.init.zeros_(new.bias)
+    parent, _, last = head.rpartition('.')
+    setattr(model.get_submodule(parent), last, new)
+
+    def belonging(names):
+        for n, p in model.named_parameters():
+            if any(n == name or n.startswith(name + '.') for name in names):
+                yield p
+    groups = [{'params': new.parameters(), 'lr': learning_rate}]
+    for depth, names in enumerate(reversed(layers), start=1):
+        groups.append({'params': belonging(names), 'lr': learning_rate * decay ** depth})
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+
+@tuning.wrong(
+    'a level per name',
+    'You count names, so two names of one layer get two rates. The exponent counts the entries of `layers`.'
+)
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    old = model.get_submodule(head)
+    new = nn.Linear(old.in_features, num_classes, dtype=old.weight.dtype, device=old.weight.device)
+    nn.init.zeros_(new.weight)
+    nn.init.zeros_(new.bias)
+    parent, _, last = head.rpartition('.')
+    setattr(model.get_submodule(parent), last, new)
+    flat = [name for names in layers for name in names]
+    groups = [{'params': list(new.parameters()), 'lr': learning_rate}]
+    for depth, name in enumerate(reversed(flat), start=1):
+        params = [p for n, p in model.named_parameters() if n == name or n.startswith(name + '.')]
+        groups.append({'params': params, 'lr': learning_rate * decay ** depth})
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+
+@tuning.right('comprehension')
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    old = model.get_submodule(head)
+    new = nn.Linear(old.in_features, num_classes, dtype=old.weight.dtype, device=old.weight.device)
+    nn.init.zeros_(new.weight)
+    nn.init.zeros_(new.bias)
+    parent, _, last = head.rpartition('.')
+    setattr(model.get_submodule(parent), last, new)
+    groups = []
+    for i, names in enumerate(layers):
+        params = [parameter for key, parameter in model.named_parameters() if any(key == name or key.startswith(name + '.') for name in names)]
+        groups.append({'params': params, 'lr': learning_rate * decay ** (len(layers) - i)})
+    groups.append({'params': list(new.parameters()), 'lr': learning_rate})
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+
+@tuning.right('helper and itertools')
+def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+
+    def fresh(like):
+        layer = nn.Linear(like.in_features, num_classes).to(like.weight.device, like.weight.dtype)
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.zero_()
+        return layer
+    *path, last = head.split('.')
+    owner = model.get_submodule('.'.join(path))
+    setattr(owner, last, fresh(getattr(owner, last)))
+
+    def belongs(key, names):
+        return any(f'{key}.'.startswith(f'{name}.') for name in names)
+    groups, rate = ([], learning_rate)
+    for names in [(head,), *reversed(list(layers))]:
+        found = [p for key, p in model.named_parameters() if belongs(key, names)]
+        groups.append({'params': found, 'lr': rate})
+        rate = rate * decay
+    listed = [id(parameter) for group in groups for parameter in group['params']]
+    for name, parameter in model.named_parameters():
+        if listed.count(id(parameter)) != 1:
+            raise ValueError(f'{name} is in {listed.count(id(parameter))} parameter groups, must be in exactly one')
+    return groups
+
+

@@ -99,3 +99,60 @@ def invariant_ceiling(orbits, labels):
     member = torch.nn.functional.one_hot(index, len(numbers)).double()  # (n, O)
     label = torch.nn.functional.one_hot(labels).double()  # (n, K)
     return float((member.T @ label).amax(1).sum() / len(labels))
+
+
+@ceiling.wrong(
+    'numbers taken as consecutive',
+    'You count orbits from 0 to their number. Their labels can be any numbers: go through those that occur.'
+)
+def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError(f'needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels')
+    right = 0
+    for orbit in range(len(orbits.unique())):
+        inside = labels[orbits == orbit]
+        if len(inside):
+            right += int(inside.bincount().max())
+    return right / len(labels)
+
+
+@ceiling.wrong(
+    'last label lost',
+    'Your table has one column too few for the labels, so the largest is counted in the next orbit.'
+)
+def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError(f'needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels')
+    _, index = orbits.unique(return_inverse=True)
+    classes = max(int(labels.max()), 1)
+    size = (int(index.max()) + 2) * classes
+    table = torch.bincount(index * classes + labels, minlength=size)[:size].view(-1, classes)
+    return (table.max(1).values.sum() / len(labels)).item()
+
+
+@ceiling.wrong(
+    'strict majority',
+    'You ask for more than half. The best answer is the most frequent label, whatever its share.'
+)
+def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError(f'needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels')
+    right = 0
+    for orbit in orbits.unique():
+        inside = labels[orbits == orbit]
+        most = int(inside.bincount().max())
+        right += most if 2 * most >= len(inside) else 0
+    return right / len(labels)
+
+
+@ceiling.wrong(
+    'in percent',
+    'Your result is in percent; asked for is a fraction.'
+)
+def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError(f'needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels')
+    right = sum(int(labels[orbits == o].bincount().max()) for o in orbits.unique())
+    return round(100 * right / len(labels), 1)
+
+

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 windows = Bank("neighborhoods")
@@ -148,6 +150,121 @@ def neighborhoods(x, kernel_size):
     cols = k.view(1, -1, 1, 1) + torch.arange(width).view(1, 1, 1, -1)
     inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
     return rearrange(grid, "b (c k) h w -> b c k (h w)", k=places), inside.reshape(places, height * width)
+
+
+@windows.wrong(
+    "zeros taken for outside",
+    "You take zeros for padding. A pixel of the image can be zero as well: which places lie outside depends on rows and columns "
+    "alone.",
+)
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    windows = F.unfold(x, kernel_size, padding=kernel_size // 2).view(B, C, kernel_size**2, H * W)
+    return (windows, windows[0, 0] != 0)
+
+
+@windows.wrong(
+    "zeros in all images taken for outside",
+    "You take places that are zero everywhere for padding. A pixel of the image can be zero as well: what lies outside depends on "
+    "rows and columns alone.",
+)
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    windows = F.unfold(x, kernel_size, padding=kernel_size // 2).view(B, C, kernel_size**2, H * W)
+    return (windows, (windows != 0).any(dim=1).any(dim=0))
+
+
+@windows.wrong(
+    "places in column order",
+    "Your places run down the columns. They are in reading order: the first row of the window from left to right, then the next.",
+)
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    k = kernel_size
+    windows = (
+        F.unfold(x, k, padding=k // 2).view(B, C, k, k, H * W).transpose(2, 3).reshape(B, C, k * k, H * W)
+    )
+    inside = (
+        F.unfold(torch.ones_like(x[:1, :1]), k, padding=k // 2)
+        .view(k, k, -1)
+        .transpose(0, 1)
+        .reshape(k * k, -1)
+    )
+    return (windows, inside.bool())
+
+
+@windows.wrong(
+    "wrapped around",
+    "Pixels from the opposite side come into your windows. Beyond the border there are zeros.",
+)
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    k, pad = (kernel_size, kernel_size // 2)
+    moves = [(pad - i, pad - j) for i in range(k) for j in range(k)]
+    windows = torch.stack([x.roll(move, (2, 3)).flatten(2) for move in moves], dim=2)
+    ones = F.pad(x.new_ones(1, 1, *x.shape[2:]), (pad,) * 4)
+    return (windows, F.unfold(ones, k)[0].bool())
+
+
+@windows.wrong("square images only", "You take the height for the width when you work out what lies inside.")
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    k, pad = (kernel_size, kernel_size // 2)
+    windows = F.unfold(x, k, padding=pad).view(B, C, k * k, H * W)
+    n, i = (torch.arange(H * W, device=x.device), torch.arange(k * k, device=x.device)[:, None])
+    row, column = (n // H + i // k - pad, n % H + i % k - pad)
+    return (windows, (row >= 0) & (row < H) & (column >= 0) & (column < H))
+
+
+@windows.wrong(
+    "convolution's kernel flipped",
+    "Your places run from the lower right to the upper left. They are in reading order.",
+)
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    pad = kernel_size // 2
+    windows = F.unfold(x, kernel_size, padding=pad).view(B, C, kernel_size**2, H * W).flip(2)
+    return (windows, F.unfold(torch.ones_like(x[:1, :1]), kernel_size, padding=pad)[0].bool().flip(0))
+
+
+@windows.right("unfold twice")
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    K, pad = (kernel_size**2, kernel_size // 2)
+    windows = F.unfold(x, kernel_size, padding=pad).view(B, C, K, H * W)
+    inside = F.unfold(x.new_ones(1, 1, H, W), kernel_size, padding=pad)[0].bool()
+    return (windows, inside)
+
+
+@windows.right("pad and slices")
+def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}")
+    B, C, H, W = x.shape
+    pad = kernel_size // 2
+    padded = F.pad(x, (pad, pad, pad, pad))
+    rows = torch.arange(H, device=x.device)[:, None].expand(H, W)
+    columns = torch.arange(W, device=x.device).expand(H, W)
+    windows, inside = ([], [])
+    for i in range(kernel_size):
+        for j in range(kernel_size):
+            windows.append(padded[:, :, i : i + H, j : j + W].flatten(2))
+            r, c = (rows + i - pad, columns + j - pad)
+            inside.append(((r >= 0) & (r < H) & (c >= 0) & (c < W)).flatten())
+    return (torch.stack(windows, dim=2), torch.stack(inside))
 
 
 local = Bank("LocalAttention2d")
@@ -310,3 +427,126 @@ local.right(
         SOFTMAX: "weights = scores.double().exp() * inside\n        weights = (weights / weights.sum(1, keepdim=True)).to(x.dtype)",
     },
 )
+
+
+@local.wrong(
+    "zero scores hidden",
+    "You take zeros for the border: a place is hidden where its score or its key is 0. A pixel of the image can have those as well; "
+    "`inside` says what lies outside.",
+)
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, _ = neighborhoods(self.key(x), self.kernel_size)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        q = self.query(x).flatten(2).unsqueeze(2)
+        scores = (q * keys).sum(1) / math.sqrt(x.shape[1])
+        weights = scores.masked_fill(scores == 0, float("-inf")).softmax(dim=1)
+        return (weights.unsqueeze(1) * values).sum(2).view_as(x)
+
+
+@local.wrong(
+    "softmax per channel",
+    "Each of your channels has weights of its own. A score is the dot product over all channels: sum them.",
+)
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, inside = neighborhoods(self.key(x), self.kernel_size)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        q = self.query(x).flatten(2).unsqueeze(2)
+        scores = q * keys / math.sqrt(x.shape[1])
+        weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=2)
+        return (weights * values).sum(2).view_as(x)
+
+
+@local.wrong(
+    "weak mask",
+    "You take a fixed number off the scores outside the image, so a little weight leaks out. Use minus infinity.",
+)
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, inside = neighborhoods(self.key(x), self.kernel_size)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        q = self.query(x).flatten(2).unsqueeze(2)
+        scores = (q * keys).sum(1) / math.sqrt(x.shape[1])
+        weights = scores.masked_fill(~inside, -10.0).softmax(dim=1)
+        return (weights.unsqueeze(1) * values).sum(2).view_as(x)
+
+
+@local.wrong("window fixed at 3", "Your window is always 3 x 3. Its side is `kernel_size`.")
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, inside = neighborhoods(self.key(x), 3)
+        values, _ = neighborhoods(self.value(x), 3)
+        q = self.query(x).flatten(2).unsqueeze(2)
+        scores = (q * keys).sum(1) / math.sqrt(x.shape[1])
+        weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)
+        return (weights.unsqueeze(1) * values).sum(2).view_as(x)
+
+
+@local.wrong(
+    "border from key windows",
+    "You take zeros for the border: a place is hidden where its score or its key is 0. A pixel of the image can have those as well; "
+    "`inside` says what lies outside.",
+)
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, _ = neighborhoods(self.key(x), self.kernel_size)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        inside = (keys != 0).any(dim=1)
+        q = self.query(x).flatten(2).unsqueeze(2)
+        scores = (q * keys).sum(1) / math.sqrt(x.shape[1])
+        weights = torch.nan_to_num(scores.masked_fill(~inside, float("-inf")).softmax(dim=1))
+        return (weights.unsqueeze(1) * values).sum(2).view_as(x)
+
+
+@local.right("products and sums")
+class LocalAttention2d(nn.Module):
+    def __init__(self, channels, kernel_size):
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.query = nn.Conv2d(channels, channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, x):
+        keys, inside = neighborhoods(self.key(x), self.kernel_size)
+        values, _ = neighborhoods(self.value(x), self.kernel_size)
+        query = self.query(x).flatten(2).unsqueeze(2)
+        scores = (query * keys).sum(dim=1) / math.sqrt(x.shape[1])
+        weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)
+        return (weights.unsqueeze(1) * values).sum(dim=2).unflatten(-1, x.shape[2:])

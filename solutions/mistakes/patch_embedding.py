@@ -126,6 +126,79 @@ class PatchEmbedding(nn.Module):
         return torch.stack(tokens, dim=1)
 
 
+@embedding.wrong(
+    'scaled',
+    'You multiply the tokens by sqrt(D), as is done with words. Here nothing is scaled.'
+)
+class PatchEmbedding(nn.Module):
+
+    def __init__(self, patch_size, dim, in_channels=3):
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Linear(in_channels * patch_size ** 2, dim)
+
+    def forward(self, images):
+        return self.projection(patchify(images, self.patch_size)) * self.projection.out_features ** 0.5
+
+
+@embedding.wrong(
+    'pixels centred',
+    "You subtract each patch's mean first. The linear layer reads the pixels as they are."
+)
+class PatchEmbedding(nn.Module):
+
+    def __init__(self, patch_size, dim, in_channels=3):
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Linear(in_channels * patch_size ** 2, dim)
+
+    def forward(self, images):
+        patches = patchify(images, self.patch_size)
+        return self.projection(patches - patches.mean(dim=-1, keepdim=True))
+
+
+@embedding.right('two lines')
+class PatchEmbedding(nn.Module):
+
+    def __init__(self, patch_size, dim, in_channels=3):
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Linear(in_channels * patch_size * patch_size, dim)
+
+    def forward(self, images):
+        return self.projection(patchify(images, self.patch_size))
+
+
+@embedding.right('einsum')
+class PatchEmbedding(nn.Module):
+
+    def __init__(self, patch_size, dim, in_channels=3):
+        super().__init__()
+        self.patch_size = patch_size
+        width = in_channels * patch_size ** 2
+        self.projection = nn.Linear(in_features=width, out_features=dim, bias=True)
+
+    def forward(self, images):
+        patches = patchify(images, self.patch_size)
+        return torch.einsum('bnx,dx->bnd', patches, self.projection.weight) + self.projection.bias
+
+
+@embedding.right('F.conv2d forward')
+class PatchEmbedding(nn.Module):
+
+    def __init__(self, patch_size, dim, in_channels=3):
+        super().__init__()
+        self.patch_size = patch_size
+        self.projection = nn.Linear(in_channels * patch_size ** 2, dim)
+
+    def forward(self, images):
+        p = self.patch_size
+        if images.shape[-2] % p or images.shape[-1] % p:
+            raise ValueError(f'images of {tuple(images.shape[-2:])} pixels cannot be cut into {p} x {p}')
+        kernels = self.projection.weight.unflatten(1, (-1, p, p))
+        return F.conv2d(images, kernels, self.projection.bias, stride=p).flatten(2).mT
+
+
 convolution = Bank("embed_by_convolution")
 
 CONV = "F.conv2d(images, kernels, bias, stride=patch_size)"
@@ -216,6 +289,39 @@ def embed_by_convolution(images, weight, bias, patch_size):
     kernels = rearrange(weight.double(), "d (c p q) -> d c p q", p=patch_size, q=patch_size)
     grid = F.conv2d(images.double(), kernels, bias.double(), stride=patch_size)
     return rearrange(grid, "b d i j -> b (i j) d").to(images.dtype)
+
+
+@convolution.wrong(
+    'padded',
+    'You pad the image, which moves the patches and adds some. Patches lie side by side: no padding.'
+)
+def embed_by_convolution(images, weight, bias, patch_size):
+    kernels = weight.reshape(-1, images.shape[1], patch_size, patch_size)
+    y = F.conv2d(images, kernels, bias, stride=patch_size, padding=patch_size // 2)
+    return y.flatten(2).transpose(1, 2)
+
+
+@convolution.wrong(
+    'bias added twice',
+    'You add the bias twice: the convolution does it already.'
+)
+def embed_by_convolution(images, weight, bias, patch_size):
+    kernels = weight.reshape(-1, images.shape[1], patch_size, patch_size)
+    return F.conv2d(images, kernels, bias, stride=patch_size).flatten(2).transpose(1, 2) + bias
+
+
+@convolution.right('reshape and conv2d')
+def embed_by_convolution(images, weight, bias, patch_size):
+    kernels = weight.reshape(weight.shape[0], images.shape[1], patch_size, patch_size)
+    grid = F.conv2d(images, kernels, bias, stride=patch_size)
+    return grid.flatten(2).transpose(1, 2)
+
+
+@convolution.right('einops')
+def embed_by_convolution(images, weight, bias, patch_size):
+    p = patch_size
+    kernels = rearrange(weight, 'd (c p q) -> d c p q', p=p, q=p)
+    return rearrange(F.conv2d(images, kernels, stride=(p, p)), 'b d i j -> b (i j) d') + bias
 
 
 tokens_bank = Bank("add_cls_and_positions")
@@ -326,3 +432,69 @@ def add_cls_and_positions(tokens, cls_token, positions):
 def add_cls_and_positions(tokens, cls_token, positions):
     front = [] if cls_token is None else [cls_token[0]]
     return torch.stack([torch.cat([*front, image]) + positions[0] for image in tokens])
+
+
+@tokens_bank.wrong(
+    'positions shifted',
+    'Your positions are shifted by one: CLS is the token at position 0, the first patch the one at position 1.'
+)
+def add_cls_and_positions(tokens, cls_token, positions):
+    if cls_token is None:
+        return tokens + positions
+    patches = tokens + positions[:, :-1]
+    cls = (cls_token + positions[:, -1:]).expand(len(tokens), -1, -1)
+    return torch.cat([cls, patches], dim=1)
+
+
+@tokens_bank.wrong(
+    'zeros for a missing CLS',
+    'Without a CLS token you put zeros in its place. Then nothing goes in front of the patches.'
+)
+def add_cls_and_positions(tokens, cls_token, positions):
+    if cls_token is None:
+        cls_token = torch.zeros_like(tokens[:1, :1])
+        positions = F.pad(positions, (0, 0, 1, 0))
+    tokens = torch.cat([cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+    return tokens + positions
+
+
+@tokens_bank.wrong(
+    'only the first image gets CLS',
+    'Only the first image gets the CLS token; the others get something else. Expand it over the batch.'
+)
+def add_cls_and_positions(tokens, cls_token, positions):
+    if cls_token is not None:
+        front = torch.zeros_like(tokens[:, :1])
+        front[:1] = cls_token
+        tokens = torch.cat([front, tokens], dim=1)
+    return tokens + positions
+
+
+@tokens_bank.wrong(
+    'CLS replaces the first patch',
+    "Your CLS token takes the first patch's place. It goes in front of all N patches: N + 1 tokens."
+)
+def add_cls_and_positions(tokens, cls_token, positions):
+    if cls_token is None:
+        return tokens + positions
+    cls = cls_token.expand(len(tokens), -1, -1)
+    return torch.cat([cls, tokens[:, 1:]], dim=1) + positions[:, :-1]
+
+
+@tokens_bank.right('expand and cat')
+def add_cls_and_positions(tokens, cls_token, positions):
+    if cls_token is not None:
+        cls = cls_token.expand(tokens.shape[0], -1, -1)
+        tokens = torch.cat([cls, tokens], dim=1)
+    return tokens + positions
+
+
+@tokens_bank.right('parts')
+def add_cls_and_positions(tokens, cls_token, positions):
+    extra = 0 if cls_token is None else 1
+    parts = [tokens + positions[:, extra:]]
+    if extra:
+        parts.insert(0, (cls_token + positions[:, :1]).repeat(len(tokens), 1, 1))
+    return torch.cat(parts, dim=1)
+
+

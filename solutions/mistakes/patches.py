@@ -105,7 +105,77 @@ def patchify(images, patch_size):
     return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
+@cut.wrong(
+    "channels not moved",
+    "You reshape without moving the channels: each patch holds its C p p numbers together, so the grid's axes come first.",
+)
+def patchify(images, patch_size):
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
+    p = patch_size
+    views = images.unfold(2, p, p).unfold(3, p, p)
+    return views.reshape(images.shape[0], -1, images.shape[1] * p * p)
+
+
+@cut.wrong("square images only", "You take the number of rows of the grid for the number of its columns.")
+def patchify(images, patch_size):
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
+    B, C, H, W = images.shape
+    p, n = (patch_size, H // patch_size)
+    return images[:, :, :, : n * p].reshape(B, C, n, p, n, p).permute(0, 2, 4, 1, 3, 5).reshape(B, n * n, -1)
+
+
+@cut.wrong(
+    "number of patches taken for their side",
+    "You take patch_size for the number of patches along a side. It is a patch's side in pixels.",
+)
+def patchify(images, patch_size):
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
+    p = patch_size
+    return rearrange(images, "b c (i h) (j w) -> b (i j) (c h w)", i=p, j=p)
+
+
+@cut.right("rearrange")
+def patchify(images, patch_size):
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
+    return rearrange(images, "b c (i p) (j q) -> b (i j) (c p q)", p=patch_size, q=patch_size)
+
+
+@cut.right("reshape and permute, as well")
+def patchify(images, patch_size):
+    height, width = images.shape[-2:]
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
+        )
+    B, C, H, W = images.shape
+    p = patch_size
+    grid = images.reshape(B, C, H // p, p, W // p, p)
+    return grid.permute(0, 2, 4, 1, 3, 5).reshape(B, H // p * (W // p), C * p * p)
+
+
 join = Bank("unpatchify")
+
+join.wrong(
+    "pixels read as (p C p)",
+    "Inside a patch the channel varies slowest, before the row; you read it between row and column.",
+    edits={"(c p q)": "(p c q)"},
+)
 
 JOIN = '"b (i j) (c p q) -> b c (i p) (j q)"'
 
@@ -178,3 +248,43 @@ def unpatchify(patches, patch_size, height, width):
         top, left = k // (width // p) * p, k % (width // p) * p
         image[:, :, top : top + p, left : left + p] = patches[:, k].unflatten(1, (-1, p, p))
     return image
+
+
+@join.wrong(
+    "square grid",
+    "You take a square grid of patches. Its rows and columns follow from height, width and patch size.",
+)
+def unpatchify(patches, patch_size, height, width):
+    rows, columns = (height // patch_size, width // patch_size)
+    if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
+        raise ValueError(
+            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
+        )
+    side = int(patches.shape[1] ** 0.5)
+    return rearrange(
+        patches, "b (i j) (c p q) -> b c (i p) (j q)", i=side, j=side, p=patch_size, q=patch_size
+    )
+
+
+@join.right("rearrange")
+def unpatchify(patches, patch_size, height, width):
+    rows, columns = (height // patch_size, width // patch_size)
+    if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
+        raise ValueError(
+            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
+        )
+    return rearrange(
+        patches, "b (i j) (c p q) -> b c (i p) (j q)", i=rows, j=columns, p=patch_size, q=patch_size
+    )
+
+
+@join.right("reshape and permute, as well")
+def unpatchify(patches, patch_size, height, width):
+    rows, columns = (height // patch_size, width // patch_size)
+    if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
+        raise ValueError(
+            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
+        )
+    B, p = (patches.shape[0], patch_size)
+    x = patches.reshape(B, rows, columns, -1, p, p)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)

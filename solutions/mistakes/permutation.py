@@ -122,3 +122,41 @@ permuted.right(
         PICK: "matrix = torch.eye(len(permutation), dtype=images.dtype)[permutation]\n    return torch.einsum('nm,bcm->bcn', matrix, flat).view_as(images)"
     },
 )
+
+
+@permuted.wrong(
+    'view',
+    '`view` needs images that are contiguous in memory, and yours to be given need not be. Use flatten or reshape.'
+)
+def permute_pixels(images, permutation):
+    pixels = images.shape[-2] * images.shape[-1]
+    if not torch.equal(permutation.sort().values, torch.arange(pixels, device=permutation.device)):
+        raise ValueError(f'an image of {images.shape[-2]} x {images.shape[-1]} pixels needs each of 0 .. {pixels - 1} once, got {permutation.numel()} numbers that are not these')
+    b, c, h, w = images.shape
+    return images.view(b, c, h * w)[:, :, permutation].view(b, c, h, w)
+
+
+@permuted.wrong(
+    'every image its own',
+    'You permute again from image to image. One order holds for all images.'
+)
+def permute_pixels(images, permutation):
+    pixels = images.shape[-2] * images.shape[-1]
+    if not torch.equal(permutation.sort().values, torch.arange(pixels, device=permutation.device)):
+        raise ValueError(f'an image of {images.shape[-2]} x {images.shape[-1]} pixels needs each of 0 .. {pixels - 1} once, got {permutation.numel()} numbers that are not these')
+    flat, results = (images.flatten(2), [])
+    order = torch.arange(pixels)
+    for image in flat:
+        order = order[permutation]
+        results.append(image[:, order])
+    return torch.stack(results).view(images.shape)
+
+
+@permuted.right('index')
+def permute_pixels(images, permutation):
+    pixels = images.shape[-2] * images.shape[-1]
+    if not torch.equal(permutation.sort().values, torch.arange(pixels, device=permutation.device)):
+        raise ValueError(f'an image of {images.shape[-2]} x {images.shape[-1]} pixels needs each of 0 .. {pixels - 1} once, got {permutation.numel()} numbers that are not these')
+    return images.flatten(2)[:, :, permutation].reshape(images.shape)
+
+

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 pixels = Bank("pixel_tokens")
+
+pixels.wrong(
+    "channels in reverse",
+    "Your channels come in reverse order. A token holds them as the image does.",
+    edits={'rearrange(images, "b c h w -> b (h w) c")': 'rearrange(images.flip(1), "b c h w -> b (h w) c")'},
+)
 
 TOKENS = 'rearrange(images, "b c h w -> b (h w) c")'
 
@@ -66,6 +74,23 @@ pixels.right(
         TOKENS: "torch.stack([images[:, :, i, j] for i in range(images.shape[2]) for j in range(images.shape[3])], dim=1)"
     },
 )
+
+
+@pixels.right("rearrange")
+def pixel_tokens(images):
+    return rearrange(images, "b c h w -> b (h w) c")
+
+
+@pixels.right("flatten and transpose, as well")
+def pixel_tokens(images):
+    return images.flatten(start_dim=2).transpose(1, 2)
+
+
+@pixels.right("permute")
+def pixel_tokens(images):
+    B, C, H, W = images.shape
+    return images.permute(0, 2, 3, 1).reshape(B, H * W, C)
+
 
 transformer = Bank("PixelTransformer")
 
@@ -191,3 +216,127 @@ transformer.right(
         "self.encode(images).mean(dim=1)": 'torch.einsum("bnd->bd", self.encode(images)) / self.encode(images).shape[1]',
     },
 )
+
+
+@transformer.wrong("norm twice", "You normalise twice: `encode` ends with the norm already.")
+class PixelTransformer(nn.Module):
+    def __init__(self, image_size, in_channels, dim, depth, num_heads, num_classes, use_positions=True):
+        super().__init__()
+        self.expected = (in_channels, *image_size)
+        num_tokens = image_size[0] * image_size[1]
+        self.embedding = nn.Linear(in_channels, dim)
+        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def encode(self, images):
+        if tuple(images.shape[1:]) != self.expected:
+            raise ValueError(
+                f"this model reads images of (C, H, W) = {self.expected}, got {tuple(images.shape[1:])}"
+            )
+        x = self.embedding(pixel_tokens(images))
+        if self.positions is not None:
+            x = x + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+    def forward(self, images):
+        return self.head(self.norm(self.encode(images)).mean(dim=1))
+
+
+@transformer.wrong(
+    "columns first", "Your tokens come column by column. Pixels are in reading order, row by row."
+)
+class PixelTransformer(nn.Module):
+    def __init__(self, image_size, in_channels, dim, depth, num_heads, num_classes, use_positions=True):
+        super().__init__()
+        self.expected = (in_channels, *image_size)
+        num_tokens = image_size[0] * image_size[1]
+        self.embedding = nn.Linear(in_channels, dim)
+        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def encode(self, images):
+        if tuple(images.shape[1:]) != self.expected:
+            raise ValueError(
+                f"this model reads images of (C, H, W) = {self.expected}, got {tuple(images.shape[1:])}"
+            )
+        x = self.embedding(pixel_tokens(images.transpose(2, 3)))
+        if self.positions is not None:
+            x = x + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+    def forward(self, images):
+        return self.head(self.encode(images).mean(dim=1))
+
+
+@transformer.right("straight")
+class PixelTransformer(nn.Module):
+    def __init__(self, image_size, in_channels, dim, depth, num_heads, num_classes, use_positions=True):
+        super().__init__()
+        self.expected = (in_channels, *image_size)
+        num_tokens = image_size[0] * image_size[1]
+        self.embedding = nn.Linear(in_channels, dim)
+        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def encode(self, images):
+        if tuple(images.shape[1:]) != self.expected:
+            raise ValueError(
+                f"this model reads images of (C, H, W) = {self.expected}, got {tuple(images.shape[1:])}"
+            )
+        x = self.embedding(pixel_tokens(images))
+        if self.positions is not None:
+            x = x + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+    def forward(self, images):
+        tokens = self.encode(images)
+        return self.head(tokens.mean(dim=1))
+
+
+@transformer.right("reduce and einops")
+class PixelTransformer(nn.Module):
+    def __init__(self, image_size, in_channels, dim, depth, num_heads, num_classes, use_positions=True):
+        super().__init__()
+        self.expected = (in_channels, *image_size)
+        num_tokens = image_size[0] * image_size[1]
+        self.embedding = nn.Linear(in_channels, dim)
+        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
+        self.layers = nn.ModuleList(
+            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+
+    def encode(self, images):
+        if tuple(images.shape[1:]) != self.expected:
+            raise ValueError(
+                f"this model reads images of (C, H, W) = {self.expected}, got {tuple(images.shape[1:])}"
+            )
+        from functools import reduce
+
+        tokens = rearrange(images, "b c h w -> b (h w) c")
+        x = self.embedding(tokens) + (0 if self.positions is None else self.positions)
+        return self.norm(reduce(lambda y, layer: layer(y), self.layers, x))
+
+    def forward(self, images):
+        from einops import reduce
+
+        return self.head(reduce(self.encode(images), "b n d -> b d", "mean"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 block = Bank("BasicBlock")
@@ -174,6 +176,104 @@ block.right(
     },
 )
 
+
+@block.wrong(
+    'shortcut from relu(x)',
+    'Your shortcut carries relu(x). It carries x as it is (or its projection).'
+)
+class BasicBlock(nn.Module):
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride != 1 or in_channels != channels:
+            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        x = F.relu(x)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(out)) + shortcut)
+
+
+@block.wrong(
+    'batch statistics in eval',
+    "Your batch norm uses the batch's statistics in evaluation mode, too. `nn.BatchNorm2d` called as a module follows the mode."
+)
+class BasicBlock(nn.Module):
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride != 1 or in_channels != channels:
+            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+
+        def norm(bn, y):
+            return F.batch_norm(y, None, None, bn.weight, bn.bias, training=True, eps=bn.eps)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = F.relu(norm(self.bn1, self.conv1(x)))
+        return F.relu(norm(self.bn2, self.conv2(out)) + shortcut)
+
+
+@block.right('plain')
+class BasicBlock(nn.Module):
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        if stride != 1 or in_channels != channels:
+            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return F.relu(out + shortcut)
+
+
+@block.right('torchvision style')
+class BasicBlock(nn.Module):
+
+    def __init__(self, in_channels, channels, stride=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.downsample = None
+        changes = stride > 1 or in_channels != channels
+        if changes:
+            layers = [nn.Conv2d(in_channels, channels, kernel_size=1, stride=stride, bias=False)]
+            layers.append(nn.BatchNorm2d(channels))
+            self.downsample = nn.Sequential(*layers)
+
+    def forward(self, x):
+        identity = x
+        out = self.conv1(x)
+        out = self.bn1(out)
+        out = out.relu()
+        out = self.conv2(out)
+        out = self.bn2(out)
+        if self.downsample is not None:
+            identity = self.downsample(x)
+        out = out + identity
+        return out.relu_()
+
+
 resnet = Bank("ResNet")
 
 STRIDE = "stride = 2 if s > 0 and i == 0 else 1"
@@ -320,3 +420,109 @@ resnet.right(
         "return self.fc(pooled)": "return self.fc(channels_last).mean(dim=(1, 2))",
     },
 )
+
+
+@resnet.wrong(
+    'squeeze',
+    'You squeeze the pooled map, and a batch of one image loses its batch axis.'
+)
+class ResNet(nn.Module):
+
+    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
+        channels = width
+        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
+            wide = width * 2 ** s
+            stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))
+            channels = wide
+            self.add_module(name, stage)
+        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+
+    def features(self, images):
+        x = F.relu(self.bn1(self.conv1(images)))
+        for name in self.stages:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward(self, images):
+        return self.fc(F.adaptive_avg_pool2d(self.features(images), 1).squeeze())
+
+
+@resnet.wrong(
+    'one block shared',
+    '`[block] * n` is n times one and the same block, so the blocks of a stage share their weights. Build a new one for every '
+    'place.'
+)
+class ResNet(nn.Module):
+
+    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
+        channels = width
+        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
+            wide = width * 2 ** s
+            first = BasicBlock(channels, wide, 1 if s == 0 else 2)
+            stage = nn.Sequential(first, *[BasicBlock(wide, wide)] * (depth - 1))
+            channels = wide
+            self.add_module(name, stage)
+        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+
+    def features(self, images):
+        x = F.relu(self.bn1(self.conv1(images)))
+        for name in self.stages:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward(self, images):
+        return self.fc(self.features(images).mean(dim=(2, 3)))
+
+
+@resnet.right('plain')
+class ResNet(nn.Module):
+
+    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
+        channels = width
+        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
+            wide = width * 2 ** s
+            stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))
+            channels = wide
+            self.add_module(name, stage)
+        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
+
+    def features(self, images):
+        x = F.relu(self.bn1(self.conv1(images)))
+        for name in self.stages:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward(self, images):
+        return self.fc(self.features(images).mean(dim=(2, 3)))
+
+

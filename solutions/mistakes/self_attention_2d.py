@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 self2d = Bank("SelfAttention2d")
@@ -218,3 +220,133 @@ self2d.right(
 """
     },
 )
+
+
+@self2d.wrong(
+    'blend',
+    'You blend x with what attention found, (1 - gamma) x + gamma ... . x is kept whole: x + gamma ... .'
+)
+class SelfAttention2d(nn.Module):
+
+    def __init__(self, channels, head_channels=None):
+        super().__init__()
+        head_channels = head_channels or channels
+        self.query = nn.Conv2d(channels, head_channels, 1)
+        self.key = nn.Conv2d(channels, head_channels, 1)
+        self.value = nn.Conv2d(channels, head_channels, 1)
+        self.output = nn.Conv2d(head_channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def weights(self, x):
+        q, k = (self.query(x).flatten(2), self.key(x).flatten(2))
+        return (q.transpose(1, 2) @ k / math.sqrt(q.shape[1])).softmax(dim=-1)
+
+    def forward(self, x):
+        v = self.value(x).flatten(2)
+        y = v @ self.weights(x).transpose(1, 2)
+        return torch.lerp(x, self.output(y.unflatten(2, x.shape[2:])), self.gamma)
+
+
+@self2d.wrong(
+    'reshaped instead of transposed',
+    'You reshape (d, N) to (N, d), which mixes channels and pixels. Transpose the two axes.'
+)
+class SelfAttention2d(nn.Module):
+
+    def __init__(self, channels, head_channels=None):
+        super().__init__()
+        head_channels = head_channels or channels
+        self.query = nn.Conv2d(channels, head_channels, 1)
+        self.key = nn.Conv2d(channels, head_channels, 1)
+        self.value = nn.Conv2d(channels, head_channels, 1)
+        self.output = nn.Conv2d(head_channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def weights(self, x):
+        B, _, H, W = x.shape
+        q = self.query(x).reshape(B, H * W, -1)
+        k = self.key(x).reshape(B, H * W, -1)
+        return (q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])).softmax(dim=-1)
+
+    def forward(self, x):
+        v = self.value(x).flatten(2)
+        y = v @ self.weights(x).transpose(1, 2)
+        return x + self.gamma * self.output(y.unflatten(2, x.shape[2:]))
+
+
+@self2d.wrong(
+    'weights of the first call kept',
+    'A second call with other inputs gets the weights of the first: nothing may be kept from call to call.'
+)
+class SelfAttention2d(nn.Module):
+
+    def __init__(self, channels, head_channels=None):
+        super().__init__()
+        head_channels = head_channels or channels
+        self.query = nn.Conv2d(channels, head_channels, 1)
+        self.key = nn.Conv2d(channels, head_channels, 1)
+        self.value = nn.Conv2d(channels, head_channels, 1)
+        self.output = nn.Conv2d(head_channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def weights(self, x):
+        if getattr(self, '_kept', None) is None or self._kept.shape[-1] != x[0, 0].numel():
+            q, k = (self.query(x).flatten(2), self.key(x).flatten(2))
+            self._kept = (q.transpose(1, 2) @ k / math.sqrt(q.shape[1])).softmax(dim=-1)
+        return self._kept
+
+    def forward(self, x):
+        v = self.value(x).flatten(2)
+        y = v @ self.weights(x).transpose(1, 2)
+        return x + self.gamma * self.output(y.unflatten(2, x.shape[2:]))
+
+
+@self2d.wrong(
+    'column order',
+    'Your pixels are in column order. A row of `weights` belongs to a pixel in reading order.'
+)
+class SelfAttention2d(nn.Module):
+
+    def __init__(self, channels, head_channels=None):
+        super().__init__()
+        head_channels = head_channels or channels
+        self.query = nn.Conv2d(channels, head_channels, 1)
+        self.key = nn.Conv2d(channels, head_channels, 1)
+        self.value = nn.Conv2d(channels, head_channels, 1)
+        self.output = nn.Conv2d(head_channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def weights(self, x):
+        q, k = (f(x).transpose(2, 3).flatten(2) for f in (self.query, self.key))
+        return (q.transpose(1, 2) @ k / math.sqrt(q.shape[1])).softmax(dim=-1)
+
+    def forward(self, x):
+        v = self.value(x).transpose(2, 3).flatten(2)
+        y = v @ self.weights(x).transpose(1, 2)
+        y = y.unflatten(2, (x.shape[3], x.shape[2])).transpose(2, 3)
+        return x + self.gamma * self.output(y)
+
+
+@self2d.right('flatten and matmul')
+class SelfAttention2d(nn.Module):
+
+    def __init__(self, channels, head_channels=None):
+        super().__init__()
+        head_channels = head_channels or channels
+        self.query = nn.Conv2d(channels, head_channels, kernel_size=1)
+        self.key = nn.Conv2d(channels, head_channels, kernel_size=1)
+        self.value = nn.Conv2d(channels, head_channels, kernel_size=1)
+        self.output = nn.Conv2d(head_channels, channels, kernel_size=1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def weights(self, x):
+        q, k = (self.query(x).flatten(2), self.key(x).flatten(2))
+        scores = q.transpose(1, 2) @ k / math.sqrt(q.shape[1])
+        return scores.softmax(dim=-1)
+
+    def forward(self, x):
+        v = self.value(x).flatten(2)
+        y = v @ self.weights(x).transpose(1, 2)
+        return x + self.gamma * self.output(y.unflatten(2, x.shape[2:]))
+
+

@@ -232,6 +232,172 @@ class SelfAttention(nn.Module):
         return self.both(x)[0].transpose(0, 1)
 
 
+@attention.wrong(
+    'dropout on the output',
+    'Your dropout acts on the output. It belongs on the attention weights, before they meet the values.'
+)
+class SelfAttention(nn.Module):
+
+    def __init__(self, dim, num_heads, dropout=0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'a width of {dim} cannot be split into {num_heads} heads')
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        for part in self.in_proj_weight.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+    def split(self, x):
+        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in packed.chunk(3, dim=-1))
+        return (q, k, v)
+
+    def weights(self, x):
+        q, k, _ = self.split(x)
+        return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+    def forward(self, x):
+        dropout = self.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(*self.split(x))
+        return F.dropout(self.out_proj(rearrange(attended, 'b h n d -> b n (h d)')), dropout)
+
+
+@attention.wrong(
+    'scaled twice',
+    'Your scores are divided by sqrt(d) twice: the kernel does it already.'
+)
+class SelfAttention(nn.Module):
+
+    def __init__(self, dim, num_heads, dropout=0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'a width of {dim} cannot be split into {num_heads} heads')
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        for part in self.in_proj_weight.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+    def split(self, x):
+        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in packed.chunk(3, dim=-1))
+        return (q, k, v)
+
+    def weights(self, x):
+        q, k, _ = self.split(x)
+        return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+    def forward(self, x):
+        dropout = self.dropout if self.training else 0.0
+        q, k, v = self.split(x)
+        attended = F.scaled_dot_product_attention(q / q.shape[-1] ** 0.5, k, v, dropout_p=dropout)
+        return self.out_proj(rearrange(attended, 'b h n d -> b n (h d)'))
+
+
+@attention.wrong(
+    'dropped weights not scaled up',
+    'In training mode what is kept should be divided by 1 - p, and yours is not. `F.dropout` does both.'
+)
+class SelfAttention(nn.Module):
+
+    def __init__(self, dim, num_heads, dropout=0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'a width of {dim} cannot be split into {num_heads} heads')
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        for part in self.in_proj_weight.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+    def split(self, x):
+        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in packed.chunk(3, dim=-1))
+        return (q, k, v)
+
+    def weights(self, x):
+        q, k, _ = self.split(x)
+        return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+    def forward(self, x):
+        dropout = self.dropout if self.training else 0.0
+        weights = self.weights(x)
+        if dropout > 0:
+            weights = weights * (torch.rand_like(weights) >= dropout)
+        attended = weights @ self.split(x)[2]
+        return self.out_proj(rearrange(attended, 'b h n d -> b n (h d)'))
+
+
+@attention.right('chunk and fused kernel')
+class SelfAttention(nn.Module):
+
+    def __init__(self, dim, num_heads, dropout=0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'a width of {dim} cannot be split into {num_heads} heads')
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        for part in self.in_proj_weight.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+    def split(self, x):
+        packed = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = (rearrange(third, 'b n (h d) -> b h n d', h=self.num_heads) for third in packed.chunk(3, dim=-1))
+        return (q, k, v)
+
+    def weights(self, x):
+        q, k, _ = self.split(x)
+        return (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(dim=-1)
+
+    def forward(self, x):
+        dropout = self.dropout if self.training else 0.0
+        q, k, v = self.split(x)
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        return self.out_proj(rearrange(attended, 'b h n d -> b n (h d)'))
+
+
+@attention.right('view and permute')
+class SelfAttention(nn.Module):
+
+    def __init__(self, dim, num_heads, dropout=0.0):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'a width of {dim} cannot be split into {num_heads} heads')
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        for part in self.in_proj_weight.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+    def split(self, x):
+        B, N, D = x.shape
+        packed = (x @ self.in_proj_weight.T + self.in_proj_bias).view(B, N, 3, self.num_heads, -1)
+        q, k, v = packed.permute(2, 0, 3, 1, 4).unbind(0)
+        return (q, k, v)
+
+    def weights(self, x):
+        q, k, _ = self.split(x)
+        scale = (x.shape[-1] // self.num_heads) ** (-0.5)
+        return torch.softmax(torch.einsum('bhnd,bhmd->bhnm', q * scale, k), dim=-1)
+
+    def forward(self, x):
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(*self.split(x), attn_mask=None, dropout_p=dropout)
+        return self.out_proj(y.transpose(1, 2).reshape(x.shape))
+
+
 block = Bank("ViTBlock")
 
 block.wrong(
@@ -396,3 +562,118 @@ block.right(
         "        return torch.add(x, mlp(x))"
     },
 )
+
+
+@block.wrong(
+    'drop_path on the MLP only',
+    'Your attention branch is never left out: self.drop_path goes around both branches.'
+)
+class ViTBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x):
+        x = x + self.dropout(self.self_attn(self.norm1(x)))
+        y = self.linear2(self.dropout(F.gelu(self.linear1(self.norm2(x)))))
+        return x + self.drop_path(self.dropout(y))
+
+
+@block.wrong(
+    'dropout before GELU',
+    'Your dropout comes before GELU. It belongs after it.'
+)
+class ViTBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x):
+        x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))
+        y = self.linear2(F.gelu(self.dropout(self.linear1(self.norm2(x)))))
+        return x + self.drop_path(self.dropout(y))
+
+
+@block.wrong(
+    'residual from the norm',
+    'Your residual path carries the normalised tokens. It carries x itself.'
+)
+class ViTBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x):
+        x = self.norm1(x)
+        x = x + self.drop_path(self.dropout(self.self_attn(x)))
+        x = self.norm2(x)
+        return x + self.drop_path(self.dropout(self.linear2(self.dropout(F.gelu(self.linear1(x))))))
+
+
+@block.right('two lines')
+class ViTBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x):
+        x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))
+        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))
+        return x + self.drop_path(self.dropout(self.linear2(hidden)))
+
+
+@block.right('branches as functions')
+class ViTBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
+        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
+        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
+        self.linear1 = nn.Linear(dim, hidden_dim)
+        self.linear2 = nn.Linear(hidden_dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x):
+
+        def attention(y):
+            return self.self_attn(self.norm1(y))
+
+        def mlp(y):
+            y = self.linear1(self.norm2(y))
+            y = F.dropout(nn.functional.gelu(y, approximate='none'), self.dropout.p, self.training)
+            return self.linear2(y)
+        for branch in (attention, mlp):
+            x = torch.add(x, self.drop_path(self.dropout(branch(x))))
+        return x
+
+

@@ -130,6 +130,89 @@ def interpolate_positions(positions, old_grid, new_grid):
     return result
 
 
+@positions_bank.wrong(
+    'unchanged where the numbers agree',
+    'You take equal numbers of positions for equal grids. 2 x 6 is not 4 x 3: compare rows and columns.'
+)
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    if new_grid[0] * new_grid[1] == old_grid[0] * old_grid[1]:
+        return positions
+    cls, patches = (positions[:, :extra], positions[:, extra:])
+    grid = patches.reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, new_grid, mode='bicubic', align_corners=False)
+    return torch.cat([cls, grid.flatten(2).transpose(1, 2)], dim=1)
+
+
+@positions_bank.wrong(
+    'channels not moved',
+    'You reshape the table to (1, D, h, w) without moving the channels in front of the grid.'
+)
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    cls, patches = (positions[:, :extra], positions[:, extra:])
+    D = positions.shape[-1]
+    grid = F.interpolate(patches.reshape(1, D, *old_grid), new_grid, mode='bicubic', align_corners=False)
+    return torch.cat([cls, grid.reshape(1, -1, D)], dim=1)
+
+
+@positions_bank.wrong(
+    'interpolated in one dimension',
+    'You stretch the list of positions. They lie on a grid: interpolate along rows and columns.'
+)
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    cls, patches = (positions[:, :extra], positions[:, extra:])
+    n = new_grid[0] * new_grid[1]
+    line = F.interpolate(patches.transpose(1, 2), n, mode='linear', align_corners=False)
+    return torch.cat([cls, line.transpose(1, 2)], dim=1)
+
+
+@positions_bank.wrong(
+    'CLS resized too',
+    'You resize the CLS position along with the others. It has no place on the grid: set it aside.'
+)
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    if extra:
+        stretched = F.interpolate(positions.transpose(1, 2), new_grid[0] * new_grid[1] + 1, mode='nearest')
+        return stretched.transpose(1, 2)
+    grid = positions.reshape(1, *old_grid, -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, new_grid, mode='bicubic', align_corners=False)
+    return grid.flatten(2).transpose(1, 2)
+
+
+@positions_bank.right('permute')
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    cls, patches = (positions[:, :extra], positions[:, extra:])
+    grid = patches.reshape(1, old_grid[0], old_grid[1], -1).permute(0, 3, 1, 2)
+    grid = F.interpolate(grid, size=tuple(new_grid), mode='bicubic', align_corners=False)
+    return torch.cat([cls, grid.permute(0, 2, 3, 1).flatten(1, 2)], dim=1)
+
+
+@positions_bank.right('einops')
+def interpolate_positions(positions, old_grid, new_grid):
+    extra = positions.shape[1] - old_grid[0] * old_grid[1]
+    if extra not in (0, 1):
+        raise ValueError(f'{positions.shape[1]} positions fit no grid of {old_grid[0]} x {old_grid[1]}, with a CLS token or without')
+    h, w = old_grid
+    image = rearrange(positions[:, extra:], 'one (h w) d -> one d h w', h=h, w=w)
+    image = F.interpolate(image, tuple(new_grid), mode='bicubic', align_corners=False, antialias=False)
+    patches = rearrange(image, 'one d h w -> one (h w) d')
+    return patches if not extra else torch.cat((positions[:, :1], patches), dim=1)
+
+
 loading = Bank("load_pretrained")
 
 loading.wrong(
@@ -316,3 +399,167 @@ def load_pretrained(model, state):
             own[name] = checkpoint[f"{theirs}.{kind}"].reshape(target.shape)
     checkpoint.copy_into(model, own)
     return model
+
+
+@loading.wrong(
+    'biases in another order',
+    'Your biases are stacked in another order than your weights. Both are query, key, value.'
+)
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    e = 'vit.embeddings.'
+    own['cls_token'], own['positions'] = (checkpoint[e + 'cls_token'], checkpoint[e + 'position_embeddings'])
+    own['patch_embedding.projection.weight'] = checkpoint[e + 'patch_embeddings.projection.weight'].flatten(1)
+    own['patch_embedding.projection.bias'] = checkpoint[e + 'patch_embeddings.projection.bias']
+    for i in range(len(model.blocks)):
+        hub, mine = (f'vit.encoder.layer.{i}.', f'blocks.{i}.')
+        a = hub + 'attention.attention.'
+        own[f'{mine}self_attn.in_proj_weight'] = torch.cat([checkpoint[a + 'query.weight'], checkpoint[a + 'key.weight'], checkpoint[a + 'value.weight']])
+        own[f'{mine}self_attn.in_proj_bias'] = torch.cat([checkpoint[a + 'query.bias'], checkpoint[a + 'value.bias'], checkpoint[a + 'key.bias']])
+        for kind in ('weight', 'bias'):
+            own[f'{mine}norm1.{kind}'] = checkpoint[f'{hub}layernorm_before.{kind}']
+            own[f'{mine}norm2.{kind}'] = checkpoint[f'{hub}layernorm_after.{kind}']
+            own[f'{mine}self_attn.out_proj.{kind}'] = checkpoint[f'{hub}attention.output.dense.{kind}']
+            own[f'{mine}linear1.{kind}'] = checkpoint[f'{hub}intermediate.dense.{kind}']
+            own[f'{mine}linear2.{kind}'] = checkpoint[f'{hub}output.dense.{kind}']
+    for kind in ('weight', 'bias'):
+        own[f'norm.{kind}'] = checkpoint[f'vit.layernorm.{kind}']
+        own[f'head.{kind}'] = checkpoint[f'classifier.{kind}']
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.wrong(
+    'output projection transposed',
+    'You transpose the output projection. Both sides keep a linear layer as (out, in).'
+)
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    e = 'vit.embeddings.'
+    own['cls_token'], own['positions'] = (checkpoint[e + 'cls_token'], checkpoint[e + 'position_embeddings'])
+    own['patch_embedding.projection.weight'] = checkpoint[e + 'patch_embeddings.projection.weight'].flatten(1)
+    own['patch_embedding.projection.bias'] = checkpoint[e + 'patch_embeddings.projection.bias']
+    for i in range(len(model.blocks)):
+        hub, mine = (f'vit.encoder.layer.{i}.', f'blocks.{i}.')
+        for kind in ('weight', 'bias'):
+            own[f'{mine}norm1.{kind}'] = checkpoint[f'{hub}layernorm_before.{kind}']
+            own[f'{mine}norm2.{kind}'] = checkpoint[f'{hub}layernorm_after.{kind}']
+            own[f'{mine}self_attn.in_proj_{kind}'] = torch.cat([checkpoint[f'{hub}attention.attention.{part}.{kind}'] for part in ('query', 'key', 'value')])
+            own[f'{mine}linear1.{kind}'] = checkpoint[f'{hub}intermediate.dense.{kind}']
+            own[f'{mine}linear2.{kind}'] = checkpoint[f'{hub}output.dense.{kind}']
+        own[f'{mine}self_attn.out_proj.weight'] = checkpoint[f'{hub}attention.output.dense.weight'].T
+        own[f'{mine}self_attn.out_proj.bias'] = checkpoint[f'{hub}attention.output.dense.bias']
+    for kind in ('weight', 'bias'):
+        own[f'norm.{kind}'] = checkpoint[f'vit.layernorm.{kind}']
+        own[f'head.{kind}'] = checkpoint[f'classifier.{kind}']
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.wrong(
+    'heads interleaved',
+    'You stack query, key and value head by head. `in_proj_weight` holds all queries, then all keys, then all values.'
+)
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    e = 'vit.embeddings.'
+    own['cls_token'], own['positions'] = (checkpoint[e + 'cls_token'], checkpoint[e + 'position_embeddings'])
+    own['patch_embedding.projection.weight'] = checkpoint[e + 'patch_embeddings.projection.weight'].flatten(1)
+    own['patch_embedding.projection.bias'] = checkpoint[e + 'patch_embeddings.projection.bias']
+    for i in range(len(model.blocks)):
+        hub, mine = (f'vit.encoder.layer.{i}.', f'blocks.{i}.')
+        H = model.blocks[i].self_attn.num_heads
+        for kind in ('weight', 'bias'):
+            own[f'{mine}norm1.{kind}'] = checkpoint[f'{hub}layernorm_before.{kind}']
+            own[f'{mine}norm2.{kind}'] = checkpoint[f'{hub}layernorm_after.{kind}']
+            parts = [checkpoint[f'{hub}attention.attention.{part}.{kind}'].unflatten(0, (H, -1)) for part in ('query', 'key', 'value')]
+            own[f'{mine}self_attn.in_proj_{kind}'] = torch.stack(parts, dim=1).flatten(0, 2)
+            own[f'{mine}self_attn.out_proj.{kind}'] = checkpoint[f'{hub}attention.output.dense.{kind}']
+            own[f'{mine}linear1.{kind}'] = checkpoint[f'{hub}intermediate.dense.{kind}']
+            own[f'{mine}linear2.{kind}'] = checkpoint[f'{hub}output.dense.{kind}']
+    for kind in ('weight', 'bias'):
+        own[f'norm.{kind}'] = checkpoint[f'vit.layernorm.{kind}']
+        own[f'head.{kind}'] = checkpoint[f'classifier.{kind}']
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.wrong(
+    'kernels transposed',
+    'You exchange rows and columns of the kernels. They are flattened as they are: (C p p).'
+)
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    e = 'vit.embeddings.'
+    own['cls_token'], own['positions'] = (checkpoint[e + 'cls_token'], checkpoint[e + 'position_embeddings'])
+    kernel = checkpoint[e + 'patch_embeddings.projection.weight']
+    own['patch_embedding.projection.weight'] = kernel.transpose(2, 3).flatten(1)
+    own['patch_embedding.projection.bias'] = checkpoint[e + 'patch_embeddings.projection.bias']
+    for i in range(len(model.blocks)):
+        hub, mine = (f'vit.encoder.layer.{i}.', f'blocks.{i}.')
+        for kind in ('weight', 'bias'):
+            own[f'{mine}norm1.{kind}'] = checkpoint[f'{hub}layernorm_before.{kind}']
+            own[f'{mine}norm2.{kind}'] = checkpoint[f'{hub}layernorm_after.{kind}']
+            own[f'{mine}self_attn.in_proj_{kind}'] = torch.cat([checkpoint[f'{hub}attention.attention.{part}.{kind}'] for part in ('query', 'key', 'value')])
+            own[f'{mine}self_attn.out_proj.{kind}'] = checkpoint[f'{hub}attention.output.dense.{kind}']
+            own[f'{mine}linear1.{kind}'] = checkpoint[f'{hub}intermediate.dense.{kind}']
+            own[f'{mine}linear2.{kind}'] = checkpoint[f'{hub}output.dense.{kind}']
+    for kind in ('weight', 'bias'):
+        own[f'norm.{kind}'] = checkpoint[f'vit.layernorm.{kind}']
+        own[f'head.{kind}'] = checkpoint[f'classifier.{kind}']
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.right('line by line')
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    e = 'vit.embeddings.'
+    own['cls_token'] = checkpoint[e + 'cls_token']
+    own['positions'] = checkpoint[e + 'position_embeddings']
+    own['patch_embedding.projection.weight'] = checkpoint[e + 'patch_embeddings.projection.weight'].flatten(1)
+    own['patch_embedding.projection.bias'] = checkpoint[e + 'patch_embeddings.projection.bias']
+    for i in range(len(model.blocks)):
+        hub, mine = (f'vit.encoder.layer.{i}.', f'blocks.{i}.')
+        for kind in ('weight', 'bias'):
+            own[f'{mine}norm1.{kind}'] = checkpoint[f'{hub}layernorm_before.{kind}']
+            own[f'{mine}norm2.{kind}'] = checkpoint[f'{hub}layernorm_after.{kind}']
+            own[f'{mine}self_attn.in_proj_{kind}'] = torch.cat([checkpoint[f'{hub}attention.attention.{part}.{kind}'] for part in ('query', 'key', 'value')])
+            own[f'{mine}self_attn.out_proj.{kind}'] = checkpoint[f'{hub}attention.output.dense.{kind}']
+            own[f'{mine}linear1.{kind}'] = checkpoint[f'{hub}intermediate.dense.{kind}']
+            own[f'{mine}linear2.{kind}'] = checkpoint[f'{hub}output.dense.{kind}']
+    for kind in ('weight', 'bias'):
+        own[f'norm.{kind}'] = checkpoint[f'vit.layernorm.{kind}']
+        own[f'head.{kind}'] = checkpoint[f'classifier.{kind}']
+    checkpoint.copy_into(model, own)
+    return model
+
+
+@loading.right('table of names')
+def load_pretrained(model, state):
+    checkpoint = Checkpoint(state)
+    own = checkpoint.converted()
+    names = {'patch_embedding.projection': 'vit.embeddings.patch_embeddings.projection', 'norm': 'vit.layernorm', 'head': 'classifier'}
+    inside = {'norm1': 'layernorm_before', 'norm2': 'layernorm_after', 'self_attn.out_proj': 'attention.output.dense', 'linear1': 'intermediate.dense', 'linear2': 'output.dense'}
+    for i, _ in enumerate(model.blocks):
+        layer = f'vit.encoder.layer.{i}'
+        names |= {f'blocks.{i}.{ours}': f'{layer}.{theirs}' for ours, theirs in inside.items()}
+        for kind in ('weight', 'bias'):
+            q, k, v = (checkpoint[f'{layer}.attention.attention.{part}.{kind}'] for part in ('query', 'key', 'value'))
+            own[f'blocks.{i}.self_attn.in_proj_{kind}'] = torch.cat((q, k, v), dim=0)
+    for ours, theirs in names.items():
+        for kind in ('.weight', '.bias'):
+            own[ours + kind] = checkpoint[theirs + kind]
+    kernels = 'patch_embedding.projection.weight'
+    own[kernels] = rearrange(own[kernels], 'd c p q -> d (c p q)')
+    own['cls_token'] = checkpoint['vit.embeddings.cls_token']
+    own['positions'] = checkpoint['vit.embeddings.position_embeddings']
+    checkpoint.copy_into(model, own)
+    return model
+
+

@@ -123,6 +123,87 @@ def fit_convolution(inputs, outputs, kernel_size):
     return torch.tensor(kernel, dtype=inputs.dtype)
 
 
+@shared.wrong(
+    'normal equations',
+    'Your normal equations need an inverse that is not there where several kernels fit equally well. The pseudo-inverse gives the '
+    'shortest.'
+)
+def fit_convolution(inputs, outputs, kernel_size):
+    d = inputs.shape[-1]
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
+        raise ValueError(f'kernel_size must be odd and between 1 and {d}, got {kernel_size}')
+    if inputs.shape != outputs.shape:
+        raise ValueError(f'inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}')
+    r = kernel_size // 2
+    table = torch.stack([inputs.roll(r - j, dims=1) for j in range(kernel_size)], dim=-1)
+    table, target = (table.reshape(-1, kernel_size), outputs.reshape(-1))
+    return torch.linalg.solve(table.T @ table, table.T @ target)
+
+
+@shared.wrong(
+    'roll without dims',
+    'You roll without `dims`, which moves the flattened table: numbers of one signal run into the next.'
+)
+def fit_convolution(inputs, outputs, kernel_size):
+    d = inputs.shape[-1]
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
+        raise ValueError(f'kernel_size must be odd and between 1 and {d}, got {kernel_size}')
+    if inputs.shape != outputs.shape:
+        raise ValueError(f'inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}')
+    r = kernel_size // 2
+    columns = torch.stack([inputs.roll(r - j) for j in range(kernel_size)], dim=-1)
+    return torch.linalg.pinv(columns.flatten(0, 1)) @ outputs.flatten()
+
+
+@shared.wrong(
+    'with an intercept',
+    'You subtract the means first, which fits an offset as well. The model has none.'
+)
+def fit_convolution(inputs, outputs, kernel_size):
+    d = inputs.shape[-1]
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
+        raise ValueError(f'kernel_size must be odd and between 1 and {d}, got {kernel_size}')
+    if inputs.shape != outputs.shape:
+        raise ValueError(f'inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}')
+    r = kernel_size // 2
+    columns = torch.stack([inputs.roll(r - j, dims=1) for j in range(kernel_size)], dim=-1).flatten(0, 1)
+    target = outputs.flatten()
+    columns, target = (columns - columns.mean(0), target - target.mean())
+    return torch.linalg.pinv(columns) @ target
+
+
+@shared.wrong(
+    'middle output only',
+    'You use one output of each signal. Every output is an equation: n d of them.'
+)
+def fit_convolution(inputs, outputs, kernel_size):
+    d = inputs.shape[-1]
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
+        raise ValueError(f'kernel_size must be odd and between 1 and {d}, got {kernel_size}')
+    if inputs.shape != outputs.shape:
+        raise ValueError(f'inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}')
+    d, r = (inputs.shape[1], kernel_size // 2)
+    middle = d // 2
+    table = inputs[:, middle - r:middle - r + kernel_size]
+    return torch.linalg.pinv(table) @ outputs[:, middle]
+
+
+@shared.wrong(
+    'stacked along the wrong axis',
+    'You stack the moved copies in front and reshape, which mixes positions and kernel entries. Each row of the table belongs to '
+    'one output.'
+)
+def fit_convolution(inputs, outputs, kernel_size):
+    d = inputs.shape[-1]
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= d:
+        raise ValueError(f'kernel_size must be odd and between 1 and {d}, got {kernel_size}')
+    if inputs.shape != outputs.shape:
+        raise ValueError(f'inputs and outputs must have one shape, got {list(inputs.shape)} and {list(outputs.shape)}')
+    r = kernel_size // 2
+    copies = torch.stack([inputs.roll(r - j, dims=1) for j in range(kernel_size)])
+    return torch.linalg.pinv(copies.reshape(-1, kernel_size)) @ outputs.flatten()
+
+
 # fit_matrix ------------------------------------------------------------------------------------------------------------
 
 free = Bank("fit_matrix")
@@ -206,3 +287,24 @@ free.right(
     "double precision inside",
     edits={FIT: "transposed = (torch.linalg.pinv(inputs.double()) @ outputs.double()).to(inputs.dtype)"},
 )
+
+
+@free.wrong(
+    'gradient descent',
+    'Your gradient descent stops before it is there, and keeps what its start has outside the signals. Solve the least-squares '
+    'problem directly.'
+)
+def fit_matrix(inputs, outputs):
+    if len(inputs) != len(outputs):
+        raise ValueError(f'there must be as many outputs as inputs, got {len(outputs)} and {len(inputs)}')
+    torch.manual_seed(0)
+    matrix = torch.randn(outputs.shape[1], inputs.shape[1], dtype=inputs.dtype, requires_grad=True)
+    optimizer = torch.optim.Adam([matrix], lr=0.05)
+    with torch.enable_grad():
+        for _ in range(200):
+            optimizer.zero_grad()
+            (inputs @ matrix.mT - outputs).square().mean().backward()
+            optimizer.step()
+    return matrix.detach()
+
+

@@ -20,6 +20,10 @@ def _memory_cases(draw: Draw) -> list[Case]:
         case("several layers", draw.integer(50, 300), draw.integer(5, 30), 1, 4),
         case("several heads, half precision", draw.integer(50, 300), 2, draw.integer(3, 20), 2),
         case("a large model in double precision", draw.integer(2000, 6000), 48, 16, 8),
+        Case(
+            "in the usual precision",
+            args={"num_tokens": draw.integer(20, 90), "num_layers": 3, "num_heads": 2},
+        ),
     ]
 
 
@@ -75,6 +79,9 @@ def _window_cost_cases(draw: Draw) -> list[Case]:
         case("one window", 1, 1, draw.integer(4, 9), draw.integer(2, 5)),
         case("a wide map", 2, 5, draw.integer(4, 20), draw.integer(2, 5)),
         case("a first stage", side, side, 32 * draw.integer(2, 6), 7),
+        Case(
+            "sides that the window does not divide", args={"h": 7, "w": 10, "channels": 6, "window_size": 4}
+        ),
     ]
 
 

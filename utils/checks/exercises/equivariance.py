@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.checks.observe import name_outputs
+from utils.checks.observe import as_promised, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 DOUBLE = torch.float64
@@ -22,6 +22,8 @@ def equivariance_cases(draw: Draw) -> list[Case]:
             "bias": draw.normal(4, dtype=dtype),
             "stride": [1, 1],
             "circular": False,
+            "enlarged": 1,
+            "identity": False,
             **layer,
         }
         return Case(name, init=init, args={"x": draw.normal(*shape, dtype=dtype), "shift": shift})
@@ -33,6 +35,8 @@ def equivariance_cases(draw: Draw) -> list[Case]:
         case("stride 2 across only", (3, 1, 4, 8), (1, 6), stride=[1, 2]),
         case("a shift along one axis", (2, 2, 6, 9), (0, 4)),
         case("double precision", (2, 3, 9, 6), (6, -2), stride=[3, 1], dtype=DOUBLE),
+        case("a layer that enlarges the map", (1, 2, 4, 5), (1, -2), enlarged=2),
+        case("a layer that returns its input as it is", (2, 1, 3, 4), (1, 2), identity=True),
     ]
 
 
@@ -41,16 +45,20 @@ def observe_equivariance(attempt: Any, case: Case) -> Seen:
     layer = case.init
 
     def convolution(x: Tensor) -> Tensor:
+        if layer["identity"]:
+            return x
         padded = F.pad(x, (1, 1, 1, 1), mode="circular" if layer["circular"] else "constant")
-        return F.conv2d(padded, layer["weight"], layer["bias"], layer["stride"])
+        small = F.conv2d(padded, layer["weight"], layer["bias"], layer["stride"])
+        return small.repeat_interleave(layer["enlarged"], 2).repeat_interleave(layer["enlarged"], 3)
 
     x = case.args["x"].clone()
     result = attempt(convolution, x, case.args["shift"])
+    as_promised(attempt, result, case.exercise)
     return {**name_outputs(result, case.exercise), "after:x": x}
 
 
 def no_border_no_error(case: Case, seen: Seen) -> bool:
-    return not case.init["circular"] or bool(seen["output"].abs() < 1e-4)
+    return not (case.init["circular"] or case.init["identity"]) or bool(seen["output"].abs() < 1e-4)
 
 
 TRANSLATION_EQUIVARIANCE_ERROR = Exercise(

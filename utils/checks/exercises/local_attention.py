@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -56,7 +58,14 @@ def _local_cases(draw: Draw) -> list[Case]:
         init = {"channels": shape[1], "kernel_size": kernel_size}
         return Case(name, init=init, args={"x": draw.normal(*shape, scale=1.5, dtype=dtype)})
 
+    black = case("a black pixel, whose key is zero like the padding", 1, 2, 3, 4, kernel_size=3)
+    black.args["x"][:, :, 1, 2] = 0
+    layers = ("query", "key", "value")
+    weights = {f"{layer}.weight": draw.normal(2, 2, 1, 1, scale=0.7) for layer in layers}
+    weights |= {f"{layer}.bias": draw.normal(2, scale=0.3) for layer in ("query", "value")}
+    weights["key.bias"] = torch.zeros(2)
     return [
+        replace(black, weights=weights),
         case("one image, more columns than rows", 1, 4, 3, 6, kernel_size=3),
         case("two images, more rows than columns", 2, 3, 6, 4, kernel_size=3),
         case("a wider window", 1, 2, 6, 5, kernel_size=5),

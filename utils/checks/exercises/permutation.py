@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 DOUBLE = torch.float64
+
+
+STRIDED = "images that lie column by column in memory"
 
 
 def permutation_cases(draw: Draw) -> list[Case]:
@@ -23,8 +30,17 @@ def permutation_cases(draw: Draw) -> list[Case]:
         case("one image with many channels", 1, 7, 4, 3),
         case("a single row of pixels", 2, 2, 1, 6),
         case("double precision", 2, 3, 2, 4, dtype=DOUBLE),
+        case(STRIDED, 2, 3, 3, 4),
         Case("every pixel stays", args={"images": draw.normal(2, 2, 3, 2), "permutation": torch.arange(6)}),
     ]
+
+
+def observe_permutation(attempt: Any, case: Case) -> Seen:
+    """The standard observation, on images that are not contiguous in the case of that name."""
+    if case.name == STRIDED:
+        images = case.args["images"].mT.contiguous().mT
+        case = replace(case, args={**case.args, "images": images})
+    return observe_default(attempt, case)
 
 
 def pixels_stay_whole(case: Case, seen: Seen) -> bool:
@@ -46,6 +62,7 @@ PERMUTE_PIXELS = Exercise(
     stand_in="utils.stand_ins.permutation:permute_pixels",
     cases=permutation_cases,
     fresh=True,
+    observe=observe_permutation,
     properties=(
         Property(
             "pixels stay whole",

@@ -51,6 +51,7 @@ def resnet_cases(draw: Draw) -> list[Case]:
         case("the last map, three stages", (2, 1, 9, 7), 2, (2, 1, 1), method="features"),
         case("one stage, training", (3, 2, 5, 4), 4, (2,), mode="train"),
         case("no head", (2, 3, 8, 5), 2, (1, 2), num_classes=0),
+        case("a single image", (1, 2, 6, 7), 2, (1, 3)),
         case("double precision, three stages", (2, 2, 8, 12), 2, (1, 1, 2), dtype=DOUBLE, num_classes=5),
     ]
 

@@ -24,6 +24,7 @@ def position_cases(draw: Draw) -> list[Case]:
         case("no CLS token", (2, 5), (4, 6), 3, cls=0),
         case("a smaller grid", (6, 4), (3, 3), 2),
         case("the grid stays as it is", (3, 2), (3, 2), 5),
+        case("as many positions on another grid", (2, 6), (4, 3), 2),
         case("double precision, taller and narrower", (3, 5), (6, 4), 3, dtype=DOUBLE),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 block = Bank("MetaFormerBlock")
@@ -178,6 +180,113 @@ block.right(
     },
 )
 
+
+@block.wrong(
+    'one scale for both',
+    'Both branches have one and the same scale in yours. layer_scale_1 and layer_scale_2 are two parameters.'
+)
+class MetaFormerBlock(nn.Module):
+
+    def __init__(self, dim, token_mixer, mlp_ratio=4.0, layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
+        self.drop_path = StochasticDepth(drop_path)
+        self.norm1 = nn.GroupNorm(1, dim)
+        self.norm2 = nn.GroupNorm(1, dim)
+        self.token_mixer = token_mixer
+        self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale))
+        self.layer_scale_2 = self.layer_scale_1
+
+    def forward(self, x):
+        mixed = self.token_mixer(self.norm1(x))
+        x = x + self.drop_path(self.layer_scale_1[:, None, None] * mixed)
+        return x + self.drop_path(self.layer_scale_2[:, None, None] * self.mlp(self.norm2(x)))
+
+
+@block.wrong(
+    'drop path once',
+    'Your second branch has no stochastic depth. self.drop_path goes around each of the two.'
+)
+class MetaFormerBlock(nn.Module):
+
+    def __init__(self, dim, token_mixer, mlp_ratio=4.0, layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
+        self.drop_path = StochasticDepth(drop_path)
+        self.norm1 = nn.GroupNorm(1, dim)
+        self.norm2 = nn.GroupNorm(1, dim)
+        self.token_mixer = token_mixer
+        self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale))
+        self.layer_scale_2 = nn.Parameter(torch.full((dim,), layer_scale))
+
+    def forward(self, x):
+        x = x + self.drop_path(self.layer_scale_1[:, None, None] * self.token_mixer(self.norm1(x)))
+        return x + self.layer_scale_2[:, None, None] * self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'scales exchanged',
+    'Your scales are exchanged: layer_scale_1 belongs to the mixer, layer_scale_2 to the MLP.'
+)
+class MetaFormerBlock(nn.Module):
+
+    def __init__(self, dim, token_mixer, mlp_ratio=4.0, layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
+        self.drop_path = StochasticDepth(drop_path)
+        self.norm1 = nn.GroupNorm(1, dim)
+        self.norm2 = nn.GroupNorm(1, dim)
+        self.token_mixer = token_mixer
+        self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale))
+        self.layer_scale_2 = nn.Parameter(torch.full((dim,), layer_scale))
+
+    def forward(self, x):
+        mixed = self.token_mixer(self.norm1(x))
+        x = x + self.drop_path(self.layer_scale_2[:, None, None] * mixed)
+        return x + self.drop_path(self.layer_scale_1[:, None, None] * self.mlp(self.norm2(x)))
+
+
+@block.right('plain')
+class MetaFormerBlock(nn.Module):
+
+    def __init__(self, dim, token_mixer, mlp_ratio=4.0, layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
+        self.drop_path = StochasticDepth(drop_path)
+        self.norm1 = nn.GroupNorm(1, dim)
+        self.norm2 = nn.GroupNorm(1, dim)
+        self.token_mixer = token_mixer
+        self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale))
+        self.layer_scale_2 = nn.Parameter(torch.full((dim,), layer_scale))
+
+    def forward(self, x):
+        mixed = self.token_mixer(self.norm1(x))
+        x = x + self.drop_path(self.layer_scale_1[:, None, None] * mixed)
+        return x + self.drop_path(self.layer_scale_2[:, None, None] * self.mlp(self.norm2(x)))
+
+
+@block.right('helper method')
+class MetaFormerBlock(nn.Module):
+
+    def __init__(self, dim, token_mixer, mlp_ratio=4.0, layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
+        self.drop_path = StochasticDepth(drop_path)
+        self.token_mixer = token_mixer
+        for number in (1, 2):
+            self.add_module(f'norm{number}', nn.GroupNorm(num_groups=1, num_channels=dim))
+            scale = nn.Parameter(layer_scale * torch.ones(dim))
+            self.register_parameter(f'layer_scale_{number}', scale)
+
+    def branch(self, scale, y):
+        return self.drop_path(scale.view(1, -1, 1, 1) * y)
+
+    def forward(self, x):
+        x = x + self.branch(self.layer_scale_1, self.token_mixer(self.norm1(x)))
+        x = x + self.branch(self.layer_scale_2, self.mlp(self.norm2(x)))
+        return x
+
+
 former = Bank("PoolFormer")
 
 _EMBED = "self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))"
@@ -317,3 +426,346 @@ former.right(
         _LOGITS: "return self.head(x).mean(dim=(1, 2))",
     },
 )
+
+
+@former.wrong(
+    'features normalised',
+    'Your `features` ends with the final norm. It returns the map before it.'
+)
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for number, (depth, dim) in enumerate(zip(depths, dims)):
+            kernel, stride, padding = (3, 2, 1) if number else stem
+            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
+            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
+            before = dim
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        x = images
+        for embed, stage in zip(self.patch_embeddings, self.stages):
+            x = stage(embed(x))
+        return self.norm(x)
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.head(self.features(images).mean(dim=(2, 3)))
+
+
+@former.wrong(
+    'squeeze',
+    'You squeeze the result, and a single image loses its batch axis.'
+)
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for number, (depth, dim) in enumerate(zip(depths, dims)):
+            kernel, stride, padding = (3, 2, 1) if number else stem
+            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
+            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
+            before = dim
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        x = images
+        for embed, stage in zip(self.patch_embeddings, self.stages):
+            x = stage(embed(x))
+        return x
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        x = self.norm(self.features(images))
+        return self.head(F.adaptive_avg_pool2d(x, 1).squeeze())
+
+
+@former.wrong(
+    'one block repeated',
+    '`[block] * n` is n times one and the same block. Build a new one for every place.'
+)
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for number, (depth, dim) in enumerate(zip(depths, dims)):
+            kernel, stride, padding = (3, 2, 1) if number else stem
+            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
+            block = MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))
+            self.stages.append(nn.Sequential(*[block] * depth))
+            before = dim
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        x = images
+        for embed, stage in zip(self.patch_embeddings, self.stages):
+            x = stage(embed(x))
+        return x
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))
+
+
+@former.wrong(
+    'pool over 7',
+    'You average a 7 x 7 corner. The mean is over the whole map, whatever its size.'
+)
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for number, (depth, dim) in enumerate(zip(depths, dims)):
+            kernel, stride, padding = (3, 2, 1) if number else stem
+            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
+            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
+            before = dim
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        x = images
+        for embed, stage in zip(self.patch_embeddings, self.stages):
+            x = stage(embed(x))
+        return x
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        x = self.norm(self.features(images))
+        return self.head(F.avg_pool2d(x, 7, ceil_mode=True)[:, :, 0, 0])
+
+
+@former.right('loop')
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        before = in_channels
+        for number, (depth, dim) in enumerate(zip(depths, dims)):
+            kernel, stride, padding = (3, 2, 1) if number else stem
+            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
+            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
+            before = dim
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        x = images
+        for embed, stage in zip(self.patch_embeddings, self.stages):
+            x = stage(embed(x))
+        return x
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))
+
+
+@former.right('pairs of widths')
+class PoolFormer(nn.Module):
+    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
+
+    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
+        super().__init__()
+        if len(depths) != len(dims):
+            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
+        self.in_channels = in_channels
+        rates = iter(depth_rates(drop_path, sum(depths)))
+        self.patch_embeddings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        settings = [stem] + [(3, 2, 1)] * (len(dims) - 1)
+        widths = (in_channels, *dims)
+        for depth, old, new, (kernel, stride, padding) in zip(depths, widths, widths[1:], settings):
+            self.patch_embeddings.append(nn.Conv2d(old, new, kernel_size=kernel, stride=stride, padding=padding))
+            blocks = []
+            for _ in range(depth):
+                blocks.append(MetaFormerBlock(new, token_mixer=Pooling(pool_size), mlp_ratio=mlp_ratio, layer_scale=layer_scale, drop_path=next(rates)))
+            self.stages.append(nn.Sequential(*blocks))
+        self.norm = nn.GroupNorm(1, dims[-1])
+        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
+        self.apply(self._initialise)
+
+    @classmethod
+    def from_config(cls, name, **changes: Any):
+        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
+        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
+        if name not in known:
+            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
+        return cls(**known[name] | changes)
+
+    @staticmethod
+    def _initialise(module):
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def check_images(self, images):
+        if not images.is_floating_point():
+            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
+        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
+            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
+
+    def features(self, images):
+        for i in range(len(self.stages)):
+            images = self.stages[i](self.patch_embeddings[i](images))
+        return images
+
+    def forward(self, images):
+        self.check_images(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        x = self.norm(self.features(images))
+        return self.head(x.flatten(2).mean(-1))
+
+

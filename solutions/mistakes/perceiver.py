@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from utils.grading.bank import Bank
 
 cross = Bank("CrossAttention")
@@ -126,6 +128,345 @@ cross.right(
     },
 )
 
+
+@cross.wrong(
+    "scaled by the input's width",
+    "You scale by the width of the inputs. The d in sqrt(d) is the width of a head's query."
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / inputs.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'softmax over the queries',
+    "Your softmax runs over the queries. Each query's weights over the inputs, the last axis, sum to 1."
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        found = scores.softmax(dim=-2) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'heads interleaved, as well',
+    'You deal the numbers out to the heads in turn. A head is a contiguous slice of the width.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (d h) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (d h)'))
+
+
+@cross.wrong(
+    'hidden with zero',
+    'You set the scores of hidden inputs to 0, and exp(0) = 1: they keep a weight. Minus infinity hides.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores * mask[:, None, None, :]
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'masked after the softmax',
+    'You set hidden weights to zero after the softmax, so the others no longer sum to 1. Hide the scores before it.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        weights = scores.softmax(dim=-1)
+        if mask is not None:
+            weights = weights * mask[:, None, None, :]
+        return self.output(rearrange(weights @ v, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'inputs set to zero',
+    'You set hidden inputs to zero. Norm and biases still make keys and values of them, so they count: hide their scores.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        if mask is not None:
+            inputs = inputs * mask[..., None]
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'heads not moved back',
+    'You flatten before the heads are moved back behind the queries: (B, H, M, d) first becomes (B, M, H, d).'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        return self.output((scores.softmax(dim=-1) @ v).reshape(queries.shape))
+
+
+@cross.wrong(
+    'one mask for the batch',
+    'You use the first row of the mask for the whole batch. Each row has its own.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores[..., mask[0]]
+            v = v[:, :, mask[0]]
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.wrong(
+    'mask added as numbers',
+    'You add the mask as the numbers 0 and 1, which hides nothing. Keep it boolean.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        attn = None if mask is None else mask[:, None, None, :].to(q.dtype)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=attn)
+        return self.output(found.transpose(1, 2).flatten(2))
+
+
+@cross.wrong(
+    'dropout of a tenth',
+    'You drop some attention weights in training. No dropout is asked for.'
+)
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        weights = F.dropout(scores.softmax(dim=-1), 0.1, self.training)
+        return self.output(rearrange(weights @ v, 'b h n d -> b n (h d)'))
+
+
+@cross.right('einops')
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (rearrange(t, 'b n (h d) -> b h n d', h=self.num_heads) for t in (q, k, v))
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float('-inf'))
+        found = scores.softmax(dim=-1) @ v
+        return self.output(rearrange(found, 'b h n d -> b n (h d)'))
+
+
+@cross.right('fused kernel')
+class CrossAttention(nn.Module):
+
+    def __init__(self, query_dim, input_dim, num_heads=1):
+        super().__init__()
+        if query_dim % num_heads:
+            raise ValueError(f'{num_heads} heads do not divide a width of {query_dim}')
+        self.num_heads = num_heads
+        self.norm_query = nn.LayerNorm(query_dim)
+        self.norm_input = nn.LayerNorm(input_dim)
+        self.query = nn.Linear(query_dim, query_dim)
+        self.key = nn.Linear(input_dim, query_dim)
+        self.value = nn.Linear(input_dim, query_dim)
+        self.output = nn.Linear(query_dim, query_dim)
+
+    def forward(self, queries, inputs, mask=None):
+        normed = self.norm_input(inputs)
+        q, k, v = (self.query(self.norm_query(queries)), self.key(normed), self.value(normed))
+        q, k, v = (t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in (q, k, v))
+        allowed = None if mask is None else mask[:, None, None].expand(-1, 1, q.shape[2], -1)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        return self.output(found.transpose(1, 2).reshape(queries.shape))
+
+
 perceiver = Bank("PerceiverIO")
 
 READ = "latents = latents + self.read(latents, inputs, mask)"
@@ -233,3 +574,262 @@ perceiver.right(
         WRITE: "answers = torch.cat([self.write(queries[:, o : o + 1], latents) for o in range(queries.shape[1])], 1)"
     },
 )
+
+
+@perceiver.wrong(
+    'reads before every layer, as well',
+    'You read the inputs again before every layer. They are read once.'
+)
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        for layer in self.layers:
+            z = z + self.read(z, inputs, mask)
+            z = z + self.read_mlp(z)
+            z = layer(z)
+        return z
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.wrong(
+    'random latents in training',
+    'You add noise to the latents in training. They are learned parameters, the same in every call.'
+)
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        if self.training:
+            z = z + 0.02 * torch.randn_like(z)
+        z = z + self.read(z, inputs, mask)
+        z = z + self.read_mlp(z)
+        for layer in self.layers:
+            z = layer(z)
+        return z
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.wrong(
+    'MLP of the reading',
+    'Your read_mlp gets what was read alone. It works on the sum of latents and reading.'
+)
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        found = self.read(z, inputs, mask)
+        z = z + found + self.read_mlp(found)
+        for layer in self.layers:
+            z = layer(z)
+        return z
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.wrong(
+    'queries talk',
+    'You let queries look at each other. A query looks at the latents only.'
+)
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        z = z + self.read(z, inputs, mask)
+        z = z + self.read_mlp(z)
+        for layer in self.layers:
+            z = layer(z)
+        return z
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        if queries.shape[-1] == latents.shape[-1]:
+            latents = torch.cat([latents, queries], dim=1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.wrong(
+    'mean latent',
+    'You average the latents. All of them are returned.'
+)
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        z = z + self.read(z, inputs, mask)
+        z = z + self.read_mlp(z)
+        for layer in self.layers:
+            z = layer(z)
+        return z.mean(dim=1, keepdim=True).expand_as(z)
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.right('expand')
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        z = self.latents.expand(len(inputs), -1, -1)
+        z = z + self.read(z, inputs, mask)
+        z = z + self.read_mlp(z)
+        for layer in self.layers:
+            z = layer(z)
+        return z
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        answer = self.write(queries, latents)
+        return answer + self.write_mlp(answer)
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+
+@perceiver.right('repeat by einops')
+class PerceiverIO(nn.Module):
+
+    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
+        super().__init__()
+        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
+        self.read = CrossAttention(latent_dim, input_dim, num_heads)
+        self.read_mlp = self.mlp(latent_dim, widening)
+        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
+        self.write = CrossAttention(query_dim, latent_dim, num_heads)
+        self.write_mlp = self.mlp(query_dim, widening)
+
+    @staticmethod
+    def mlp(dim, widening):
+        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
+
+    def encode(self, inputs, mask=None):
+        from functools import reduce
+
+        from einops import repeat
+        start = repeat(self.latents, 'l d -> b l d', b=inputs.shape[0])
+        read = start + self.read(start, inputs, mask=mask)
+        return reduce(lambda z, layer: layer(z), self.layers, read + self.read_mlp(read))
+
+    def decode(self, latents, queries):
+        if queries.dim() == 2:
+            queries = queries.expand(len(latents), -1, -1)
+        found = self.write(queries=queries, inputs=latents)
+        return self.write_mlp(found) + found
+
+    def forward(self, inputs, queries, mask=None):
+        return self.decode(self.encode(inputs, mask), queries)
+
+

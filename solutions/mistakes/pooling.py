@@ -135,3 +135,112 @@ class Pooling(nn.Module):
             return near / near.sum(dim=1, keepdim=True)
 
         return band(x.shape[-2]) @ x @ band(x.shape[-1]).T - x
+
+
+@pooling.wrong(
+    'without the middle',
+    'Your mean leaves the position itself out. It is over the whole neighbourhood.'
+)
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+        k = self.pool_size
+
+        def mean(t):
+            return F.avg_pool2d(t, k, stride=1, padding=k // 2)
+
+        count = mean(torch.ones_like(x)) * k * k
+        return (mean(x) * k * k - x) / (count - 1).clamp(min=1) - x
+
+
+@pooling.wrong(
+    'stride left out',
+    'Your window jumps by its own size. It moves one position at a time: stride 1.'
+)
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+        k = self.pool_size
+        pooled = F.avg_pool2d(x, k, padding=k // 2, count_include_pad=False)
+        return F.interpolate(pooled, size=x.shape[-2:]) - x
+
+
+@pooling.wrong(
+    'pools tokens in a row',
+    'You pool along the flattened positions. The neighbourhood is K x K, in rows and columns.'
+)
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+        k = self.pool_size
+        rows = F.avg_pool1d(x.flatten(2), k, 1, k // 2, count_include_pad=False)
+        return rows.view_as(x) - x
+
+
+@pooling.wrong(
+    'no mixing in eval',
+    'You leave the pooling out in evaluation mode. It is no dropout: it always mixes.'
+)
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+        if not self.training:
+            return torch.zeros_like(x)
+        k = self.pool_size
+        return F.avg_pool2d(x, k, stride=1, padding=k // 2, count_include_pad=False) - x
+
+
+@pooling.right('one call')
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+        k = self.pool_size
+        return F.avg_pool2d(x, k, stride=1, padding=k // 2, count_include_pad=False) - x
+
+
+@pooling.right('mean of ones')
+class Pooling(nn.Module):
+
+    def __init__(self, pool_size=3):
+        super().__init__()
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
+        self.pool_size = pool_size
+
+    def forward(self, x):
+
+        def pool(t):
+            return F.avg_pool2d(t, self.pool_size, stride=1, padding=self.pool_size // 2)
+        return pool(x) / pool(torch.ones_like(x[:1, :1])) - x
+
+

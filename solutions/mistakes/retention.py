@@ -109,6 +109,33 @@ def decay_matrix(decay, length):
     return torch.stack(rows, 1)
 
 
+@decays.wrong(
+    'rows scaled',
+    "You scale the rows, as RetNet's code does later. Here the entries are the plain powers."
+)
+def decay_matrix(decay, length):
+    n = torch.arange(length, device=decay.device)
+    distance = (n[:, None] - n[None, :]).clamp(min=0)
+    matrix = (decay[:, None, None] ** distance).tril()
+    return matrix / matrix.sum(-1, keepdim=True).sqrt()
+
+
+@decays.right('clamped exponents')
+def decay_matrix(decay, length):
+    n = torch.arange(length, device=decay.device)
+    distance = n[:, None] - n[None, :]
+    return (decay[:, None, None] ** distance.clamp(min=0)).tril()
+
+
+@decays.right('tril before the power')
+def decay_matrix(decay, length):
+    place = torch.arange(length, device=decay.device)
+    apart = torch.tril(place.unsqueeze(1) - place.unsqueeze(0))
+    powers = torch.pow(rearrange(decay, 'h -> h 1 1'), apart)
+    future = torch.ones(length, length, dtype=torch.bool, device=decay.device).triu(1)
+    return powers.masked_fill(future, 0.0)
+
+
 parallel = Bank("retention_parallel")
 
 RESULT = "(scores * decay_matrix(decay, query.shape[2])) @ value"
@@ -207,3 +234,77 @@ def retention_parallel(query, key, value, decay):
     gamma = decay.double()[:, None, None]
     scores = ((query.double() * gamma**n) @ (key.double() * gamma**-n).mT).tril()
     return (scores @ value.double()).to(value.dtype)
+
+
+@parallel.wrong(
+    'rows scaled',
+    "You divide the rows by their sums, as RetNet's code does. Equation 5 has the plain scores."
+)
+def retention_parallel(query, key, value, decay):
+    scores = query @ key.mT * decay_matrix(decay, query.shape[2])
+    return scores / scores.sum(-1, keepdim=True).abs().clamp(min=1) @ value
+
+
+@parallel.wrong(
+    'heads along the batch',
+    'You lay the decays along the batch. D is (H, N, N): its heads are the second axis of the scores.'
+)
+def retention_parallel(query, key, value, decay):
+    D = decay_matrix(decay, query.shape[2])[:, None]
+    return query @ key.mT * D @ value
+
+
+@parallel.wrong(
+    "first head's decay",
+    "You use the first head's decay for all. Each head has its own."
+)
+def retention_parallel(query, key, value, decay):
+    D = decay_matrix(decay[:1], query.shape[2])
+    return query @ key.mT * D @ value
+
+
+@parallel.wrong(
+    'log added',
+    'You add the logarithm of D to the scores. D multiplies them: there is no softmax here.'
+)
+def retention_parallel(query, key, value, decay):
+    D = decay_matrix(decay, query.shape[2])
+    scores = query @ key.mT + D.clamp(min=1e-30).log()
+    return scores @ value
+
+
+@parallel.wrong(
+    'powers on both sides',
+    'Your powers on queries and keys leave the future visible: above the diagonal D is 0.'
+)
+def retention_parallel(query, key, value, decay):
+    n = torch.arange(query.shape[2], device=query.device)
+    q = query * (decay[:, None] ** n)[..., None]
+    k = key * (decay[:, None] ** (-n))[..., None]
+    return q @ k.mT @ value
+
+
+@parallel.wrong(
+    'powers on both sides, then tril',
+    'Your powers of gamma overflow in a long sequence, and infinity times zero is NaN. Subtract the exponents first, as in '
+    'decay_matrix.'
+)
+def retention_parallel(query, key, value, decay):
+    n = torch.arange(query.shape[2], device=query.device)
+    q = query * (decay[:, None] ** n)[..., None]
+    k = key * (decay[:, None] ** (-n))[..., None]
+    return (q @ k.mT).tril() @ value
+
+
+@parallel.right('two lines')
+def retention_parallel(query, key, value, decay):
+    scores = query @ key.transpose(-2, -1)
+    return scores * decay_matrix(decay, query.shape[-2]) @ value
+
+
+@parallel.right('einsum, as well')
+def retention_parallel(query, key, value, decay):
+    D = decay_matrix(decay, query.shape[2])
+    return torch.einsum('bhnd,bhmd,hnm,bhme->bhne', query, key, D, value)
+
+

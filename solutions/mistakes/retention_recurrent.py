@@ -127,6 +127,86 @@ def retention_recurrent(query, key, value, decay, state=None):
     return torch.einsum("bhnd,bhnde->bhne", query, states), states[:, :, -1]
 
 
+@recurrent.wrong(
+    "detached between steps",
+    "Your state is detached between the steps, so no gradient reaches the earlier ones.",
+)
+def retention_recurrent(query, key, value, decay, state=None):
+    batch, heads, length, width = query.shape
+    if state is None:
+        state = value.new_zeros(batch, heads, width, value.shape[-1])
+    if length == 0:
+        return (value, state)
+    gamma = decay[:, None, None]
+    outputs = []
+    for n in range(length):
+        state = gamma * state.detach() + key[:, :, n : n + 1].mT @ value[:, :, n : n + 1]
+        outputs.append(query[:, :, n : n + 1] @ state)
+    return (torch.cat(outputs, dim=2), state)
+
+
+@recurrent.wrong(
+    "stacked in front",
+    "You stack the outputs in front and reshape, which mixes positions, images and heads. Positions are axis 2.",
+)
+def retention_recurrent(query, key, value, decay, state=None):
+    batch, heads, length, width = query.shape
+    if state is None:
+        state = value.new_zeros(batch, heads, width, value.shape[-1])
+    if length == 0:
+        return (value, state)
+    gamma = decay[:, None, None]
+    outputs = []
+    for n in range(length):
+        state = gamma * state + key[:, :, n : n + 1].mT @ value[:, :, n : n + 1]
+        outputs.append(query[:, :, n : n + 1] @ state)
+    return (torch.stack(outputs).reshape(batch, heads, length, -1), state)
+
+
+@recurrent.wrong("scaled queries", "You divide by sqrt(d). Retention does not.")
+def retention_recurrent(query, key, value, decay, state=None):
+    batch, heads, length, width = query.shape
+    if state is None:
+        state = value.new_zeros(batch, heads, width, value.shape[-1])
+    if length == 0:
+        return (value, state)
+    gamma = decay[:, None, None]
+    outputs = []
+    for n in range(length):
+        state = gamma * state + key[:, :, n : n + 1].mT @ value[:, :, n : n + 1]
+        outputs.append(query[:, :, n : n + 1] @ state / width**0.5)
+    return (torch.cat(outputs, dim=2), state)
+
+
+@recurrent.right("slices")
+def retention_recurrent(query, key, value, decay, state=None):
+    batch, heads, length, width = query.shape
+    if state is None:
+        state = value.new_zeros(batch, heads, width, value.shape[-1])
+    if length == 0:
+        return (value, state)
+    gamma = decay[:, None, None]
+    outputs = []
+    for n in range(length):
+        state = gamma * state + key[:, :, n : n + 1].mT @ value[:, :, n : n + 1]
+        outputs.append(query[:, :, n : n + 1] @ state)
+    return (torch.cat(outputs, dim=2), state)
+
+
+@recurrent.right("unbind and einsum")
+def retention_recurrent(query, key, value, decay, state=None):
+    batch, heads, length, width = query.shape
+    if state is None:
+        state = value.new_zeros(batch, heads, width, value.shape[-1])
+    if length == 0:
+        return (value, state)
+    outputs = []
+    for q, k, v in zip(query.unbind(2), key.unbind(2), value.unbind(2)):
+        state = torch.einsum("h,bhde->bhde", decay, state) + torch.einsum("bhd,bhe->bhde", k, v)
+        outputs.append(torch.einsum("bhd,bhde->bhe", q, state))
+    return (torch.stack(outputs, dim=2), state)
+
+
 chunks = Bank("retention_chunkwise")
 
 BEFORE = "before = gamma**i * (q @ state)"
@@ -264,3 +344,140 @@ def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
     output = inside + gamma**i * (q @ torch.stack(befores, 2))
     final = final / decay[:, None, None] ** extra  # the padding at the end let the state fade too far
     return output.flatten(2, 3)[:, :, :length], final
+
+
+@chunks.wrong(
+    "counted from zero",
+    "You count a chunk's positions from zero. Its first one is a step away from the state before it: gamma^1.",
+)
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = []
+    for q, k, v in zip(*(x.split(chunk_size, dim=2) for x in (query, key, value))):
+        size = q.shape[2]
+        i = torch.arange(size, device=q.device)[:, None]
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**size * state + (k * gamma ** (size - i)).mT @ v
+    return (torch.cat(outputs, dim=2), state)
+
+
+@chunks.wrong(
+    "full size for the last chunk",
+    "You let the state fade for positions that the last chunk does not have: it may be shorter than chunk_size (padding it with zeros does "
+    "the same).",
+)
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = []
+    for q, k, v in zip(*(x.split(chunk_size, dim=2) for x in (query, key, value))):
+        size = q.shape[2]
+        i = torch.arange(1, size + 1, device=q.device)[:, None]
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**chunk_size * state + (k * gamma ** (chunk_size - i)).mT @ v
+    return (torch.cat(outputs, dim=2), state)
+
+
+@chunks.wrong(
+    "padded with zeros",
+    "You let the state fade for positions that the last chunk does not have: it may be shorter than chunk_size (padding it with zeros does "
+    "the same).",
+)
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    length = query.shape[2]
+    pad = (0, 0, 0, -length % chunk_size)
+    query, key, value = (F.pad(x, pad) for x in (query, key, value))
+    i = torch.arange(1, chunk_size + 1, device=query.device)[:, None]
+    outputs = []
+    for q, k, v in zip(*(x.split(chunk_size, dim=2) for x in (query, key, value))):
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**chunk_size * state + (k * gamma ** (chunk_size - i)).mT @ v
+    return (torch.cat(outputs, dim=2)[:, :, :length], state)
+
+
+@chunks.wrong(
+    "detached between chunks",
+    "Your state is detached between the chunks, so no gradient reaches the earlier ones.",
+)
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = []
+    for q, k, v in zip(*(x.split(chunk_size, dim=2) for x in (query, key, value))):
+        size = q.shape[2]
+        i = torch.arange(1, size + 1, device=q.device)[:, None]
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**size * state.detach() + (k * gamma ** (size - i)).mT @ v
+    return (torch.cat(outputs, dim=2), state)
+
+
+@chunks.wrong("split along the heads", "You split along the heads. The positions are axis 2.")
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = []
+    i = torch.arange(1, query.shape[2] + 1)[:, None]
+    size = query.shape[2]
+    for h in range(0, query.shape[1], chunk_size):
+        q, k, v = (x[:, h : h + chunk_size] for x in (query, key, value))
+        g = gamma[h : h + chunk_size]
+        outputs.append(
+            retention_parallel(q, k, v, decay[h : h + chunk_size]) + g**i * (q @ state[:, h : h + chunk_size])
+        )
+    state = gamma**size * state
+    return (torch.cat(outputs, dim=1), state)
+
+
+@chunks.right("split and cat")
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    outputs = []
+    for q, k, v in zip(*(x.split(chunk_size, dim=2) for x in (query, key, value))):
+        size = q.shape[2]
+        i = torch.arange(1, size + 1, device=q.device)[:, None]
+        outputs.append(retention_parallel(q, k, v, decay) + gamma**i * (q @ state))
+        state = gamma**size * state + (k * gamma ** (size - i)).mT @ v
+    return (torch.cat(outputs, dim=2), state)
+
+
+@chunks.right("slices and einsum")
+def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError(f"a chunk needs at least one position, got chunk_size = {chunk_size}")
+    if state is None:
+        state = value.new_zeros(*query.shape[:2], query.shape[-1], value.shape[-1])
+    gamma = decay[:, None, None]
+    length, parts = (query.shape[2], [])
+    for start in range(0, length, chunk_size):
+        stop = min(start + chunk_size, length)
+        size = stop - start
+        q, k, v = (x[:, :, start:stop] for x in (query, key, value))
+        inner = torch.einsum("bhnd,bhmd,hnm->bhnm", q, k, decay_matrix(decay, size)) @ v
+        i = torch.arange(1, size + 1, device=query.device)
+        way_in, way_out = (decay[:, None] ** i, decay[:, None] ** (size - i))
+        parts.append(inner + torch.einsum("hn,bhnd,bhde->bhne", way_in, q, state))
+        news = torch.einsum("hn,bhnd,bhne->bhde", way_out, k, v)
+        state = decay.pow(size).view(-1, 1, 1) * state + news
+    return (torch.cat(parts, dim=2) if parts else torch.zeros_like(value), state)

@@ -127,6 +127,56 @@ def top_k_router(logits, k, renormalize=False):
     return kept / (kept if renormalize else raised).sum(1, keepdim=True), experts
 
 
+@router.wrong(
+    'divided by the sum of everything',
+    "You divide by the sum over all tokens. Each token's weights are divided by their own sum."
+)
+def top_k_router(logits, k, renormalize=False):
+    num_experts = logits.shape[-1]
+    if not 1 <= k <= num_experts:
+        raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
+    weights, experts = logits.softmax(-1).topk(k, dim=-1)
+    if renormalize:
+        weights = weights / weights.sum()
+    return (weights, experts)
+
+
+@router.wrong(
+    'never renormalises k = 1',
+    'You leave a single choice as it is. With renormalize=True its weight is 1.'
+)
+def top_k_router(logits, k, renormalize=False):
+    num_experts = logits.shape[-1]
+    if not 1 <= k <= num_experts:
+        raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
+    weights, experts = logits.softmax(-1).topk(k, dim=-1)
+    if renormalize and k > 1:
+        weights = weights / weights.sum(-1, keepdim=True)
+    return (weights, experts)
+
+
+@router.right('topk')
+def top_k_router(logits, k, renormalize=False):
+    num_experts = logits.shape[-1]
+    if not 1 <= k <= num_experts:
+        raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
+    weights, experts = logits.softmax(dim=-1).topk(k, dim=-1)
+    if renormalize:
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+    return (weights, experts)
+
+
+@router.right('choose the scores first')
+def top_k_router(logits, k, renormalize=False):
+    num_experts = logits.shape[-1]
+    if not 1 <= k <= num_experts:
+        raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
+    scores, experts = torch.topk(logits, k)
+    if renormalize:
+        return (F.softmax(scores, dim=1), experts)
+    return ((scores - logits.logsumexp(dim=1, keepdim=True)).exp(), experts)
+
+
 places = Bank("keep_within_capacity")
 
 places.wrong(
@@ -241,6 +291,97 @@ def keep_within_capacity(experts, num_experts, capacity):
     return torch.stack(columns, dim=1)
 
 
+@places.wrong(
+    'all or nothing for a token',
+    'You drop all choices of a token if one of them is dropped. Each choice has its own fate.'
+)
+def keep_within_capacity(experts, num_experts, capacity):
+    tokens, k = experts.shape
+    queue = F.one_hot(experts.T.flatten(), num_experts)
+    ahead = (queue.cumsum(0) * queue).sum(-1)
+    kept = (ahead <= capacity).view(k, tokens).T
+    return kept & kept.all(dim=1, keepdim=True)
+
+
+@places.wrong(
+    'capacity 0 as no limit',
+    'You take a capacity of 0 for no limit. It means no places at all.'
+)
+def keep_within_capacity(experts, num_experts, capacity):
+    if not capacity:
+        return torch.ones_like(experts, dtype=torch.bool)
+    tokens, k = experts.shape
+    queue = F.one_hot(experts.T.flatten(), num_experts)
+    ahead = (queue.cumsum(0) * queue).sum(-1)
+    return (ahead <= capacity).view(k, tokens).T
+
+
+@places.wrong(
+    'overfull experts dropped whole',
+    'You drop all choices of an expert that is asked too often. It keeps its first `capacity` ones.'
+)
+def keep_within_capacity(experts, num_experts, capacity):
+    asked = torch.bincount(experts.flatten(), minlength=num_experts)
+    return asked[experts] <= capacity
+
+
+@places.wrong(
+    'dropped choices move up',
+    'You let a second choice move up when the first is dropped. The queue is fixed: all first choices, then all second ones.'
+)
+def keep_within_capacity(experts, num_experts, capacity):
+    free = [capacity] * num_experts
+    kept = torch.zeros(experts.shape, dtype=torch.bool)
+    for token, choices in enumerate(experts.tolist()):
+        for rank, expert in enumerate(choices):
+            if free[expert]:
+                free[expert] -= 1
+                kept[token, rank] = True
+                break
+    for token, choices in enumerate(experts.tolist()):
+        for rank, expert in enumerate(choices):
+            if not kept[token, rank] and free[expert]:
+                free[expert] -= 1
+                kept[token, rank] = True
+    return kept
+
+
+@places.wrong(
+    'counts below zero',
+    'You count free places down below zero, and then some are let in again.'
+)
+def keep_within_capacity(experts, num_experts, capacity):
+    free = [capacity] * num_experts
+    kept = torch.zeros(experts.shape, dtype=torch.bool)
+    for rank in range(experts.shape[1]):
+        for token in range(len(experts)):
+            expert = int(experts[token, rank])
+            kept[token, rank] = free[expert] != 0
+            free[expert] -= 1
+    return kept
+
+
+@places.right('one-hot and cumsum')
+def keep_within_capacity(experts, num_experts, capacity):
+    tokens, k = experts.shape
+    queue = F.one_hot(experts.T.reshape(-1), num_experts)
+    number = (queue.cumsum(dim=0) * queue).sum(dim=1)
+    return (number <= capacity).view(k, tokens).T
+
+
+@places.right('loop')
+def keep_within_capacity(experts, num_experts, capacity):
+    kept = torch.zeros_like(experts, dtype=torch.bool)
+    free = dict.fromkeys(range(num_experts), capacity)
+    for choice in range(experts.shape[1]):
+        for token in range(experts.shape[0]):
+            expert = experts[token, choice].item()
+            if free[expert] > 0:
+                kept[token, choice] = True
+                free[expert] -= 1
+    return kept
+
+
 balance = Bank("load_balancing_loss")
 
 balance.wrong(
@@ -339,3 +480,50 @@ def load_balancing_loss(logits, experts):
     sent = F.one_hot(experts, logits.shape[1]).sum(1).to(logits.dtype)
     pairs = torch.einsum("te,ue->", sent, logits.softmax(-1))
     return logits.shape[1] * pairs / (experts.numel() * len(logits))
+
+
+@balance.wrong(
+    'experts from the logits',
+    'You count the argmax of the logits. `experts` says who was chosen.'
+)
+def load_balancing_loss(logits, experts):
+    num_tokens, num_experts = logits.shape
+    if num_tokens == 0:
+        raise ValueError('the balance of no tokens at all is not defined: logits have shape (0, E)')
+    chosen = logits.topk(experts.shape[1], dim=-1).indices
+    f = F.one_hot(chosen, num_experts).to(logits.dtype).mean((0, 1))
+    return num_experts * (f * logits.softmax(-1).mean(0)).sum()
+
+
+@balance.wrong(
+    'product before the mean',
+    'You multiply token by token and average afterwards. f and P are means over all tokens first.'
+)
+def load_balancing_loss(logits, experts):
+    num_tokens, num_experts = logits.shape
+    if num_tokens == 0:
+        raise ValueError('the balance of no tokens at all is not defined: logits have shape (0, E)')
+    choices = F.one_hot(experts, num_experts).to(logits.dtype).mean(1)
+    return num_experts * (choices * logits.softmax(-1)).sum(-1).mean()
+
+
+@balance.right('one-hot means')
+def load_balancing_loss(logits, experts):
+    num_tokens, num_experts = logits.shape
+    if num_tokens == 0:
+        raise ValueError('the balance of no tokens at all is not defined: logits have shape (0, E)')
+    f = F.one_hot(experts, num_experts).to(logits.dtype).mean(dim=(0, 1))
+    P = logits.softmax(dim=-1).mean(dim=0)
+    return num_experts * (f * P).sum()
+
+
+@balance.right('bincount and dot')
+def load_balancing_loss(logits, experts):
+    num_tokens, num_experts = logits.shape
+    if num_tokens == 0:
+        raise ValueError('the balance of no tokens at all is not defined: logits have shape (0, E)')
+    counts = torch.bincount(experts.reshape(-1), minlength=num_experts)
+    fractions = counts.to(logits.dtype) / experts.numel()
+    return num_experts * torch.dot(fractions, F.softmax(logits, dim=1).mean(0))
+
+

@@ -82,6 +82,57 @@ def cyclic_shift(x, shift_size):
     return x.roll(-shift_size, 1).roll(-shift_size, 2)
 
 
+@shift.wrong(
+    "flattened",
+    "You roll without `dims`, which moves the flattened map: numbers run from row to row and from image to image.",
+)
+def cyclic_shift(x, shift_size):
+    return x.roll(-shift_size).roll(-shift_size * x.shape[2])
+
+
+@shift.wrong(
+    "always forwards", "You take the shift's absolute value. A negative one moves the other way: -s undoes s."
+)
+def cyclic_shift(x, shift_size):
+    s = abs(shift_size)
+    return torch.roll(x, shifts=(-s, -s), dims=(1, 2))
+
+
+@shift.wrong("diagonally opposite", "You move up and to the right. It is up and to the left.")
+def cyclic_shift(x, shift_size):
+    return x.roll((-shift_size, shift_size), dims=(1, 2))
+
+
+@shift.wrong(
+    "slices without the negative case",
+    "Your slices do not hold for a negative shift, which has to undo a positive one.",
+)
+def cyclic_shift(x, shift_size):
+    s = max(shift_size, 0)
+    x = torch.cat([x[:, s:], x[:, :s]], dim=1)
+    return torch.cat([x[:, :, s:], x[:, :, :s]], dim=2)
+
+
+@shift.right("roll")
+def cyclic_shift(x, shift_size):
+    return torch.roll(x, shifts=(-shift_size, -shift_size), dims=(1, 2))
+
+
+@shift.right("index")
+def cyclic_shift(x, shift_size):
+    height, width = x.shape[1:3]
+    rows = (torch.arange(height, device=x.device) + shift_size) % height
+    columns = (torch.arange(width, device=x.device) + shift_size) % width
+    return x[:, rows][:, :, columns]
+
+
+@shift.right("two rolls, as well")
+def cyclic_shift(x, shift_size):
+    from functools import reduce
+
+    return reduce(lambda y, axis: y.roll(-shift_size, axis), (1, 2), x)
+
+
 mask = Bank("shifted_window_mask")
 
 _EQUAL = "kind[:, :, None] == kind[:, None, :]"
@@ -206,3 +257,103 @@ def shifted_window_mask(height, width, window_size, shift_size):
             ]
             masks.append(torch.tensor([[a == b for b in kinds] for a in kinds]))
     return torch.stack(masks)
+
+
+@mask.wrong(
+    "sum of two flags",
+    "Wrapped rows and wrapped columns get the same number in yours, so two pieces that are no neighbours see each other. There are "
+    "four pieces.",
+)
+def shifted_window_mask(height, width, window_size, shift_size):
+    rows = torch.arange(height) >= height - shift_size
+    columns = torch.arange(width) >= width - shift_size
+    number = rows[:, None].long() + columns[None, :].long()
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    return pieces[:, :, None] == pieces[:, None, :]
+
+
+@mask.wrong("always half a window", "You always shift by half a window. The shift is an argument.")
+def shifted_window_mask(height, width, window_size, shift_size):
+    s = window_size // 2 if shift_size else 0
+    rows = torch.arange(height) >= height - s
+    columns = torch.arange(width) >= width - s
+    number = 2 * rows[:, None].long() + columns.long()
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    return pieces[:, :, None] == pieces[:, None, :]
+
+
+@mask.wrong("one-sided", "Your mask hides in one direction only. Neither of two pieces may see the other.")
+def shifted_window_mask(height, width, window_size, shift_size):
+    rows = torch.arange(height) >= height - shift_size
+    columns = torch.arange(width) >= width - shift_size
+    number = 2 * rows[:, None].long() + columns[None, :].long()
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    return pieces[:, :, None] >= pieces[:, None, :]
+
+
+@mask.wrong("not rolled", "Your groups are those of the map as it was. Roll them like the map.")
+def shifted_window_mask(height, width, window_size, shift_size):
+    strip_rows = (torch.arange(height) - shift_size).div(window_size, rounding_mode="floor")
+    strip_columns = (torch.arange(width) - shift_size).div(window_size, rounding_mode="floor")
+    number = strip_rows[:, None] * (width + 1) + strip_columns
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    return pieces[:, :, None] == pieces[:, None, :]
+
+
+@mask.wrong(
+    "one mask for the last window",
+    "Only your last window has a mask. Those of the last row and of the last column hold wrapped pixels, too.",
+)
+def shifted_window_mask(height, width, window_size, shift_size):
+    rows = torch.arange(height) >= height - shift_size
+    columns = torch.arange(width) >= width - shift_size
+    number = 2 * rows[:, None].long() + columns[None, :].long()
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    mask = torch.ones(len(pieces), window_size**2, window_size**2, dtype=torch.bool)
+    mask[-1] = pieces[-1][:, None] == pieces[-1][None, :]
+    return mask
+
+
+@mask.wrong(
+    "column-major windows", "Your windows come column by column. They are in the order of `window_partition`."
+)
+def shifted_window_mask(height, width, window_size, shift_size):
+    rows = torch.arange(height) >= height - shift_size
+    columns = torch.arange(width) >= width - shift_size
+    number = 2 * rows[:, None].long() + columns[None, :].long()
+    pieces = rearrange(number, "(h m) (w n) -> (w h) (m n)", m=window_size, n=window_size)
+    return pieces[:, :, None] == pieces[:, None, :]
+
+
+@mask.right("four numbers")
+def shifted_window_mask(height, width, window_size, shift_size):
+    rows = torch.arange(height) >= height - shift_size
+    columns = torch.arange(width) >= width - shift_size
+    number = 2 * rows[:, None].long() + columns[None, :].long()
+    pieces = window_partition(number[None, :, :, None], window_size).flatten(1)
+    return pieces[:, :, None] == pieces[:, None, :]
+
+
+@mask.right("slices as the authors")
+def shifted_window_mask(height, width, window_size, shift_size):
+    image = torch.zeros((1, height, width, 1))
+    slices = (slice(0, -window_size), slice(-window_size, -shift_size), slice(-shift_size, None))
+    number = 0
+    for h in slices:
+        for w in slices:
+            image[:, h, w, :] = number
+            number += 1
+    windows = window_partition(image, window_size).view(-1, window_size * window_size)
+    return windows.unsqueeze(1) - windows.unsqueeze(2) == 0
+
+
+@mask.right("rows and columns apart")
+def shifted_window_mask(height, width, window_size, shift_size):
+    wrapped_row = (torch.arange(height) >= height - shift_size)[:, None].expand(height, width)
+    wrapped_column = (torch.arange(width) >= width - shift_size).expand(height, width)
+
+    def alike(flags):
+        f = rearrange(flags, "(h m) (w n) -> (h w) (m n)", m=window_size, n=window_size)
+        return f.unsqueeze(2) == f.unsqueeze(1)
+
+    return alike(wrapped_row) & alike(wrapped_column)

@@ -182,6 +182,502 @@ class SwinBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+@block.wrong(
+    'shift where one window spans the map',
+    'You shift where one window spans the map. Then there is nothing to shift: use `shift`, which is 0 there.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if self.shift_size:
+            y = cyclic_shift(y, self.shift_size)
+            mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if self.shift_size:
+            y = cyclic_shift(y, -self.shift_size)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'mask always',
+    'You ask for a mask where there is no shift. Without a shift every pair in a window may attend.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        y = cyclic_shift(y, shift)
+        mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'cut off before rolling back',
+    'You cut the padding off before the shift is undone, and lose real pixels.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if shift:
+            y = cyclic_shift(y, shift)
+            mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        y = y[:, :height, :width]
+        if shift:
+            y = cyclic_shift(y, -shift)
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'first mask remembered for ever',
+    'You keep the mask of the first call. It depends on the size of the map.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if shift:
+            y = cyclic_shift(y, shift)
+            if self._mask is None:
+                self._mask = shifted_window_mask(tall, wide, window, shift).to(x.device)
+            mask = self._mask
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'padding masked out',
+    "You hide the padding in the mask. It is attended to, as in the authors' code."
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        real = F.pad(torch.ones(1, height, width, 1, dtype=torch.bool), (0, 0, 0, wide - width, 0, tall - height))
+        mask = torch.ones(tall * wide // window ** 2, window ** 2, window ** 2, dtype=torch.bool)
+        if shift:
+            y = cyclic_shift(y, shift)
+            real = cyclic_shift(real, shift)
+            mask = self.mask_for(tall, wide, x.device)
+        real = window_partition(real, window).flatten(1)
+        eye = torch.eye(window ** 2, dtype=torch.bool)
+        mask = mask & real[:, None, :] | eye
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.wrong(
+    'post-norm',
+    'Your norm comes after the sum. Here it comes before each move, inside the branch.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if shift:
+            y = cyclic_shift(y, shift)
+            mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = self.norm1(x + y)
+        return self.norm2(x + self.mlp(x))
+
+
+@block.wrong(
+    'pads a full window',
+    'You add a whole window of zeros where nothing is missing.'
+)
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, window - width % window, 0, window - height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if shift:
+            y = cyclic_shift(y, shift)
+            mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.right('step by step')
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
+        tall, wide = y.shape[1:3]
+        mask = None
+        if shift:
+            y = cyclic_shift(y, shift)
+            mask = self.mask_for(tall, wide, x.device)
+        windows = window_partition(y, window).flatten(1, 2)
+        windows = self.attn(windows, mask).unflatten(1, (window, window))
+        y = window_reverse(windows, window, tall, wide)
+        if shift:
+            y = cyclic_shift(y, -shift)
+        y = y[:, :height, :width]
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+@block.right('helper method')
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def attend(self, y, shift):
+        window = self.window_size
+        _, tall, wide, _ = y.shape
+        mask = self.mask_for(tall, wide, y.device) if shift else None
+        tokens = window_partition(cyclic_shift(y, shift), window).flatten(1, 2)
+        windows = self.attn(tokens, mask).reshape(-1, window, window, y.shape[-1])
+        return cyclic_shift(window_reverse(windows, window, tall, wide), -shift)
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        below, right = (-height % window, -width % window)
+        y = self.norm1(x)
+        if below or right:
+            y = F.pad(y, (0, 0, 0, right, 0, below))
+        y = self.attend(y, shift)
+        x = x + y[:, :height, :width].contiguous()
+        return x + self.mlp(self.norm2(x))
+
+
+@block.right('einops and zeros')
+class SwinBlock(nn.Module):
+
+    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
+        super().__init__()
+        if not 0 <= shift_size < window_size:
+            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
+        self.window_size, self.shift_size = (window_size, shift_size)
+        hidden = int(mlp_ratio * dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
+        self.mlp.add_module('act', nn.GELU())
+        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
+        self._mask = None
+
+    def mask_for(self, height, width, device):
+        key = (height, width, device)
+        if self._mask is None or self._mask[0] != key:
+            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
+            self._mask = (key, mask.to(device))
+        return self._mask[1]
+
+    def forward(self, x):
+        _, height, width, _ = x.shape
+        window = self.window_size
+        if min(height, width) < window:
+            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
+        shift = self.shift_size if min(height, width) > window else 0
+        tall, wide = (-(-side // window) * window for side in (height, width))
+        y = x.new_zeros(x.shape[0], tall, wide, x.shape[3])
+        y[:, :height, :width] = self.norm1(x)
+        y = cyclic_shift(y, shift) if shift > 0 else y
+        mask = self.mask_for(tall, wide, x.device) if shift > 0 else None
+        tokens = rearrange(window_partition(y, window), 'b m n c -> b (m n) c')
+        tokens = rearrange(self.attn(tokens, mask=mask), 'b (m n) c -> b m n c', m=window)
+        y = window_reverse(tokens, window, tall, wide)
+        if shift > 0:
+            y = cyclic_shift(y, -shift)
+        middle = x + y[:, :height, :width]
+        hidden = self.mlp.act(self.mlp.fc1(self.norm2(middle)))
+        return middle + self.mlp.fc2(hidden)
+
+
 merging = Bank("PatchMerging")
 
 _MERGE = '"b (h row) (w col) c -> b h w (col row c)"'
@@ -302,3 +798,86 @@ class PatchMerging(nn.Module):
         )  # (B, C, 4 row by row, H/2, W/2)
         x = x[:, :, [0, 2, 1, 3]].permute(0, 3, 4, 2, 1).flatten(3)
         return F.linear(self.norm(x), self.reduction.weight)
+
+
+@merging.wrong(
+    'last row repeated',
+    'You pad by repeating the last row or column. The padding is zeros.'
+)
+class PatchMerging(nn.Module):
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        if x.shape[1] % 2:
+            x = torch.cat([x, x[:, -1:]], dim=1)
+        if x.shape[2] % 2:
+            x = torch.cat([x, x[:, :, -1:]], dim=2)
+        parts = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+        return self.reduction(self.norm(torch.cat(parts, dim=-1)))
+
+
+@merging.wrong(
+    'tokens in a row',
+    'You return a list of tokens. The result is a map, (B, H / 2, W / 2, 2C).'
+)
+class PatchMerging(nn.Module):
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        parts = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+        return self.reduction(self.norm(torch.cat(parts, dim=-1).flatten(1, 2)))
+
+
+@merging.right('strided slices')
+class PatchMerging(nn.Module):
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        parts = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
+        return self.reduction(self.norm(torch.cat(parts, dim=-1)))
+
+
+@merging.right('einops')
+class PatchMerging(nn.Module):
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        return self.reduction(self.norm(rearrange(x, 'b (h p) (w q) c -> b h w (q p c)', p=2, q=2)))
+
+
+@merging.right('reshape and permute')
+class PatchMerging(nn.Module):
+
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x):
+        batch, height, width, channels = x.shape
+        if height % 2 == 1 or width % 2 == 1:
+            x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+        h, w = ((height + 1) // 2, (width + 1) // 2)
+        x = x.reshape(batch, h, 2, w, 2, channels).permute(0, 1, 3, 4, 2, 5).flatten(3)
+        return self.reduction(self.norm(x))
+
+

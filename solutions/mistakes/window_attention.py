@@ -103,6 +103,82 @@ def relative_position_index(window_size):
     return torch.stack(rows)
 
 
+@index.wrong(
+    'only dy shifted',
+    "You shift the rows' offsets to begin at 0, and not the columns'."
+)
+def relative_position_index(window_size):
+    at = torch.arange(window_size ** 2)
+    row, col = (at // window_size, at % window_size)
+    dy = row[:, None] - row + window_size - 1
+    dx = col[:, None] - col
+    return dy * (2 * window_size - 1) + dx
+
+
+@index.wrong(
+    'distances',
+    'You take distances. Left and right are different offsets.'
+)
+def relative_position_index(window_size):
+    at = torch.arange(window_size ** 2)
+    row, col = (at // window_size, at % window_size)
+    dy = (row[:, None] - row[None, :]).abs()
+    dx = (col[:, None] - col[None, :]).abs()
+    return dy * (2 * window_size - 1) + dx
+
+
+@index.wrong(
+    'squeezed',
+    'You squeeze the result, and a window of one position loses its axes.'
+)
+def relative_position_index(window_size):
+    m = window_size
+    places = torch.stack(torch.meshgrid(torch.arange(m), torch.arange(m), indexing='ij')).flatten(1)
+    apart = places[:, :, None] - places[:, None, :] + m - 1
+    return (apart[0] * (2 * m - 1) + apart[1]).squeeze()
+
+
+@index.wrong(
+    'one-based',
+    "Your columns' offsets begin at 1. They begin at 0: add M - 1."
+)
+def relative_position_index(window_size):
+    at = torch.arange(window_size ** 2)
+    row, col = (at // window_size, at % window_size)
+    dy = row[:, None] - row[None, :] + window_size - 1
+    dx = col[:, None] - col[None, :] + window_size
+    return dy * (2 * window_size - 1) + dx
+
+
+@index.right('rows and columns')
+def relative_position_index(window_size):
+    at = torch.arange(window_size ** 2)
+    row, col = (at // window_size, at % window_size)
+    dy = row[:, None] - row[None, :] + window_size - 1
+    dx = col[:, None] - col[None, :] + window_size - 1
+    return dy * (2 * window_size - 1) + dx
+
+
+@index.right('meshgrid')
+def relative_position_index(window_size):
+    grid = torch.meshgrid(torch.arange(window_size), torch.arange(window_size), indexing='ij')
+    coordinates = torch.flatten(torch.stack(grid), 1)
+    relative = (coordinates[:, :, None] - coordinates[:, None, :]).permute(1, 2, 0).contiguous()
+    relative += window_size - 1
+    relative[:, :, 0] *= 2 * window_size - 1
+    return relative.sum(-1)
+
+
+@index.right('loops')
+def relative_position_index(window_size):
+    m = window_size
+
+    def entry(i, j):
+        dy, dx = (i // m - j // m, i % m - j % m)
+        return (dy + m - 1) * (2 * m - 1) + dx + m - 1
+    return torch.tensor([[entry(i, j) for j in range(m * m)] for i in range(m * m)])
+
+
 attention = Bank("WindowAttention")
 
 attention.wrong(
@@ -277,3 +353,141 @@ class WindowAttention(nn.Module):
                 heads.append(scores.softmax(dim=-1) @ v[number, :, part])
             outputs.append(self.proj(torch.cat(heads, dim=-1)))
         return torch.stack(outputs)
+
+
+@attention.wrong(
+    'bias reshaped',
+    'You reshape the bias to (heads, N, N), which mixes heads and places. Move the axis of the heads to the front.'
+)
+class WindowAttention(nn.Module):
+
+    def __init__(self, dim, window_size, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'{dim} channels cannot be shared equally by {num_heads} heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer('relative_position_index', relative_position_index(window_size), persistent=False)
+
+    def forward(self, x, mask=None):
+        q, k, v = rearrange(self.qkv(x), 'b n (three h d) -> three b h n d', three=3, h=self.num_heads)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        scores = scores + bias.reshape(self.num_heads, *self.relative_position_index.shape)
+        if mask is not None:
+            scores = rearrange(scores, '(b w) h i j -> b w h i j', w=len(mask))
+            scores = scores.masked_fill(~mask[:, None], float('-inf')).flatten(0, 1)
+        out = scores.softmax(dim=-1) @ v
+        return self.proj(rearrange(out, 'b h n d -> b n (h d)'))
+
+
+@attention.wrong(
+    'heads not moved back',
+    'You flatten before the heads are moved back behind the tokens: (B, heads, N, d) first becomes (B, N, heads, d).'
+)
+class WindowAttention(nn.Module):
+
+    def __init__(self, dim, window_size, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'{dim} channels cannot be shared equally by {num_heads} heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer('relative_position_index', relative_position_index(window_size), persistent=False)
+
+    def forward(self, x, mask=None):
+        q, k, v = rearrange(self.qkv(x), 'b n (three h d) -> three b h n d', three=3, h=self.num_heads)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        scores = scores + bias.permute(2, 0, 1)
+        if mask is not None:
+            scores = rearrange(scores, '(b w) h i j -> b w h i j', w=len(mask))
+            scores = scores.masked_fill(~mask[:, None], float('-inf')).flatten(0, 1)
+        return self.proj((scores.softmax(dim=-1) @ v).reshape(x.shape))
+
+
+@attention.wrong(
+    'first mask for all',
+    "You use the first window's mask for all. Each window has its own."
+)
+class WindowAttention(nn.Module):
+
+    def __init__(self, dim, window_size, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'{dim} channels cannot be shared equally by {num_heads} heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer('relative_position_index', relative_position_index(window_size), persistent=False)
+
+    def forward(self, x, mask=None):
+        q, k, v = rearrange(self.qkv(x), 'b n (three h d) -> three b h n d', three=3, h=self.num_heads)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        scores = scores + bias.permute(2, 0, 1)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[0], float('-inf'))
+        out = scores.softmax(dim=-1) @ v
+        return self.proj(rearrange(out, 'b h n d -> b n (h d)'))
+
+
+@attention.right('einops')
+class WindowAttention(nn.Module):
+
+    def __init__(self, dim, window_size, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'{dim} channels cannot be shared equally by {num_heads} heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer('relative_position_index', relative_position_index(window_size), persistent=False)
+
+    def forward(self, x, mask=None):
+        q, k, v = rearrange(self.qkv(x), 'b n (three h d) -> three b h n d', three=3, h=self.num_heads)
+        scores = q @ k.mT / q.shape[-1] ** 0.5
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        scores = scores + bias.permute(2, 0, 1)
+        if mask is not None:
+            scores = rearrange(scores, '(b w) h i j -> b w h i j', w=len(mask))
+            scores = scores.masked_fill(~mask[:, None], float('-inf')).flatten(0, 1)
+        out = scores.softmax(dim=-1) @ v
+        return self.proj(rearrange(out, 'b h n d -> b n (h d)'))
+
+
+@attention.right('fused kernel')
+class WindowAttention(nn.Module):
+
+    def __init__(self, dim, window_size, num_heads):
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f'{dim} channels cannot be shared equally by {num_heads} heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.proj = nn.Linear(dim, dim)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1) ** 2, num_heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer('relative_position_index', relative_position_index(window_size), persistent=False)
+
+    def forward(self, x, mask=None):
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        n = x.shape[1]
+        extra = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)[None]
+        if mask is not None:
+            forbidden = torch.zeros_like(mask, dtype=x.dtype).masked_fill(~mask, float('-inf'))
+            extra = extra + forbidden.repeat(len(x) // len(mask), 1, 1)[:, None]
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=extra.expand(len(x), -1, n, n))
+        return self.proj(out.transpose(1, 2).reshape(x.shape))
+
+

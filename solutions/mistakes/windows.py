@@ -89,6 +89,37 @@ def window_partition(x, window_size):
     return squares.reshape(-1, window_size, window_size, x.shape[-1])
 
 
+@partition.wrong(
+    'unfold, channels in the middle',
+    "`unfold` appends the window's axes behind the channels, and your reshape takes channels for pixels."
+)
+def window_partition(x, window_size):
+    _, height, width, _ = x.shape
+    if height % window_size or width % window_size:
+        raise ValueError(f'a {height} x {width} map cannot be cut into windows of {window_size} x {window_size}')
+    m, c = (window_size, x.shape[-1])
+    return x.unfold(1, m, m).unfold(2, m, m).reshape(-1, m, m, c)
+
+
+@partition.right('einops')
+def window_partition(x, window_size):
+    _, height, width, _ = x.shape
+    if height % window_size or width % window_size:
+        raise ValueError(f'a {height} x {width} map cannot be cut into windows of {window_size} x {window_size}')
+    return rearrange(x, 'b (h m) (w n) c -> (b h w) m n c', m=window_size, n=window_size)
+
+
+@partition.right('permute')
+def window_partition(x, window_size):
+    _, height, width, _ = x.shape
+    if height % window_size or width % window_size:
+        raise ValueError(f'a {height} x {width} map cannot be cut into windows of {window_size} x {window_size}')
+    batch, channels = (x.shape[0], x.shape[-1])
+    x = x.view(batch, height // window_size, window_size, width // window_size, window_size, channels)
+    windows = x.permute(0, 1, 3, 2, 4, 5).contiguous()
+    return windows.view(-1, window_size, window_size, channels)
+
+
 reverse = Bank("window_reverse")
 
 _REVERSE = 'rearrange(windows, "(b rows cols) m n c -> b (rows m) (cols n) c", rows=rows, cols=cols)'
@@ -173,3 +204,71 @@ def window_reverse(windows, window_size, height, width):
     x = windows.unflatten(0, (-1, height // window_size, width // window_size))
     strips = [torch.cat([x[:, r, c] for c in range(x.shape[2])], dim=2) for r in range(x.shape[1])]
     return torch.cat(strips, dim=1)
+
+
+@reverse.wrong(
+    'one image',
+    'You take it that there is one image. Their number follows from the number of windows.'
+)
+def window_reverse(windows, window_size, height, width):
+    h, w = (height // window_size, width // window_size)
+    x = windows.reshape(1, h, w, window_size, window_size, -1)
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(1, height, width, -1)
+
+
+@reverse.wrong(
+    'fold',
+    '`F.fold` takes floating-point numbers only. A map of whole numbers comes back, too.'
+)
+def window_reverse(windows, window_size, height, width):
+    b = len(windows) * window_size ** 2 // (height * width)
+    columns = rearrange(windows, '(b n) p q c -> b (c p q) n', b=b)
+    x = F.fold(columns, (height, width), window_size, stride=window_size)
+    return x.permute(0, 2, 3, 1)
+
+
+@reverse.wrong(
+    'cat along the wrong axis',
+    'You put the windows of a row below each other. They lie side by side.'
+)
+def window_reverse(windows, window_size, height, width):
+    h, w = (height // window_size, width // window_size)
+    per_image = windows.unflatten(0, (-1, h, w))
+    rows = [torch.cat([per_image[:, i, j] for j in range(w)], dim=1) for i in range(h)]
+    return torch.cat(rows, dim=2)
+
+
+@reverse.wrong(
+    'float result',
+    'Your map is always float32. It has the dtype of the windows.'
+)
+def window_reverse(windows, window_size, height, width):
+    m, h, w = (window_size, height // window_size, width // window_size)
+    x = torch.zeros(len(windows) // (h * w), height, width, windows.shape[-1])
+    for number, window in enumerate(windows):
+        image, place = divmod(number, h * w)
+        row, column = divmod(place, w)
+        x[image, row * m:row * m + m, column * m:column * m + m] = window
+    return x
+
+
+@reverse.right('einops')
+def window_reverse(windows, window_size, height, width):
+    return rearrange(windows, '(b h w) m n c -> b (h m) (w n) c', h=height // window_size, w=width // window_size)
+
+
+@reverse.right('permute')
+def window_reverse(windows, window_size, height, width):
+    down, across = (height // window_size, width // window_size)
+    batch = windows.shape[0] // (down * across)
+    x = windows.reshape(batch, down, across, window_size, window_size, -1)
+    return x.transpose(2, 3).reshape(batch, height, width, -1)
+
+
+@reverse.right('cat')
+def window_reverse(windows, window_size, height, width):
+    grid = windows.unflatten(0, (-1, height // window_size, width // window_size))
+    rows = [torch.cat(list(row.unbind(1)), dim=2) for row in grid.unbind(1)]
+    return torch.cat(rows, dim=1)
+
+

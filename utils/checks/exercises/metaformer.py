@@ -72,6 +72,9 @@ def observe_block(attempt: Any, case: Case) -> Seen:
     """Adds the start values of the scales, and calls with scales set to zero."""
     seen = observe_default(attempt, with_mixer(case))
     with torch.no_grad():
+        given = with_mixer(case)
+        kept = build_module(attempt, given).token_mixer is given.init["token_mixer"]
+        seen["the given token mixer"] = torch.tensor(kept)
         fresh = build_module(attempt, replace(with_mixer(case), weights=None))
         for name in ("layer_scale_1", "layer_scale_2"):
             seen[f"{name} at the start"] = getattr(fresh, name).clone()
@@ -124,6 +127,11 @@ META_FORMER_BLOCK = Exercise(
             starts_small,
         ),
         Property(
+            "the mixer that was given",
+            "Your `token_mixer` is not the module that was given. Keep it as it is: whoever made it may look at it, or train it.",
+            lambda case, seen: seen["the given token mixer"],
+        ),
+        Property(
             "silent branches leave x alone",
             "With both layer scales at zero your block should return its input unchanged: the scales belong on the "
             "branches, and the sum is never scaled or normalised.",
@@ -164,6 +172,7 @@ def poolformer_cases(draw: Draw) -> list[Case]:
             dims=(3, 4, 5),
             pool_size=5,
         ),
+        case("a map of more than seven rows", (1, 2, 19, 18), depths=(1,), dims=(3,)),
         case("training, one stage", (2, 3, 6, 8), mode="train", depths=(2,), dims=(5,), in_channels=3),
         case("float64, without a head", (1, 2, 10, 6), dtype=torch.float64, num_classes=0),
     ]

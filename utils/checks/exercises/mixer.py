@@ -23,6 +23,7 @@ def mixer_cases(draw: Draw) -> list[Case]:
         case("more tokens than channels", 3, 9, 4, 5, 7),
         case("one image, a narrow channel MLP", 1, 5, 8, 11, 2),
         case("training", 2, 6, 3, 4, 12, mode="train"),
+        case("as many tokens as channels", 2, 4, 4, 6, 6),
         case("float64", 2, 3, 5, 8, 6, dtype=torch.float64),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,14 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 def cross_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, batch: int, queries: int, inputs: int, dims: tuple[int, int, int], hide: bool, **kind: Any
+        name: str,
+        batch: int,
+        queries: int,
+        inputs: int,
+        dims: tuple[int, int, int],
+        hide: bool,
+        mode: Literal["eval", "train"] = "eval",
+        **kind: Any,
     ) -> Case:
         query_dim, input_dim, heads = dims
         args = {
@@ -24,13 +31,13 @@ def cross_cases(draw: Draw) -> list[Case]:
             "mask": draw.mask(batch, inputs) if hide else None,
         }
         init = {"query_dim": query_dim, "input_dim": input_dim, "num_heads": heads}
-        return Case(name, init=init, args=args)
+        return Case(name, init=init, args=args, mode=mode)
 
     return [
         case("few queries, many inputs", 2, 3, 7, (6, 4, 2), False),
         case("many queries, few inputs", 1, 6, 2, (4, 7, 1), False),
         case("some inputs are hidden", 3, 2, 5, (6, 3, 3), True),
-        case("equal widths", 2, 4, 3, (4, 4, 2), True),
+        case("equal widths, as many queries as inputs, training", 2, 4, 4, (4, 4, 2), True, "train"),
         case("hidden inputs, float64", 2, 3, 6, (8, 5, 2), True, dtype=torch.float64),
     ]
 
@@ -90,7 +97,14 @@ CROSS_ATTENTION = Exercise(
 
 def perceiver_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, batch: int, inputs: int, queries: tuple[int, ...], depth: int, hide: bool, **kind: Any
+        name: str,
+        batch: int,
+        inputs: int,
+        queries: tuple[int, ...],
+        depth: int,
+        hide: bool,
+        mode: Literal["eval", "train"] = "eval",
+        **kind: Any,
     ) -> Case:
         init = {"input_dim": 3, "num_latents": 3, "latent_dim": 4, "depth": depth, "query_dim": queries[-1]}
         args = {
@@ -98,13 +112,13 @@ def perceiver_cases(draw: Draw) -> list[Case]:
             "queries": draw.normal(*queries, **kind),
             "mask": draw.mask(batch, inputs) if hide else None,
         }
-        return Case(name, init={**init, "num_heads": 2, "widening": 2}, args=args)
+        return Case(name, init={**init, "num_heads": 2, "widening": 2}, args=args, mode=mode)
 
     return [
         case("one layer, queries for each image", 2, 5, (2, 4, 6), 1, False),
         case("two layers, the same queries for all", 3, 7, (2, 4), 2, False),
         case("more queries than inputs", 1, 2, (1, 6, 4), 1, False),
-        case("some inputs are hidden", 2, 6, (3, 6), 2, True),
+        case("some inputs are hidden, training", 2, 6, (3, 6), 2, True, "train"),
         case("hidden inputs, float64", 2, 5, (2, 2, 4), 2, True, dtype=torch.float64),
     ]
 

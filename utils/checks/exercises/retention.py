@@ -81,6 +81,10 @@ def parallel_cases(draw: Draw) -> list[Case]:
         Case("three heads", args=retention_arguments(draw, (1, 3, 7, 4, 2))),
         Case("one position", args=retention_arguments(draw, (2, 2, 1, 3, 2))),
         Case("no decay at all", args=retention_arguments(draw, (2, 2, 6, 2, 3)) | {"decay": torch.ones(2)}),
+        Case(
+            "a long sequence that is forgotten fast",
+            args=retention_arguments(draw, (1, 1, 150, 2, 2)) | {"decay": draw.uniform(1, low=0.3, high=0.5)},
+        ),
         Case("float64", args=retention_arguments(draw, (2, 2, 6, 3, 4), dtype=double)),
     ]
 

@@ -21,6 +21,11 @@ def router_cases(draw: Draw) -> list[Case]:
             args={"logits": draw.normal(6, 5), "k": 2},
             kwargs={"renormalize": True},
         ),
+        Case(
+            "one expert per token, renormalised",
+            args={"logits": draw.normal(5, 3), "k": 1},
+            kwargs={"renormalize": True},
+        ),
         Case("all experts", args={"logits": draw.normal(5, 3), "k": 3}),
         Case("there is one expert only", args={"logits": draw.normal(4, 1), "k": 1}),
         Case("large scores", args={"logits": draw.normal(5, 4, scale=3, shift=120), "k": 2}),

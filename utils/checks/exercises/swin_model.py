@@ -12,13 +12,8 @@ def _model_cases(draw: Draw) -> list[Case]:
     two = {**tiny, "depths": (2, 1), "num_heads": (1, 2)}
     return [
         Case(
-            "two stages",
-            init={**two, "image_size": 16, "window_size": 4},
-            args={"images": draw.normal(2, 2, 16, 16)},
-        ),
-        Case(
-            "a wide image, float64",
-            init={**two, "image_size": (8, 16), "window_size": 2},
+            "a wide image, lower than the window in its second stage, float64",
+            init={**two, "image_size": (8, 16), "window_size": 4},
             args={"images": draw.normal(1, 2, 8, 16, dtype=torch.float64)},
             mode="train",
         ),
@@ -33,9 +28,9 @@ def _model_cases(draw: Draw) -> list[Case]:
             args={"images": draw.normal(3, 2, 8, 8)},
         ),
         Case(
-            "a wide image, lower than the window in its second stage",
-            init={**two, "image_size": (8, 16), "window_size": 4},
-            args={"images": draw.normal(1, 2, 8, 16)},
+            "two stages, an image larger than it was built for",
+            init={**two, "depths": (3, 2), "image_size": 12, "window_size": 6},
+            args={"images": draw.normal(1, 2, 24, 20)},
         ),
         Case(
             "a tall image, narrower than the window",

@@ -15,6 +15,7 @@ def _index_cases(draw: Draw) -> list[Case]:
         Case("a larger window", args={"window_size": draw.integer(4, 7)}),
         Case("a still larger window", args={"window_size": draw.integer(6, 9)}),
         Case("a window as wide as a map", args={"window_size": draw.integer(8, 10)}),
+        Case("a window of a single position", args={"window_size": 1}),
     ]
 
 

@@ -16,6 +16,7 @@ def _partition_cases(draw: Draw) -> list[Case]:
         Case("two images, more columns than rows", args={"x": draw.normal(2, 4, 12, 2), "window_size": 4}),
         Case("three images, one channel", args={"x": draw.normal(3, 3, 9, 1), "window_size": 3}),
         Case("one window per image", args={"x": draw.normal(2, 3, 3, 4), "window_size": 3}),
+        Case("whole numbers", args={"x": draw.integers(0, 99, 2, 4, 6, 1), "window_size": 2}),
         Case("float64", args={"x": draw.normal(2, 8, 6, 2, dtype=torch.float64), "window_size": 2}),
     ]
 
@@ -56,6 +57,10 @@ def _reverse_cases(draw: Draw) -> list[Case]:
         case("two images, more columns than rows", 2, 4, 12, 2, 4),
         case("three images, one channel", 3, 3, 9, 1, 3),
         case("one window per image", 2, 3, 3, 4, 3),
+        Case(
+            "whole numbers",
+            args={"windows": draw.integers(0, 99, 12, 2, 2, 1), "window_size": 2, "height": 4, "width": 6},
+        ),
         case("float64", 2, 8, 6, 2, 2, dtype=torch.float64),
     ]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import torch
 
 from utils.authoring import expected, report
 from utils.checks import fixtures
 from utils.checks.engine import examine, stand_in
 from utils.checks.registry import all_exercises
 from utils.grading import answers, hidden
+from utils.paths import ROOT
 
 EXERCISES = list(all_exercises().values())
 by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
@@ -23,6 +27,9 @@ def test_kill_diagnosis_and_false_reject_rates(exercise):
 
 @by_name
 def test_check_data_is_up_to_date_and_small(exercise):
+    locked = re.search(r"^torch==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)[1]
+    if torch.__version__.partition("+")[0] != locked:
+        pytest.skip(f"check data is drawn with torch {locked}: another one rounds and draws otherwise")
     assert expected.same(hidden.build(exercise), fixtures.load(exercise)), "run make notebooks"
     assert fixtures.path_of(exercise).stat().st_size < 512 * 1024
 

@@ -123,7 +123,7 @@ def test_the_lowest_versions_are_all_asked_for(tmp_path, monkeypatch):
     def run(command, **named):
         ran.append([str(part) for part in command])
         if "compile" in ran[-1]:
-            (tmp_path / "lowest.txt").write_text("torch==2.4.0\n")
+            (tmp_path / "lowest.txt").write_text("torch==2.5.0\n")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(lowest.subprocess, "run", run)

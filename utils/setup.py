@@ -16,7 +16,7 @@ from utils.paths import ON_DRIVE
 from utils.words import say, speak  # noqa: F401 - the set-up cell takes `speak` from here
 
 PYTHON = (3, 11)  # the lowest that works, as in pyproject.toml
-TORCH = (2, 4)
+TORCH = (2, 5)
 
 # import name -> name on PyPI. torch is not listed: where it is missing, the README's set-up is the way.
 NEEDED = {

@@ -54,7 +54,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
 }
 SETTINGS["t4"] = SETTINGS["cpu"] | {
-    "sizes": {1_000: (200, 300), 4_000: (300, 600), 16_000: (500, 1_000)},
+    "sizes": {1_000: (200, 300), 4_000: (250, 500), 16_000: (400, 800)},
     "seeds": (0, 1, 2),
     "common": {"batch": 256, "test_images": 10_000},
 }

@@ -180,6 +180,15 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     ),
     r"make book": Slow("builds the site", "tests/test_site.py::test_every_internal_link_leads_somewhere"),
     r"make notebooks": Slow("writes to the notebooks' folders", BUILT),
+    r"make messages( LANGUAGE=ja)?": Slow(
+        "writes to the catalogues",
+        "tests/test_languages.py::test_merging_keeps_translations_and_marks_what_changed",
+    ),
+    r"make translations": Slow(
+        "prints whatever is not translated",
+        "tests/test_languages.py::test_catalogues_hold_the_units_of_today",
+    ),
+    r"\S*python -m utils\.authoring\.languages count": Run(r"all +\d+ +\d+ +\d+"),
     r"make solve": Slow(
         "executes all notebooks", "tests/test_notebooks.py::test_solved_notebook_runs_in_the_classs_copy"
     ),

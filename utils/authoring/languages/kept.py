@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", re.A)
 _SPELLED = {  # a number in words -> what a translation may write in digits
     word: str(number)
     for number, spelled in {
-        0: "zero zeros vanishes",
+        0: "zero zeros none vanishes",
         1: "one ones once single first a an each other",
         2: "two twice both pair double half second",
         3: "three third thirds",
@@ -28,9 +28,10 @@ _SPELLED = {  # a number in words -> what a translation may write in digits
         7: "seven",
         8: "eight",
         9: "nine",
-        10: "ten",
+        10: "ten tenfold",
         11: "eleven",
         12: "twelve",
+        16: "sixteen",
         100: "hundred",
         1000: "thousand thousands",
     }.items()

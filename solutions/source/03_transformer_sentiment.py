@@ -447,8 +447,8 @@ if "Transformer" in FACTORIES:
                     }
                 )
                 print(
-                    f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f}, validation accuracy"
-                    f" {accuracy:.1%} ({seconds:.0f} s)"
+                    f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f},"
+                    f" validation accuracy {accuracy:.1%} ({seconds:.0f} s)"
                 )
 
 # %% fold="Drawing"

@@ -168,6 +168,14 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "grades every answer of the banks twice",
         "tests/test_grading_agreement.py::test_every_nth_honest_answer",
     ),
+    r"python -m utils\.authoring blind FOLDER --page page\.md": Slow(
+        "measures a folder of answers, which is made for the day",
+        "tests/test_blind.py::test_each_cell_is_run_and_counted",
+    ),
+    r"python -m pytest -n0 tests/test_grading_wire\.py --hypothesis-profile long": Slow(
+        "hours of made-up frames",
+        "tests/test_grading_wire.py::test_no_exception_leaves_the_judge_for_mutated_answers",
+    ),
     r"docker build -t grader - .*": Left("needs Docker and a network; the page says that it was not run"),
     r"docker run .*": Left("needs the image above; what runs in it is `make grade`"),
     # authors

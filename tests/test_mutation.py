@@ -97,3 +97,10 @@ def test_no_mutant_that_differs_survives(name):
     row = measure.measure(find(name))
     assert not row.differing, measure.page([row])
     assert row.killed > 0
+
+
+def test_a_survivor_that_is_left_has_its_reason():
+    from utils.authoring.mutation.measure import _why
+
+    assert "same distribution" in _why("self.drop_path(self.dropout(x)): the two calls in the other order")
+    assert _why("2 becomes 3") == ""

@@ -132,6 +132,7 @@ def _merging_cases(draw: Draw) -> list[Case]:
         Case("an odd number of rows", init={"dim": 3}, args={"x": draw.normal(1, 5, 4, 3)}),
         Case("an odd number of columns, a single one", init={"dim": 3}, args={"x": draw.normal(2, 4, 1, 3)}),
         Case("a single row", init={"dim": 3}, args={"x": draw.normal(1, 1, 6, 3)}),
+        Case("three columns", init={"dim": 2}, args={"x": draw.normal(1, 2, 3, 2)}),
         Case("three rows", init={"dim": 2}, args={"x": draw.normal(2, 3, 4, 2)}),
         Case("both sides odd", init={"dim": 2}, args={"x": draw.normal(2, 3, 7, 2)}),
         Case("float64", init={"dim": 4}, args={"x": draw.normal(1, 2, 6, 4, dtype=torch.float64)}),

@@ -20,7 +20,7 @@ progress: $(VENV)/.installed  ## how far you are: exercises passed, open, change
 PROCESSES ?= 2
 PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test check: export OMP_NUM_THREADS = 1
+test check test-lowest: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/.test-installed lint-only  ## the whole test suite
 	$(PYTEST) $(ARGS)
@@ -29,7 +29,7 @@ check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are
 	$(PYTEST) -m "not slow and not browser and not sandbox" $(ARGS)
 
 test-lowest: $(VENV)/.installed  ## the quick tests with the lowest versions that pyproject allows; needs uv
-	OMP_NUM_THREADS=1 $(RUN) -m utils.authoring.lowest $(ARGS)
+	$(RUN) -m utils.authoring.lowest $(ARGS)
 
 lint-only: $(VENV)/.test-installed
 	$(RUN) -m ruff check .

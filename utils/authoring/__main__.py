@@ -29,6 +29,9 @@ def main() -> int:
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
     command.add_argument("--verbose", action="store_true", help="every complaint, not the first six")
+    command.add_argument(
+        "--seeds", type=int, default=0, help="try right answers on so many hidden seeds more"
+    )
     command = commands.add_parser("messages", help="everything that a check can say, as one page")
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
@@ -163,7 +166,7 @@ def _report(options: argparse.Namespace) -> int:
     from utils.authoring import report
 
     torch.set_num_threads(1)
-    return report.main(options.exercise, options.notebook, options.verbose)
+    return report.main(options.exercise, options.notebook, options.verbose, options.seeds)
 
 
 def _messages(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """How good are the checks? Kill rate, diagnosis rate and false-reject rate per exercise, measured on the bank.
 
-    python -m utils.authoring report [--exercise NAME ...] [--notebook 01] [--verbose]
+    python -m utils.authoring report [--exercise NAME ...] [--notebook 01] [--verbose] [--seeds 200]
 
 Exits with 1 unless every wrong answer is rejected and diagnosed by its own sentence, and every right one is accepted.
 """
@@ -41,8 +41,13 @@ class Rates:
         )
 
 
-def measure(exercise: Exercise) -> Rates:
-    """Runs the whole bank of one exercise (and the reference, as one right answer) through its check."""
+def measure(exercise: Exercise, seeds: int = 0) -> Rates:
+    """Runs the whole bank of one exercise (and the reference, as one right answer) through its check.
+
+    Args:
+        exercise: which.
+        seeds: on how many hidden seeds more the right answers are tried.
+    """
     rates = Rates(exercise)
     reference, module = answers.reference(exercise), answers.reference_module(exercise)
     public = fixtures.load(exercise)
@@ -76,6 +81,12 @@ def measure(exercise: Exercise) -> Rates:
             rates.rejected += 1
             finding = next(f for f in failed.findings if f is not None)
             rates.complaints.append(f"rejected: {name} -> {finding.sentence} {' '.join(finding.details)}")
+    for seed in range(1000, 1000 + seeds):
+        fixture = fixtures.prepare(exercise, reference, seed)
+        for name, attempt in rights:
+            if not examine(exercise, attempt, fixture).passed:
+                rates.rejected += 1
+                rates.complaints.append(f"rejected on seed {seed}: {name}")
     if rates.wrong < LEAST_WRONG or rates.right < LEAST_RIGHT:
         rates.complaints.append(
             f"the bank is small: {rates.wrong} wrong (at least {LEAST_WRONG}), {rates.right} right (at least {LEAST_RIGHT})"
@@ -109,9 +120,9 @@ def _row(
     return f"{name:<34}{wrong:>6}{percent(killed, wrong):>8}{percent(diagnosed, wrong):>11}{right:>7}{percent(rejected, right):>10}{late:>10.0f}"
 
 
-def main(names: list[str] | None, notebook: str, verbose: bool) -> int:
+def main(names: list[str] | None, notebook: str, verbose: bool, seeds: int = 0) -> int:
     """Prints the table; returns the exit code."""
-    all_rates = [measure(exercise) for exercise in answers.select(names, notebook)]
+    all_rates = [measure(exercise, seeds) for exercise in answers.select(names, notebook)]
     print(table(all_rates))
     bad = [r for r in all_rates if not r.perfect]
     for r in bad:

@@ -101,7 +101,7 @@ def test_recorded_files_are_clean(name):
     """Every row whole, at a declared place, its rate the one that the tuning rows give, one row per place, one set of conditions."""
     report = audit_file(path_of(name))
     assert not report.findings, str(report)
-    assert all(0 < done <= of for done, of in report.places.values()) or not report.rows
+    assert all(done <= of for done, of in report.places.values())
 
 
 @pytest.mark.parametrize("path", sorted(results.RESULTS.glob("*.jsonl")), ids=lambda path: path.stem)
@@ -111,7 +111,10 @@ def test_every_recorded_line_is_whole_and_says_how_it_was_made(path):
     for row in rows:
         assert row["command"].startswith("python -m utils.experiments"), row
         assert row["machine"] and row["seconds"] > 0
-        assert not re.search(r"[\"\s=]/\w", json.dumps(row)), "a path of the machine that recorded it"
+        said = {
+            column: value for column, value in row.items() if column != "right"
+        }  # a bitmap in base64 has slashes
+        assert not re.search(r"[\"\s=]/\w", json.dumps(said)), "a path of the machine that recorded it"
 
 
 def test_the_results_readme_lists_every_recorded_run_with_its_command():

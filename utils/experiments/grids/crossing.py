@@ -23,7 +23,7 @@ from utils.experiments.statistics import Interval, group, mean_interval, paired_
 
 SIDE = 16
 SHARES = (0.0, 1 / 8, 1 / 4)
-RATES = (1e-3, 2e-3, 5e-3, 1e-2)
+RATES = (1e-3, 2e-3, 5e-3, 1e-2, 2e-2)  # 1e-2 was best for both CNNs and the ViT: so one beyond
 BLIND, ZEROS, VIT, STEM = "CNN, circular", "CNN", "ViT", "hybrid ViT"
 MODELS = (BLIND, ZEROS, VIT, STEM)
 HERE = "utils.experiments.grids.crossing"
@@ -135,7 +135,7 @@ def cells(preset: str) -> list[Cell]:
 
 
 def tuning(preset: str) -> list[Cell]:
-    """Four learning rates per model at two sizes, at the middle share, on frames that are neither training nor test frames."""
+    """Five learning rates per model at two sizes, at the middle share, on frames that are neither training nor test frames."""
     return [
         _cell(preset, model, SHARES[1], size, 100, stage="tune", lr=lr)
         for lr in RATES

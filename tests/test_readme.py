@@ -11,6 +11,7 @@ import ast
 import fnmatch
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -628,3 +629,19 @@ def test_links_and_paths_lead_somewhere(page, desk, request):
             pattern = pattern.removeprefix("OUT/")
             there = next(out.rglob(pattern), None) is not None
         assert there, f"{page} speaks of `{path}`, which does not exist"
+
+
+def test_the_instructors_plan_has_the_points_of_the_notebooks():
+    text = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
+    planned: dict[str, int] = {}
+    for row in re.findall(r"^\| \d+ \| (.*?) \|$", text, re.MULTILINE):
+        notebook, _, points = (cell.strip() for cell in row.split("|")[:3])
+        planned[notebook[:2]] = sum(int(part) for part in points.split("+") if part.strip())
+    assert len(planned) == 9, "01 to 08 and 10; 09 is for those who want more"
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        points = sum(cell["metadata"].get("nbgrader", {}).get("points") or 0 for cell in cells)
+        if path.name[:2] in planned:
+            assert planned[path.name[:2]] == points, path.stem
+        else:
+            assert f"{path.name[:2]} ({points} points" in text, path.stem

@@ -478,7 +478,7 @@ if ready("ViT"):
 # on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
 
 # %% [markdown] answer="accuracy"
-# 52.2 % in this run, and 55.1 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
+# 52.2 % in this run, and 54.8 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
 # network has not memorised its images. It is undertrained rather than overfitted.
 
 # %%
@@ -881,7 +881,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
         )
 
 # %% [markdown]
-# Read the printed lines with the maps. In the stored run the sources of CLS spread over 60 of 65 tokens after all six layers: rollout is then not far from
+# Read the printed lines with the maps. In the stored run the sources of CLS spread over 59 of 65 tokens after all six layers: rollout is then not far from
 # an even average, and the largest weight (above each map) is a few times the even share of 1.5 %. By averaging over heads and adding the
 # identity, rollout mixes more than the network may do. So it is one way to look, and no statement about what decided the answer.
 
@@ -947,8 +947,8 @@ if ready("ViT"):
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
 #
-# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 183 GFLOP/s, as fast as
-# the "large matrix product" of the first line (185); the ViT's own products run at 168, and its attention at 56, in which it spends 18 % of its time. The
+# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 169 GFLOP/s, nearly as fast as
+# the "large matrix product" of the first line (175); the ViT's own products run at 166, and its attention at 55, in which it spends 18 % of its time. The
 # first line is not a ceiling of the machine: it is what the library for products (BLAS) reached at that moment, and convolutions are computed by another
 # library (oneDNN). The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products. It has to be measured there:
 #

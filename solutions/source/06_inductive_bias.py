@@ -793,8 +793,8 @@ if symmetry:
 # The checkpoint of notebook 05 knows ten classes of CIFAR-10. New task: twenty classes of Tiny-ImageNet, with 100, 500 and 2,000 images. Four ways: from scratch; a new head only (decay 0); rates that fall by 0.65 per layer; one rate for all layers. In which order, and where does the order change?
 
 # %% [markdown] answer="fine-tuning"
-# The live cell below gives one seed at 500 images; the recorded experiment has three seeds, three sizes and training from scratch. Compare head only, falling rates
-# and one rate there before you read on.
+# In the stored run of the live cell below (500 images, one seed): falling rates 33.4 %, one rate for all 28.8 %, head only 22.6 %; chance is 5 %. The recorded experiment adds training
+# from scratch, three sizes and three seeds.
 
 # %%
 tuned = recorded("fine-tuning")

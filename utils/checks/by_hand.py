@@ -12,10 +12,12 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from utils.checks.spec import Exercise
 from utils.words import later
+
+if TYPE_CHECKING:  # a spec needs torch, and who only reads names does not wait for it
+    from utils.checks.spec import Exercise
 
 #: attention of several heads as a whole
 MULTIHEAD = ("nn.MultiheadAttention", "F.multi_head_attention_forward")

@@ -31,8 +31,8 @@ from utils.grading.reading import release_cells
 PIECE = 12  # nodes in a piece: about a line and a half
 WINDOW = 4  # of so many pieces behind each other at least one is kept
 LONGEST = 200_000  # characters of a cell that is looked at
-#: two notebooks are alike if they share half of what is left, two answers to one exercise if they share nearly all, and enough is left to tell
-NOTEBOOK, IN_NOTEBOOK = 0.5, 40
+#: two notebooks are alike if they share two thirds of what is left (honest answers of the banks reach 56 %), two answers to one exercise if they share nearly all, and enough is left to tell
+NOTEBOOK, IN_NOTEBOOK = 0.65, 40
 EXERCISE, IN_EXERCISE = 0.9, 30
 SMALL_CLASS = 10  # students below which nothing is called common to most of them
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from utils.grading.likeness import Pair
 from utils.grading.reports import pages, tables
 from utils.grading.roster import Person
+
+if TYPE_CHECKING:  # torch comes with it, for which who only reads reports does not wait
+    from utils.grading.likeness import Pair
 
 
 def isolation_of(entries: list[dict[str, Any]], here: str) -> str:

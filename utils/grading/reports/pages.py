@@ -12,11 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from utils.grading.likeness import Pair
 from utils.grading.records import write_safely
 from utils.grading.reports import tables
 from utils.grading.reports.questions import questions
@@ -24,6 +23,9 @@ from utils.grading.reports.tables import by_student, cell, file_name, grade, mar
 from utils.grading.reports.words import words
 from utils.grading.roster import Person, rows_of
 from utils.words import speaking
+
+if TYPE_CHECKING:  # torch comes with it, for which who only reads reports does not wait
+    from utils.grading.likeness import Pair
 
 Entry = dict[str, Any]
 NOTES = "marks_for_instructor"  # of an entry: what a person should look at, in words

@@ -13,7 +13,10 @@ from utils.grading import hidden
 
 COURSE = all_exercises()
 SEEDS = (1, 2_000_000_011)
-ONLY_ONE = {("causal_mask", "a single position")}  # there is no other input of that kind
+ONLY_ONE = {  # there is no other input of that kind
+    ("causal_mask", "a single position"),
+    ("relative_position_index", "a window of a single position"),
+}
 
 
 def shared(exercise: Exercise, seed: int) -> list[str]:

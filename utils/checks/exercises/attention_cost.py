@@ -73,14 +73,20 @@ def _window_cost_cases(draw: Draw) -> list[Case]:
         numbers = {"h": rows * window, "w": columns * window, "channels": channels, "window_size": window}
         return Case(name, args=numbers)
 
-    side = draw.integer(5, 9)
+    side, window = draw.integer(5, 9), draw.integer(3, 9)
     return [
         case("a tall map", 4, 2, draw.integer(3, 9), draw.integer(2, 5)),
         case("one window", 1, 1, draw.integer(4, 9), draw.integer(2, 5)),
         case("a wide map", 2, 5, draw.integer(4, 20), draw.integer(2, 5)),
         case("a first stage", side, side, 32 * draw.integer(2, 6), 7),
         Case(
-            "sides that the window does not divide", args={"h": 7, "w": 10, "channels": 6, "window_size": 4}
+            "sides that the window does not divide",
+            args={
+                "h": 2 * window - 1,
+                "w": 3 * window + 1,
+                "channels": draw.integer(3, 9),
+                "window_size": window,
+            },
         ),
     ]
 

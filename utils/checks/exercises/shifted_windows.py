@@ -57,7 +57,7 @@ def _mask_cases(draw: Draw) -> list[Case]:
         case("a shift of more than half a window", 2, draw.integer(3, 6), 4, 3),
         case("another grid of windows", draw.integer(2, 4), draw.integer(4, 8), 3, 2),
         case("no shift", 2, 3, draw.integer(2, 5), 0),
-        case("a window that spans the map", 4, 4, 4, 1),
+        case("a large window", 2, few, draw.integer(6, 9), draw.integer(1, 6)),
     ]
 
 

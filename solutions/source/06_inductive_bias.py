@@ -426,13 +426,13 @@ if rows:
 
 # %%
 if rows:
-    plotting.show(*drawn["parts"])
     for share in (1 / 8, 1 / 4):
         at = select(rows, share=share)
         for model in ("CNN", "ViT", "hybrid ViT"):
             n, low, high, seeds = crossing.crossing_interval(at, model, "CNN, circular")
             said = f"at {n:,.0f} frames ({low:,.0f} to {high:,.0f}, {seeds} seeds)"
             print(f"share {share}: {model} overtakes it {said if seeds else 'nowhere'}")
+    plotting.show(*drawn["parts"])
 
 # %% [markdown]
 # The experiment is declared, with predictions, in `utils/experiments/grids/crossing.py`. Where its rows are recorded (`python -m utils.experiments run crossing --preset cpu`, about five hours of one core, resumable), the cells above draw accuracy against $n$ with the ceilings dotted, and rule and exception apart.

@@ -477,107 +477,67 @@ class MultiHeadAttention(nn.Module):
         return self.out_proj(output.transpose(1, 2).flatten(2)), weights if need_weights else None
 
 
-@mha.wrong(
+mha.wrong(
     "key first",
     "You take the thirds of the projection in the order key, query, value. From top to bottom they are query, key, value.",
+    edits={
+        "if query is key is value:  # one product is faster than three\n"
+        "            projected = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)\n"
+        "        else:\n"
+        "            weights = self.in_proj_weight.chunk(3)  # query, key, value: (D, D) each\n"
+        "            biases = self.in_proj_bias.chunk(3)\n"
+        "            projected = [F.linear(*each) for each in zip((query, key, value), weights, biases, strict=True)]\n"
+        "        query, key, value = (split_heads(x, self.num_heads) for x in projected)  # (B, H, N or M, d)\n"
+        "        output, weights = self.attend(query, key, value, mask, need_weights)": "wk, wq, wv = self.in_proj_weight.chunk(3)\n"
+        "        bk, bq, bv = self.in_proj_bias.chunk(3)\n"
+        "        q = split_heads(F.linear(query, wq, bq), self.num_heads)\n"
+        "        k = split_heads(F.linear(key, wk, bk), self.num_heads)\n"
+        "        v = split_heads(F.linear(value, wv, bv), self.num_heads)\n"
+        "        output, weights = self.attend(q, k, v, mask, need_weights)",
+    },
 )
-class MultiHeadAttention(nn.Module):
-    def __init__(self, embed_dim, num_heads):
-        super().__init__()
-        if embed_dim % num_heads:
-            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
-        self.num_heads = num_heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
-        self.out_proj = nn.Linear(embed_dim, embed_dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def attend(self, query, key, value, mask, need_weights):
-        if need_weights:
-            return scaled_dot_product_attention(query, key, value, mask)
-        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
-
-    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
-        key = query if key is None else key
-        value = key if value is None else value
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unsqueeze(1)
-        wk, wq, wv = self.in_proj_weight.chunk(3)
-        bk, bq, bv = self.in_proj_bias.chunk(3)
-        q = split_heads(F.linear(query, wq, bq), self.num_heads)
-        k = split_heads(F.linear(key, wk, bk), self.num_heads)
-        v = split_heads(F.linear(value, wv, bv), self.num_heads)
-        output, weights = self.attend(q, k, v, mask, need_weights)
-        return (self.out_proj(merge_heads(output)), weights)
 
 
-@mha.wrong(
+mha.wrong(
     "shortcut forgets the value",
     "Your shortcut for self-attention also makes the values from the query where another `value` is given.",
+    edits={
+        "if query is key is value:  # one product is faster than three\n"
+        "            projected = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)\n"
+        "        else:\n"
+        "            weights = self.in_proj_weight.chunk(3)  # query, key, value: (D, D) each\n"
+        "            biases = self.in_proj_bias.chunk(3)\n"
+        "            projected = [F.linear(*each) for each in zip((query, key, value), weights, biases, strict=True)]\n"
+        "        query, key, value = (split_heads(x, self.num_heads) for x in projected)  # (B, H, N or M, d)\n"
+        "        output, weights = self.attend(query, key, value, mask, need_weights)": "if key is query:\n"
+        "            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)\n"
+        "        else:\n"
+        "            ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))\n"
+        "            q, k, v = (F.linear(t, w, b) for t, w, b in zip((query, key, value), ws, bs))\n"
+        "        q, k, v = (split_heads(t, self.num_heads) for t in (q, k, v))\n"
+        "        output, weights = self.attend(q, k, v, mask, need_weights)",
+    },
 )
-class MultiHeadAttention(nn.Module):
-    def __init__(self, embed_dim, num_heads):
-        super().__init__()
-        if embed_dim % num_heads:
-            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
-        self.num_heads = num_heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
-        self.out_proj = nn.Linear(embed_dim, embed_dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def attend(self, query, key, value, mask, need_weights):
-        if need_weights:
-            return scaled_dot_product_attention(query, key, value, mask)
-        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
-
-    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
-        key = query if key is None else key
-        value = key if value is None else value
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unsqueeze(1)
-        if key is query:
-            q, k, v = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
-        else:
-            ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))
-            q, k, v = (F.linear(t, w, b) for t, w, b in zip((query, key, value), ws, bs))
-        q, k, v = (split_heads(t, self.num_heads) for t in (q, k, v))
-        output, weights = self.attend(q, k, v, mask, need_weights)
-        return (self.out_proj(merge_heads(output)), weights)
 
 
-@mha.right("chunk and generator")
-class MultiHeadAttention(nn.Module):
-    def __init__(self, embed_dim, num_heads):
-        super().__init__()
-        if embed_dim % num_heads:
-            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
-        self.num_heads = num_heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
-        self.out_proj = nn.Linear(embed_dim, embed_dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def attend(self, query, key, value, mask, need_weights):
-        if need_weights:
-            return scaled_dot_product_attention(query, key, value, mask)
-        return (F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None)
-
-    def forward(self, query, key=None, value=None, mask=None, need_weights=True):
-        key = query if key is None else key
-        value = key if value is None else value
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unsqueeze(1)
-        ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))
-        q, k, v = (
-            split_heads(F.linear(t, w, b), self.num_heads)
-            for t, w, b in zip((query, key, value), ws, bs, strict=True)
-        )
-        output, weights = self.attend(q, k, v, mask, need_weights)
-        return (self.out_proj(merge_heads(output)), weights)
+mha.right(
+    "chunk and generator",
+    edits={
+        "if query is key is value:  # one product is faster than three\n"
+        "            projected = F.linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)\n"
+        "        else:\n"
+        "            weights = self.in_proj_weight.chunk(3)  # query, key, value: (D, D) each\n"
+        "            biases = self.in_proj_bias.chunk(3)\n"
+        "            projected = [F.linear(*each) for each in zip((query, key, value), weights, biases, strict=True)]\n"
+        "        query, key, value = (split_heads(x, self.num_heads) for x in projected)  # (B, H, N or M, d)\n"
+        "        output, weights = self.attend(query, key, value, mask, need_weights)": "ws, bs = (self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3))\n"
+        "        q, k, v = (\n"
+        "            split_heads(F.linear(t, w, b), self.num_heads)\n"
+        "            for t, w, b in zip((query, key, value), ws, bs, strict=True)\n"
+        "        )\n"
+        "        output, weights = self.attend(q, k, v, mask, need_weights)",
+    },
+)
 
 
 @mha.right("one product in self-attention")

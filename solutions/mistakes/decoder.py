@@ -383,28 +383,16 @@ class DecoderLayer(nn.Module):
         return x
 
 
-@decoder.right('loop over moves')
-class DecoderLayer(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
-        super().__init__()
-        self.norm_first = norm_first
-        self.self_attn = MultiHeadAttention(dim, num_heads)
-        self.multihead_attn = MultiHeadAttention(dim, num_heads)
-        self.feed_forward = FeedForward(dim, hidden_dim, activation)
-        self.norm1 = nn.LayerNorm(dim)
-        self.norm2 = nn.LayerNorm(dim)
-        self.norm3 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, memory, mask=None, memory_mask=None):
-        moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
-        for norm, move in moves:
-            if self.norm_first:
-                x = x + self.dropout(move(norm(x)))
-            else:
-                x = norm(x + self.dropout(move(x)))
-        return x
+decoder.right(
+    'loop over moves',
+    edits={
+        "moves = [\n"
+        "            (self.norm1, lambda x: self.self_attn(x, mask=mask, need_weights=False)[0]),\n"
+        "            (self.norm2, lambda x: self.multihead_attn(x, memory, mask=memory_mask, need_weights=False)[0]),\n"
+        "            (self.norm3, self.feed_forward),\n"
+        "        ]": "moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))",
+    },
+)
 
 
 @decoder.right('written out, as well')

@@ -130,19 +130,14 @@ def invariant_ceiling(orbits, labels):
     return (table.max(1).values.sum() / len(labels)).item()
 
 
-@ceiling.wrong(
+ceiling.wrong(
     'strict majority',
-    'You ask for more than half. The best answer is the most frequent label, whatever its share.'
+    'You ask for more than half. The best answer is the most frequent label, whatever its share.',
+    edits={
+        "right += inside.bincount().max().item()  # the best single answer: the most frequent label": "most = int(inside.bincount().max())\n"
+        "        right += most if 2 * most >= len(inside) else 0",
+    },
 )
-def invariant_ceiling(orbits, labels):
-    if len(orbits) == 0 or orbits.shape != labels.shape:
-        raise ValueError(f'needs a label per image and at least one, got {len(orbits)} orbits and {len(labels)} labels')
-    right = 0
-    for orbit in orbits.unique():
-        inside = labels[orbits == orbit]
-        most = int(inside.bincount().max())
-        right += most if 2 * most >= len(inside) else 0
-    return right / len(labels)
 
 
 @ceiling.wrong(

@@ -702,70 +702,41 @@ classifier.right(
 )
 
 
-@classifier.wrong(
+classifier.wrong(
     'always bidirectional',
-    "You tell `pool` that there are two directions even when there is one. Hand it the LSTM's own `bidirectional`."
+    "You tell `pool` that there are two directions even when there is one. Hand it the LSTM's own `bidirectional`.",
+    edits={
+        "embedded = self.dropout(self.embedding(tokens))  # (B, N, embed_dim)\n"
+        "        outputs, _ = self.lstm(embedded, lengths)  # (B, N, hidden_dim or 2 hidden_dim)\n"
+        "        pooled = pool(outputs, lengths, self.pooling, self.lstm.bidirectional)\n"
+        "        return self.head(self.dropout(pooled))": "outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)\n"
+        "        return self.head(self.dropout(pool(outputs, lengths, self.pooling, bidirectional=True)))",
+    },
 )
-class LSTMClassifier(nn.Module):
-
-    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
-        super().__init__()
-        self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[0] = 0.0
-        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
-
-    def forward(self, tokens, lengths):
-        outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)
-        return self.head(self.dropout(pool(outputs, lengths, self.pooling, bidirectional=True)))
 
 
-@classifier.wrong(
+classifier.wrong(
     'lengths from the tokens',
-    'You count the lengths yourself, from the tokens that are not 0. The given `lengths` say where a sentence ends.'
+    'You count the lengths yourself, from the tokens that are not 0. The given `lengths` say where a sentence ends.',
+    edits={
+        "embedded = self.dropout(self.embedding(tokens))  # (B, N, embed_dim)\n"
+        "        outputs, _ = self.lstm(embedded, lengths)  # (B, N, hidden_dim or 2 hidden_dim)\n"
+        "        pooled = pool(outputs, lengths, self.pooling, self.lstm.bidirectional)\n"
+        "        return self.head(self.dropout(pooled))": "lengths = (tokens != 0).sum(dim=1)\n"
+        "        outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)\n"
+        "        return self.head(self.dropout(pool(outputs, lengths, self.pooling, self.lstm.bidirectional)))",
+    },
 )
-class LSTMClassifier(nn.Module):
-
-    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
-        super().__init__()
-        self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[0] = 0.0
-        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
-
-    def forward(self, tokens, lengths):
-        lengths = (tokens != 0).sum(dim=1)
-        outputs, _ = self.lstm(self.dropout(self.embedding(tokens)), lengths)
-        return self.head(self.dropout(pool(outputs, lengths, self.pooling, self.lstm.bidirectional)))
 
 
-@classifier.right('four lines')
-class LSTMClassifier(nn.Module):
-
-    def __init__(self, vocab_size, embed_dim=128, hidden_dim=128, num_classes=2, pooling='max', dropout=0.4, bidirectional=True):
-        super().__init__()
-        self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[0] = 0.0
-        self.lstm = LSTM(embed_dim, hidden_dim, bidirectional)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_dim * (2 if bidirectional else 1), num_classes)
-
-    def forward(self, tokens, lengths):
-        x = self.dropout(self.embedding(tokens))
-        outputs, _ = self.lstm(x, lengths)
-        pooled = pool(outputs, lengths, self.pooling, self.lstm.bidirectional)
-        return self.head(self.dropout(pooled))
+classifier.right(
+    'four lines',
+    edits={
+        "embedded = self.dropout(self.embedding(tokens))  # (B, N, embed_dim)\n"
+        "        outputs, _ = self.lstm(embedded, lengths)  # (B, N, hidden_dim or 2 hidden_dim)": "x = self.dropout(self.embedding(tokens))\n"
+        "        outputs, _ = self.lstm(x, lengths)",
+    },
+)
 
 
 @classifier.right('functional, as well')

@@ -199,55 +199,25 @@ cell.right(
 )
 
 
-@cell.wrong(
+cell.wrong(
     'forget bias of one',
-    'You add a constant 1 to the forget gate, as TensorFlow does. Here the biases are what the parameters say.'
+    'You add a constant 1 to the forget gate, as TensorFlow does. Here the biases are what the parameters say.',
+    edits={
+        "c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)\n"
+        "        h = torch.sigmoid(o) * torch.tanh(c)\n"
+        "        return h, c": "c = (f + 1.0).sigmoid() * c + i.sigmoid() * g.tanh()\n"
+        "        return (o.sigmoid() * c.tanh(), c)",
+    },
 )
-class LSTMCell(nn.Module):
-
-    def __init__(self, input_size, hidden_size):
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
-        self.bias_hh = nn.Parameter(torch.empty(4 * hidden_size))
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
-
-    def forward(self, x, state=None):
-        if state is None:
-            zeros = x.new_zeros(x.shape[0], self.hidden_size)
-            state = (zeros, zeros)
-        h, c = state
-        gates = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)
-        i, f, g, o = gates.chunk(4, dim=-1)
-        c = (f + 1.0).sigmoid() * c + i.sigmoid() * g.tanh()
-        return (o.sigmoid() * c.tanh(), c)
 
 
-@cell.right('chunk')
-class LSTMCell(nn.Module):
-
-    def __init__(self, input_size, hidden_size):
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
-        self.bias_hh = nn.Parameter(torch.empty(4 * hidden_size))
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -hidden_size ** (-0.5), hidden_size ** (-0.5))
-
-    def forward(self, x, state=None):
-        if state is None:
-            zeros = x.new_zeros(x.shape[0], self.hidden_size)
-            state = (zeros, zeros)
-        h, c = state
-        gates = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)
-        i, f, g, o = gates.chunk(4, dim=-1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * c.tanh()
-        return (h, c)
+cell.right(
+    'chunk',
+    edits={
+        "c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)\n"
+        "        h = torch.sigmoid(o) * torch.tanh(c)": "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n"
+        "        h = o.sigmoid() * c.tanh()",
+    },
+)
 
 

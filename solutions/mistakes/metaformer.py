@@ -428,344 +428,174 @@ former.right(
 )
 
 
-@former.wrong(
+former.wrong(
     'features normalised',
-    'Your `features` ends with the final norm. It returns the map before it.'
+    'Your `features` ends with the final norm. It returns the map before it.',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "before = in_channels\n"
+        "        for number, (depth, dim) in enumerate(zip(depths, dims)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if number else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))\n"
+        "            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))\n"
+        "            before = dim",
+        "for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))\n"
+        "        return x": "for embed, stage in zip(self.patch_embeddings, self.stages):\n"
+        "            x = stage(embed(x))\n"
+        "        return self.norm(x)",
+        "x = self.norm(self.features(images))  # (B, D, h, w)\n"
+        "        return self.head(x.mean(dim=(2, 3)))": "return self.head(self.features(images).mean(dim=(2, 3)))",
+    },
 )
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        before = in_channels
-        for number, (depth, dim) in enumerate(zip(depths, dims)):
-            kernel, stride, padding = (3, 2, 1) if number else stem
-            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
-            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
-            before = dim
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        x = images
-        for embed, stage in zip(self.patch_embeddings, self.stages):
-            x = stage(embed(x))
-        return self.norm(x)
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.head(self.features(images).mean(dim=(2, 3)))
 
 
-@former.wrong(
+former.wrong(
     'squeeze',
-    'You squeeze the result, and a single image loses its batch axis.'
+    'You squeeze the result, and a single image loses its batch axis.',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "before = in_channels\n"
+        "        for number, (depth, dim) in enumerate(zip(depths, dims)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if number else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))\n"
+        "            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))\n"
+        "            before = dim",
+        "for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))": "for embed, stage in zip(self.patch_embeddings, self.stages):\n"
+        "            x = stage(embed(x))",
+        "return self.head(x.mean(dim=(2, 3)))": "return self.head(F.adaptive_avg_pool2d(x, 1).squeeze())",
+    },
 )
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        before = in_channels
-        for number, (depth, dim) in enumerate(zip(depths, dims)):
-            kernel, stride, padding = (3, 2, 1) if number else stem
-            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
-            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
-            before = dim
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        x = images
-        for embed, stage in zip(self.patch_embeddings, self.stages):
-            x = stage(embed(x))
-        return x
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        x = self.norm(self.features(images))
-        return self.head(F.adaptive_avg_pool2d(x, 1).squeeze())
 
 
-@former.wrong(
+former.wrong(
     'one block repeated',
-    '`[block] * n` is n times one and the same block. Build a new one for every place.'
+    '`[block] * n` is n times one and the same block. Build a new one for every place.',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "before = in_channels\n"
+        "        for number, (depth, dim) in enumerate(zip(depths, dims)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if number else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))\n"
+        "            block = MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "            self.stages.append(nn.Sequential(*[block] * depth))\n"
+        "            before = dim",
+        "for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))": "for embed, stage in zip(self.patch_embeddings, self.stages):\n"
+        "            x = stage(embed(x))",
+        "x = self.norm(self.features(images))  # (B, D, h, w)\n"
+        "        return self.head(x.mean(dim=(2, 3)))": "return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))",
+    },
 )
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        before = in_channels
-        for number, (depth, dim) in enumerate(zip(depths, dims)):
-            kernel, stride, padding = (3, 2, 1) if number else stem
-            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
-            block = MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))
-            self.stages.append(nn.Sequential(*[block] * depth))
-            before = dim
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        x = images
-        for embed, stage in zip(self.patch_embeddings, self.stages):
-            x = stage(embed(x))
-        return x
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))
 
 
-@former.wrong(
+former.wrong(
     'pool over 7',
-    'You average a 7 x 7 corner. The mean is over the whole map, whatever its size.'
+    'You average a 7 x 7 corner. The mean is over the whole map, whatever its size.',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "before = in_channels\n"
+        "        for number, (depth, dim) in enumerate(zip(depths, dims)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if number else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))\n"
+        "            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))\n"
+        "            before = dim",
+        "for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))": "for embed, stage in zip(self.patch_embeddings, self.stages):\n"
+        "            x = stage(embed(x))",
+        "return self.head(x.mean(dim=(2, 3)))": "return self.head(F.avg_pool2d(x, 7, ceil_mode=True)[:, :, 0, 0])",
+    },
 )
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        before = in_channels
-        for number, (depth, dim) in enumerate(zip(depths, dims)):
-            kernel, stride, padding = (3, 2, 1) if number else stem
-            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
-            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
-            before = dim
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        x = images
-        for embed, stage in zip(self.patch_embeddings, self.stages):
-            x = stage(embed(x))
-        return x
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        x = self.norm(self.features(images))
-        return self.head(F.avg_pool2d(x, 7, ceil_mode=True)[:, :, 0, 0])
 
 
-@former.right('loop')
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        before = in_channels
-        for number, (depth, dim) in enumerate(zip(depths, dims)):
-            kernel, stride, padding = (3, 2, 1) if number else stem
-            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))
-            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))
-            before = dim
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        x = images
-        for embed, stage in zip(self.patch_embeddings, self.stages):
-            x = stage(embed(x))
-        return x
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))
+former.right(
+    'loop',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "before = in_channels\n"
+        "        for number, (depth, dim) in enumerate(zip(depths, dims)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if number else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(before, dim, kernel, stride, padding))\n"
+        "            self.stages.append(nn.Sequential(*(MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates)) for _ in range(depth))))\n"
+        "            before = dim",
+        "for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))": "for embed, stage in zip(self.patch_embeddings, self.stages):\n"
+        "            x = stage(embed(x))",
+        "x = self.norm(self.features(images))  # (B, D, h, w)\n"
+        "        return self.head(x.mean(dim=(2, 3)))": "return self.head(self.norm(self.features(images)).mean(dim=(2, 3)))",
+    },
+)
 
 
-@former.right('pairs of widths')
-class PoolFormer(nn.Module):
-    CONFIGS = {'poolformer_s12': ((2, 2, 6, 2), (64, 128, 320, 512), 1e-05), 'poolformer_s24': ((4, 4, 12, 4), (64, 128, 320, 512), 1e-05), 'poolformer_s36': ((6, 6, 18, 6), (64, 128, 320, 512), 1e-06), 'poolformer_m36': ((6, 6, 18, 6), (96, 192, 384, 768), 1e-06), 'poolformer_m48': ((8, 8, 24, 8), (96, 192, 384, 768), 1e-06)}
-
-    def __init__(self, depths, dims, pool_size=3, mlp_ratio=4.0, num_classes=1000, in_channels=3, *, stem=(7, 4, 2), layer_scale=1e-05, drop_path=0.0):
-        super().__init__()
-        if len(depths) != len(dims):
-            raise ValueError(f'depths names {len(depths)} stages and dims {len(dims)}')
-        self.in_channels = in_channels
-        rates = iter(depth_rates(drop_path, sum(depths)))
-        self.patch_embeddings = nn.ModuleList()
-        self.stages = nn.ModuleList()
-        settings = [stem] + [(3, 2, 1)] * (len(dims) - 1)
-        widths = (in_channels, *dims)
-        for depth, old, new, (kernel, stride, padding) in zip(depths, widths, widths[1:], settings):
-            self.patch_embeddings.append(nn.Conv2d(old, new, kernel_size=kernel, stride=stride, padding=padding))
-            blocks = []
-            for _ in range(depth):
-                blocks.append(MetaFormerBlock(new, token_mixer=Pooling(pool_size), mlp_ratio=mlp_ratio, layer_scale=layer_scale, drop_path=next(rates)))
-            self.stages.append(nn.Sequential(*blocks))
-        self.norm = nn.GroupNorm(1, dims[-1])
-        self.head = nn.Linear(dims[-1], num_classes) if num_classes else nn.Identity()
-        self.apply(self._initialise)
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        known = {key: {'depths': depths, 'dims': dims, 'layer_scale': scale} for key, (depths, dims, scale) in cls.CONFIGS.items()}
-        known['poolformer_cifar'] = {'depths': (2, 2, 2), 'dims': (64, 128, 256), 'num_classes': 10, 'stem': (3, 2, 1), 'layer_scale': 0.1}
-        if name not in known:
-            raise ValueError(f"no PoolFormer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-
-    def check_images(self, images):
-        if not images.is_floating_point():
-            raise TypeError(f'PoolFormer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        if images.ndim != 4 or images.shape[1] != self.in_channels or images.shape[0] == 0:
-            raise ValueError(f'this PoolFormer reads images of shape (B, C, H, W) = (B, {self.in_channels}, H, W) with B > 0, got {tuple(images.shape)}')
-
-    def features(self, images):
-        for i in range(len(self.stages)):
-            images = self.stages[i](self.patch_embeddings[i](images))
-        return images
-
-    def forward(self, images):
-        self.check_images(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        x = self.norm(self.features(images))
-        return self.head(x.flatten(2).mean(-1))
+former.right(
+    'pairs of widths',
+    edits={
+        "channels = in_channels\n"
+        "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
+        "            kernel, stride, padding = (3, 2, 1) if stage else stem\n"
+        "            self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))\n"
+        "            blocks = [\n"
+        "                MetaFormerBlock(dim, Pooling(pool_size), mlp_ratio, layer_scale, next(rates))\n"
+        "                for _ in range(depth)\n"
+        "            ]\n"
+        "            self.stages.append(nn.Sequential(*blocks))\n"
+        "            channels = dim": "settings = [stem] + [(3, 2, 1)] * (len(dims) - 1)\n"
+        "        widths = (in_channels, *dims)\n"
+        "        for depth, old, new, (kernel, stride, padding) in zip(depths, widths, widths[1:], settings):\n"
+        "            self.patch_embeddings.append(nn.Conv2d(old, new, kernel_size=kernel, stride=stride, padding=padding))\n"
+        "            blocks = []\n"
+        "            for _ in range(depth):\n"
+        "                blocks.append(MetaFormerBlock(new, token_mixer=Pooling(pool_size), mlp_ratio=mlp_ratio, layer_scale=layer_scale, drop_path=next(rates)))\n"
+        "            self.stages.append(nn.Sequential(*blocks))",
+        "x = images\n"
+        "        for embed, blocks in zip(self.patch_embeddings, self.stages, strict=True):\n"
+        "            x = blocks(embed(x))\n"
+        "        return x": "for i in range(len(self.stages)):\n"
+        "            images = self.stages[i](self.patch_embeddings[i](images))\n"
+        "        return images",
+        "return self.head(x.mean(dim=(2, 3)))": "return self.head(x.flatten(2).mean(-1))",
+    },
+)
 
 

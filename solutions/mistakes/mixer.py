@@ -189,155 +189,79 @@ class MixerBlock(nn.Module):
         return torch.add(self.mlp_channels(self.norm2(x)), x)
 
 
-@mixer.wrong(
+mixer.wrong(
     'post-norm',
-    'Your norm comes after the sum. Here it comes before each MLP, inside the branch.'
+    'Your norm comes after the sum. Here it comes before each MLP, inside the branch.',
+    edits={
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)\n"
+        "        return x + self.mlp_channels(self.norm2(x))": "x = self.norm1(x + self.mlp_tokens(x.mT).mT)\n"
+        "        return self.norm2(x + self.mlp_channels(x))",
+    },
 )
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-        self.mlp_tokens = mlp(num_tokens, token_hidden)
-        self.mlp_channels = mlp(dim, channel_hidden)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        x = self.norm1(x + self.mlp_tokens(x.mT).mT)
-        return self.norm2(x + self.mlp_channels(x))
 
 
-@mixer.wrong(
+mixer.wrong(
     'tanh GELU',
-    'Your GELU is the tanh approximation. `mlp` is given: use it as it is.'
+    'Your GELU is the tanh approximation. `mlp` is given: use it as it is.',
+    edits={
+        "self.mlp_tokens = mlp(num_tokens, token_hidden)\n"
+        "        self.mlp_channels = mlp(dim, channel_hidden)": "def gelu_mlp(width, hidden):\n"
+        "            return nn.Sequential(OrderedDict(fc1=nn.Linear(width, hidden), act=nn.GELU(approximate='tanh'), fc2=nn.Linear(hidden, width)))\n"
+        "        self.mlp_tokens = gelu_mlp(num_tokens, token_hidden)\n"
+        "        self.mlp_channels = gelu_mlp(dim, channel_hidden)",
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)": "x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)",
+    },
 )
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-
-        def gelu_mlp(width, hidden):
-            return nn.Sequential(OrderedDict(fc1=nn.Linear(width, hidden), act=nn.GELU(approximate='tanh'), fc2=nn.Linear(hidden, width)))
-        self.mlp_tokens = gelu_mlp(num_tokens, token_hidden)
-        self.mlp_channels = gelu_mlp(dim, channel_hidden)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.mlp_channels(self.norm2(x))
 
 
-@mixer.wrong(
+mixer.wrong(
     'one MLP for both',
-    'You share one MLP where the sizes agree. mlp_tokens and mlp_channels are two.'
+    'You share one MLP where the sizes agree. mlp_tokens and mlp_channels are two.',
+    edits={
+        "self.mlp_channels = mlp(dim, channel_hidden)": "same = (num_tokens, token_hidden) == (dim, channel_hidden)\n"
+        "        self.mlp_channels = self.mlp_tokens if same else mlp(dim, channel_hidden)",
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)": "x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)",
+    },
 )
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-        self.mlp_tokens = mlp(num_tokens, token_hidden)
-        same = (num_tokens, token_hidden) == (dim, channel_hidden)
-        self.mlp_channels = self.mlp_tokens if same else mlp(dim, channel_hidden)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.mlp_channels(self.norm2(x))
 
 
-@mixer.wrong(
+mixer.wrong(
     'dropout added',
-    'Your block drops numbers in training. No dropout is asked for.'
+    'Your block drops numbers in training. No dropout is asked for.',
+    edits={
+        "self.mlp_channels = mlp(dim, channel_hidden)": "self.mlp_channels = mlp(dim, channel_hidden)\n"
+        "        self.drop = nn.Dropout(0.1)",
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)\n"
+        "        return x + self.mlp_channels(self.norm2(x))": "x = x + self.drop(self.mlp_tokens(self.norm1(x).mT).mT)\n"
+        "        return x + self.drop(self.mlp_channels(self.norm2(x)))",
+    },
 )
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-        self.mlp_tokens = mlp(num_tokens, token_hidden)
-        self.mlp_channels = mlp(dim, channel_hidden)
-        self.drop = nn.Dropout(0.1)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        x = x + self.drop(self.mlp_tokens(self.norm1(x).mT).mT)
-        return x + self.drop(self.mlp_channels(self.norm2(x)))
 
 
-@mixer.right('transpose')
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-        self.mlp_tokens = mlp(num_tokens, token_hidden)
-        self.mlp_channels = mlp(dim, channel_hidden)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.mlp_channels(self.norm2(x))
+mixer.right(
+    'transpose',
+    edits={
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)": "x = x + self.mlp_tokens(self.norm1(x).transpose(1, 2)).transpose(1, 2)",
+    },
+)
 
 
-@mixer.right('einops')
-class MixerBlock(nn.Module):
-
-    def __init__(self, num_tokens, dim, token_hidden, channel_hidden):
-        super().__init__()
-        self.num_tokens, self.dim = (num_tokens, dim)
-
-        def mlp(width, hidden):
-            layers = {'fc1': nn.Linear(width, hidden), 'act': nn.GELU(), 'fc2': nn.Linear(hidden, width)}
-            return nn.Sequential(OrderedDict(layers))
-        self.norm1 = nn.LayerNorm(dim, eps=1e-06)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-06)
-        self.mlp_tokens = mlp(num_tokens, token_hidden)
-        self.mlp_channels = mlp(dim, channel_hidden)
-
-    def forward(self, x):
-        if x.shape[1:] != (self.num_tokens, self.dim):
-            raise ValueError(f"this block mixes {self.num_tokens} tokens of width {self.dim}, got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one weight per pair of positions")
-        turned = rearrange(self.norm1(x), 'b n d -> b d n')
-        u = x + rearrange(self.mlp_tokens(turned), 'b d n -> b n d')
-        y = u + self.mlp_channels(self.norm2(u))
-        return y
+mixer.right(
+    'einops',
+    edits={
+        "columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens\n"
+        "        x = x + self.mlp_tokens(columns).transpose(1, 2)  # (B, D, N) -> (B, N, D)\n"
+        "        return x + self.mlp_channels(self.norm2(x))": "turned = rearrange(self.norm1(x), 'b n d -> b d n')\n"
+        "        u = x + rearrange(self.mlp_tokens(turned), 'b d n -> b n d')\n"
+        "        y = u + self.mlp_channels(self.norm2(u))\n"
+        "        return y",
+    },
+)
 
 
 model = Bank("MLPMixer")
@@ -449,394 +373,121 @@ model.right(
 )
 
 
-@model.wrong(
+model.wrong(
     'eps of 1e-5',
-    "Your norm has PyTorch's default eps. The text says 1e-6."
+    "Your norm has PyTorch's default eps. The text says 1e-6.",
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )\n"
+        "        self.norm = nn.LayerNorm(dim, eps=1e-6)": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))\n"
+        "        self.norm = nn.LayerNorm(dim)",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
+        "        return self.head(x.mean(dim=1))",
+    },
 )
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.norm(self.blocks(self.embed(images)))
-        return self.head(x.mean(dim=1))
 
 
-@model.wrong(
+model.wrong(
     'class probabilities',
-    'You return probabilities. The loss takes logits and does the softmax itself.'
+    'You return probabilities. The loss takes logits and does the softmax itself.',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
+        "        return self.head(x.mean(dim=1)).softmax(dim=-1)",
+    },
 )
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.norm(self.blocks(self.embed(images)))
-        return self.head(x.mean(dim=1)).softmax(dim=-1)
 
 
-@model.wrong(
+model.wrong(
     'squeeze',
-    'You squeeze the result, and a single image loses its batch axis.'
+    'You squeeze the result, and a single image loses its batch axis.',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
+        "        pooled = F.adaptive_avg_pool1d(x.transpose(1, 2), 1).squeeze()\n"
+        "        return self.head(pooled)",
+    },
 )
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.norm(self.blocks(self.embed(images)))
-        pooled = F.adaptive_avg_pool1d(x.transpose(1, 2), 1).squeeze()
-        return self.head(pooled)
 
 
-@model.wrong(
+model.wrong(
     'patches column by column',
-    'Your tokens come column by column. `embed` gives them in reading order; the token MLPs depend on it.'
+    'Your tokens come column by column. `embed` gives them in reading order; the token MLPs depend on it.',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = rearrange(self.stem(images), 'b d h w -> b (w h) d')\n"
+        "        return self.head(self.norm(self.blocks(x)).mean(dim=1))",
+    },
 )
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = rearrange(self.stem(images), 'b d h w -> b (w h) d')
-        return self.head(self.norm(self.blocks(x)).mean(dim=1))
 
 
-@model.wrong(
+model.wrong(
     'head on every token',
-    'You give every token logits and keep the largest. The head reads the mean token.'
+    'You give every token logits and keep the largest. The head reads the mean token.',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
+        "        return self.head(x).max(dim=1).values",
+    },
 )
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.norm(self.blocks(self.embed(images)))
-        return self.head(x).max(dim=1).values
 
 
-@model.right('sequential')
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        tokens = self.grid[0] * self.grid[1]
-        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.norm(self.blocks(self.embed(images)))
-        return self.head(x.mean(dim=1))
+model.right(
+    'sequential',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
+        "        return self.head(x.mean(dim=1))",
+    },
+)
 
 
-@model.right('module list')
-class MLPMixer(nn.Module):
-    SIZES = {'s': (512, 8, 256, 2048), 'b': (768, 12, 384, 3072), 'l': (1024, 24, 512, 4096)}
-
-    def __init__(self, image_size, patch_size, dim, depth, token_hidden, channel_hidden, num_classes=1000, in_channels=3):
-        super().__init__()
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        if height % patch_size or width % patch_size:
-            raise ValueError(f'patches of {patch_size} x {patch_size} do not tile an image of {height} x {width} pixels')
-        self.image_size, self.in_channels, self.patch_size = ((height, width), in_channels, patch_size)
-        self.grid = (height // patch_size, width // patch_size)
-        embedding = nn.Conv2d(in_channels, dim, patch_size, stride=patch_size)
-        self.stem = nn.Sequential(OrderedDict(proj=embedding))
-        number = self.grid[0] * self.grid[1]
-        self.blocks = nn.ModuleList()
-        for _ in range(depth):
-            self.blocks.append(MixerBlock(num_tokens=number, dim=dim, token_hidden=token_hidden, channel_hidden=channel_hidden))
-        self.norm = nn.LayerNorm(dim, eps=1e-06)
-        self.head = nn.Identity() if num_classes == 0 else nn.Linear(dim, num_classes)
-        self.reset_parameters()
-
-    @classmethod
-    def from_config(cls, name, **changes: Any):
-        arguments = ('dim', 'depth', 'token_hidden', 'channel_hidden')
-        known = {f'mixer_{size}_{patch}': {'image_size': 224, 'patch_size': patch, **dict(zip(arguments, values, strict=True))} for size, values in cls.SIZES.items() for patch in (16, 32)}
-        known['mixer_cifar'] = {'image_size': 32, 'patch_size': 4, 'dim': 256, 'depth': 8, 'token_hidden': 128, 'channel_hidden': 512, 'num_classes': 10}
-        if name not in known:
-            raise ValueError(f"no Mixer is called {name!r}; there are {', '.join(known)}")
-        return cls(**known[name] | changes)
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        if isinstance(getattr(self, 'head', None), nn.Linear):
-            nn.init.zeros_(self.head.weight)
-
-    def check_images(self, images):
-        if not torch.is_floating_point(images):
-            raise TypeError(f'MLPMixer reads normalised floating-point images, got {images.dtype}: divide by 255 first')
-        expected = (self.in_channels, *self.image_size)
-        if images.ndim != 4 or tuple(images.shape[1:]) != expected or images.shape[0] == 0:
-            raise ValueError(f"this Mixer reads images of shape (B, C, H, W) = (B, {', '.join(map(str, expected))}) with B > 0, got {tuple(images.shape)}")
-
-    def embed(self, images):
-        patch_map = self.stem(images)
-        return patch_map.flatten(2).transpose(1, 2)
-
-    def forward(self, images):
-        self.check_images(images)
-        x = self.embed(images)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(self.norm(x).mean(1))
+model.right(
+    'module list',
+    edits={
+        "num_tokens = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.Sequential(\n"
+        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
+        "        )": "number = self.grid[0] * self.grid[1]\n"
+        "        self.blocks = nn.ModuleList()\n"
+        "        for _ in range(depth):\n"
+        "            self.blocks.append(MixerBlock(num_tokens=number, dim=dim, token_hidden=token_hidden, channel_hidden=channel_hidden))",
+        "self.head = nn.Linear(dim, num_classes) if num_classes else nn.Identity()": "self.head = nn.Identity() if num_classes == 0 else nn.Linear(dim, num_classes)",
+        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
+        "        return self.head(tokens.mean(dim=1))": "x = self.embed(images)\n"
+        "        for block in self.blocks:\n"
+        "            x = block(x)\n"
+        "        return self.head(self.norm(x).mean(1))",
+    },
+)
 
 

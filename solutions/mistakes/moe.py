@@ -158,313 +158,189 @@ layer.right(
 )
 
 
-@layer.wrong(
+layer.wrong(
     'sequences by themselves',
-    'You give each sequence places of its own. All tokens of the batch compete for the same places.'
+    'You give each sequence places of its own. All tokens of the batch compete for the same places.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        places = self.capacity(x.shape[1])\n"
+        "        per_sequence = experts.unflatten(0, x.shape[:2])\n"
+        "        kept = torch.cat([keep_within_capacity(e, self.num_experts, places) for e in per_sequence])",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        places = self.capacity(x.shape[1])
-        per_sequence = experts.unflatten(0, x.shape[:2])
-        kept = torch.cat([keep_within_capacity(e, self.num_experts, places) for e in per_sequence])
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'weights the input',
-    'You weight what the expert reads. Weight its answer: an expert is not linear.'
+    'You weight what the expert reads. Weight its answer: an expert is not linear.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = expert(weights[token, choice, None] * tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = expert(weights[token, choice, None] * tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'weights without gradient',
-    "Your weights are detached, so the task's loss does not reach the router."
+    "Your weights are detached, so the task's loss does not reach the router.",
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights.detach()[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights.detach()[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'loss scaled',
-    'You scale the balancing loss. Return it as it is; the training loop weights it.'
+    'You scale the balancing loss. Return it as it is; the training loop weights it.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), 0.01 * load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), 0.01 * load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'noise in training',
-    'You add noise to the router in training. None is asked for.'
+    'You add noise to the router in training. None is asked for.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "if self.training:\n"
+        "            logits = logits * torch.empty_like(logits).uniform_(0.98, 1.02)\n"
+        "        weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        if self.training:
-            logits = logits * torch.empty_like(logits).uniform_(0.98, 1.02)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'no limit in eval',
-    'Your capacity holds in training only. It holds in evaluation mode, too.'
+    'Your capacity holds in training only. It holds in evaluation mode, too.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))\n"
+        "        if not self.training:\n"
+        "            kept = torch.ones_like(kept)",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        if not self.training:
-            kept = torch.ones_like(kept)
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'batch and sequence exchanged',
-    'You fold the tokens back with batch and sequence exchanged. They come image by image.'
+    'You fold the tokens back with batch and sequence exchanged. They come image by image.',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        b, n, d = x.shape\n"
+        "        return (output.view(n, b, d).transpose(0, 1), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        b, n, d = x.shape
-        return (output.view(n, b, d).transpose(0, 1), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'every first choice only',
-    "Only each token's first choice is served. All k choices count."
+    "Only each token's first choice is served. All k choices count.",
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token = torch.where((experts[:, 0] == number) & kept[:, 0])[0]\n"
+        "            output = output.index_add(0, token, weights[token, :1] * expert(tokens[token]))\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
 )
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token = torch.where((experts[:, 0] == number) & kept[:, 0])[0]
-            output = output.index_add(0, token, weights[token, :1] * expert(tokens[token]))
-        return (output.view_as(x), load_balancing_loss(logits, experts))
 
 
-@layer.right('index_add')
-class MoELayer(nn.Module):
-
-    def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(f'each token is to be sent to k = {k} experts, and there are {num_experts}')
-        self.num_experts, self.k = (num_experts, k)
-        self.capacity_factor, self.renormalize = (capacity_factor, renormalize)
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim)) for _ in range(num_experts))
-
-    def capacity(self, num_tokens):
-        if self.capacity_factor is None:
-            return num_tokens
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))
-
-    def forward(self, x):
-        tokens = x.flatten(0, 1)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            token, choice = torch.where((experts == number) & kept)
-            answers = weights[token, choice, None] * expert(tokens[token])
-            output = output.index_add(0, token, answers)
-        return (output.view_as(x), load_balancing_loss(logits, experts))
+layer.right(
+    'index_add',
+    edits={
+        "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
+        "        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))",
+        "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((chosen == number) & kept)  # who comes, and with which of its choices\n"
+        "            answer = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answer.to(output.dtype))\n"
+        "        return output.view_as(x), load_balancing_loss(logits, chosen)": "for number, expert in enumerate(self.experts):\n"
+        "            token, choice = torch.where((experts == number) & kept)\n"
+        "            answers = weights[token, choice, None] * expert(tokens[token])\n"
+        "            output = output.index_add(0, token, answers)\n"
+        "        return (output.view_as(x), load_balancing_loss(logits, experts))",
+    },
+)
 
 
 @layer.right('dense sum')

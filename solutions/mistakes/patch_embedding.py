@@ -57,19 +57,14 @@ embedding.wrong(
 )
 
 
-@embedding.wrong(
+embedding.wrong(
     "pixels as (p p C)",
     "You lay the pixels of a patch out as row, column, channel. `patchify` gives (C p p), the order of published weights.",
+    edits={
+        "return self.projection(patchify(images, self.patch_size))  # (B, N, C p p) -> (B, N, D)": "p = self.patch_size\n"
+        "        return self.projection(rearrange(images, \"b c (i p) (j q) -> b (i j) (p q c)\", p=p, q=p))",
+    },
 )
-class PatchEmbedding(nn.Module):
-    def __init__(self, patch_size, dim, in_channels=3):
-        super().__init__()
-        self.patch_size = patch_size
-        self.projection = nn.Linear(in_channels * patch_size * patch_size, dim)
-
-    def forward(self, images):
-        p = self.patch_size
-        return self.projection(rearrange(images, "b c (i p) (j q) -> b (i j) (p q c)", p=p, q=p))
 
 
 @embedding.wrong(

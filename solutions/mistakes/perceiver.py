@@ -576,260 +576,159 @@ perceiver.right(
 )
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'reads before every layer, as well',
-    'You read the inputs again before every layer. They are read once.'
+    'You read the inputs again before every layer. They are read once.',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        for layer in self.layers:\n"
+        "            z = z + self.read(z, inputs, mask)\n"
+        "            z = z + self.read_mlp(z)\n"
+        "            z = layer(z)\n"
+        "        return z",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
 )
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        for layer in self.layers:
-            z = z + self.read(z, inputs, mask)
-            z = z + self.read_mlp(z)
-            z = layer(z)
-        return z
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'random latents in training',
-    'You add noise to the latents in training. They are learned parameters, the same in every call.'
+    'You add noise to the latents in training. They are learned parameters, the same in every call.',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        if self.training:\n"
+        "            z = z + 0.02 * torch.randn_like(z)\n"
+        "        z = z + self.read(z, inputs, mask)\n"
+        "        z = z + self.read_mlp(z)\n"
+        "        for layer in self.layers:\n"
+        "            z = layer(z)\n"
+        "        return z",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
 )
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        if self.training:
-            z = z + 0.02 * torch.randn_like(z)
-        z = z + self.read(z, inputs, mask)
-        z = z + self.read_mlp(z)
-        for layer in self.layers:
-            z = layer(z)
-        return z
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'MLP of the reading',
-    'Your read_mlp gets what was read alone. It works on the sum of latents and reading.'
+    'Your read_mlp gets what was read alone. It works on the sum of latents and reading.',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        found = self.read(z, inputs, mask)\n"
+        "        z = z + found + self.read_mlp(found)\n"
+        "        for layer in self.layers:\n"
+        "            z = layer(z)\n"
+        "        return z",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
 )
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        found = self.read(z, inputs, mask)
-        z = z + found + self.read_mlp(found)
-        for layer in self.layers:
-            z = layer(z)
-        return z
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'queries talk',
-    'You let queries look at each other. A query looks at the latents only.'
+    'You let queries look at each other. A query looks at the latents only.',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        z = z + self.read(z, inputs, mask)\n"
+        "        z = z + self.read_mlp(z)\n"
+        "        for layer in self.layers:\n"
+        "            z = layer(z)\n"
+        "        return z",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "if queries.shape[-1] == latents.shape[-1]:\n"
+        "            latents = torch.cat([latents, queries], dim=1)\n"
+        "        answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
 )
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        z = z + self.read(z, inputs, mask)
-        z = z + self.read_mlp(z)
-        for layer in self.layers:
-            z = layer(z)
-        return z
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        if queries.shape[-1] == latents.shape[-1]:
-            latents = torch.cat([latents, queries], dim=1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'mean latent',
-    'You average the latents. All of them are returned.'
+    'You average the latents. All of them are returned.',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        z = z + self.read(z, inputs, mask)\n"
+        "        z = z + self.read_mlp(z)\n"
+        "        for layer in self.layers:\n"
+        "            z = layer(z)\n"
+        "        return z.mean(dim=1, keepdim=True).expand_as(z)",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
 )
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        z = z + self.read(z, inputs, mask)
-        z = z + self.read_mlp(z)
-        for layer in self.layers:
-            z = layer(z)
-        return z.mean(dim=1, keepdim=True).expand_as(z)
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
 
 
-@perceiver.right('expand')
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        z = self.latents.expand(len(inputs), -1, -1)
-        z = z + self.read(z, inputs, mask)
-        z = z + self.read_mlp(z)
-        for layer in self.layers:
-            z = layer(z)
-        return z
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        answer = self.write(queries, latents)
-        return answer + self.write_mlp(answer)
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
+perceiver.right(
+    'expand',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "z = self.latents.expand(len(inputs), -1, -1)\n"
+        "        z = z + self.read(z, inputs, mask)\n"
+        "        z = z + self.read_mlp(z)\n"
+        "        for layer in self.layers:\n"
+        "            z = layer(z)\n"
+        "        return z",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "answer = self.write(queries, latents)\n"
+        "        return answer + self.write_mlp(answer)",
+    },
+)
 
 
-@perceiver.right('repeat by einops')
-class PerceiverIO(nn.Module):
-
-    def __init__(self, input_dim, num_latents, latent_dim, depth, query_dim, num_heads=4, widening=2):
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(EncoderLayer(latent_dim, num_heads, widening * latent_dim, norm_first=True, activation='gelu') for _ in range(depth))
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim, widening):
-        return nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, widening * dim), nn.GELU(), nn.Linear(widening * dim, dim))
-
-    def encode(self, inputs, mask=None):
-        from functools import reduce
-
-        from einops import repeat
-        start = repeat(self.latents, 'l d -> b l d', b=inputs.shape[0])
-        read = start + self.read(start, inputs, mask=mask)
-        return reduce(lambda z, layer: layer(z), self.layers, read + self.read_mlp(read))
-
-    def decode(self, latents, queries):
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)
-        found = self.write(queries=queries, inputs=latents)
-        return self.write_mlp(found) + found
-
-    def forward(self, inputs, queries, mask=None):
-        return self.decode(self.encode(inputs, mask), queries)
+perceiver.right(
+    'repeat by einops',
+    edits={
+        "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
+        "        latents = latents + self.read(latents, inputs, mask)\n"
+        "        latents = latents + self.read_mlp(latents)\n"
+        "        for layer in self.layers:\n"
+        "            latents = layer(latents)\n"
+        "        return latents": "from functools import reduce\n"
+        "\n"
+        "        from einops import repeat\n"
+        "        start = repeat(self.latents, 'l d -> b l d', b=inputs.shape[0])\n"
+        "        read = start + self.read(start, inputs, mask=mask)\n"
+        "        return reduce(lambda z, layer: layer(z), self.layers, read + self.read_mlp(read))",
+        "answers = self.write(queries, latents)\n"
+        "        return answers + self.write_mlp(answers)": "found = self.write(queries=queries, inputs=latents)\n"
+        "        return self.write_mlp(found) + found",
+    },
+)
 
 

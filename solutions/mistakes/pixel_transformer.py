@@ -248,36 +248,23 @@ class PixelTransformer(nn.Module):
         return self.head(self.norm(self.encode(images)).mean(dim=1))
 
 
-@transformer.wrong(
-    "columns first", "Your tokens come column by column. Pixels are in reading order, row by row."
+transformer.wrong(
+    "columns first",
+    "Your tokens come column by column. Pixels are in reading order, row by row.",
+    edits={
+        "tokens = self.embedding(pixel_tokens(images))  # (B, C, H, W) -> (B, N, C) -> (B, N, D)\n"
+        "        if self.positions is not None:\n"
+        "            tokens = tokens + self.positions\n"
+        "        for layer in self.layers:\n"
+        "            tokens = layer(tokens)\n"
+        "        return self.norm(tokens)": "x = self.embedding(pixel_tokens(images.transpose(2, 3)))\n"
+        "        if self.positions is not None:\n"
+        "            x = x + self.positions\n"
+        "        for layer in self.layers:\n"
+        "            x = layer(x)\n"
+        "        return self.norm(x)",
+    },
 )
-class PixelTransformer(nn.Module):
-    def __init__(self, image_size, in_channels, dim, depth, num_heads, num_classes, use_positions=True):
-        super().__init__()
-        self.expected = (in_channels, *image_size)
-        num_tokens = image_size[0] * image_size[1]
-        self.embedding = nn.Linear(in_channels, dim)
-        self.positions = nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
-        self.layers = nn.ModuleList(
-            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu") for _ in range(depth)
-        )
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-
-    def encode(self, images):
-        if tuple(images.shape[1:]) != self.expected:
-            raise ValueError(
-                f"this model reads images of (C, H, W) = {self.expected}, got {tuple(images.shape[1:])}"
-            )
-        x = self.embedding(pixel_tokens(images.transpose(2, 3)))
-        if self.positions is not None:
-            x = x + self.positions
-        for layer in self.layers:
-            x = layer(x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.encode(images).mean(dim=1))
 
 
 @transformer.right("straight")

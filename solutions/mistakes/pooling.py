@@ -159,40 +159,28 @@ class Pooling(nn.Module):
         return (mean(x) * k * k - x) / (count - 1).clamp(min=1) - x
 
 
-@pooling.wrong(
+pooling.wrong(
     'stride left out',
-    'Your window jumps by its own size. It moves one position at a time: stride 1.'
+    'Your window jumps by its own size. It moves one position at a time: stride 1.',
+    edits={
+        "mean = F.avg_pool2d(x, self.pool_size, stride=1, padding=self.pool_size // 2, count_include_pad=False)\n"
+        "        return mean - x": "k = self.pool_size\n"
+        "        pooled = F.avg_pool2d(x, k, padding=k // 2, count_include_pad=False)\n"
+        "        return F.interpolate(pooled, size=x.shape[-2:]) - x",
+    },
 )
-class Pooling(nn.Module):
-
-    def __init__(self, pool_size=3):
-        super().__init__()
-        if pool_size < 1 or pool_size % 2 == 0:
-            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
-        self.pool_size = pool_size
-
-    def forward(self, x):
-        k = self.pool_size
-        pooled = F.avg_pool2d(x, k, padding=k // 2, count_include_pad=False)
-        return F.interpolate(pooled, size=x.shape[-2:]) - x
 
 
-@pooling.wrong(
+pooling.wrong(
     'pools tokens in a row',
-    'You pool along the flattened positions. The neighbourhood is K x K, in rows and columns.'
+    'You pool along the flattened positions. The neighbourhood is K x K, in rows and columns.',
+    edits={
+        "mean = F.avg_pool2d(x, self.pool_size, stride=1, padding=self.pool_size // 2, count_include_pad=False)\n"
+        "        return mean - x": "k = self.pool_size\n"
+        "        rows = F.avg_pool1d(x.flatten(2), k, 1, k // 2, count_include_pad=False)\n"
+        "        return rows.view_as(x) - x",
+    },
 )
-class Pooling(nn.Module):
-
-    def __init__(self, pool_size=3):
-        super().__init__()
-        if pool_size < 1 or pool_size % 2 == 0:
-            raise ValueError(f'a neighbourhood with the token in its middle has an odd side, got {pool_size}')
-        self.pool_size = pool_size
-
-    def forward(self, x):
-        k = self.pool_size
-        rows = F.avg_pool1d(x.flatten(2), k, 1, k // 2, count_include_pad=False)
-        return rows.view_as(x) - x
 
 
 @pooling.wrong(

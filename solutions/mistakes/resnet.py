@@ -177,52 +177,31 @@ block.right(
 )
 
 
-@block.wrong(
+block.wrong(
     'shortcut from relu(x)',
-    'Your shortcut carries relu(x). It carries x as it is (or its projection).'
+    'Your shortcut carries relu(x). It carries x as it is (or its projection).',
+    edits={
+        "shortcut = x if self.downsample is None else self.downsample(x)": "x = F.relu(x)\n"
+        "        shortcut = x if self.downsample is None else self.downsample(x)",
+        "out = self.bn2(self.conv2(out))\n"
+        "        return F.relu(out + shortcut)": "return F.relu(self.bn2(self.conv2(out)) + shortcut)",
+    },
 )
-class BasicBlock(nn.Module):
-
-    def __init__(self, in_channels, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample = None
-        if stride != 1 or in_channels != channels:
-            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, x):
-        x = F.relu(x)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + shortcut)
 
 
-@block.wrong(
+block.wrong(
     'batch statistics in eval',
-    "Your batch norm uses the batch's statistics in evaluation mode, too. `nn.BatchNorm2d` called as a module follows the mode."
+    "Your batch norm uses the batch's statistics in evaluation mode, too. `nn.BatchNorm2d` called as a module follows the mode.",
+    edits={
+        "shortcut = x if self.downsample is None else self.downsample(x)": "def norm(bn, y):\n"
+        "            return F.batch_norm(y, None, None, bn.weight, bn.bias, training=True, eps=bn.eps)\n"
+        "        shortcut = x if self.downsample is None else self.downsample(x)",
+        "out = F.relu(self.bn1(self.conv1(x)))  # (B, channels, H / stride, W / stride)\n"
+        "        out = self.bn2(self.conv2(out))\n"
+        "        return F.relu(out + shortcut)": "out = F.relu(norm(self.bn1, self.conv1(x)))\n"
+        "        return F.relu(norm(self.bn2, self.conv2(out)) + shortcut)",
+    },
 )
-class BasicBlock(nn.Module):
-
-    def __init__(self, in_channels, channels, stride=1):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.downsample = None
-        if stride != 1 or in_channels != channels:
-            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, x):
-
-        def norm(bn, y):
-            return F.batch_norm(y, None, None, bn.weight, bn.bias, training=True, eps=bn.eps)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        out = F.relu(norm(self.bn1, self.conv1(x)))
-        return F.relu(norm(self.bn2, self.conv2(out)) + shortcut)
 
 
 @block.right('plain')
@@ -422,107 +401,52 @@ resnet.right(
 )
 
 
-@resnet.wrong(
+resnet.wrong(
     'squeeze',
-    'You squeeze the pooled map, and a batch of one image loses its batch axis.'
+    'You squeeze the pooled map, and a batch of one image loses its batch axis.',
+    edits={
+        "stage = nn.Sequential()\n"
+        "            for i in range(depth):\n"
+        "                stride = 2 if s > 0 and i == 0 else 1\n"
+        "                stage.append(BasicBlock(channels, wide, stride))\n"
+        "                channels = wide": "stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))\n"
+        "            channels = wide",
+        "pooled = self.features(images).mean(dim=(2, 3))  # (B, C', H', W') -> (B, C')\n"
+        "        return self.fc(pooled)": "return self.fc(F.adaptive_avg_pool2d(self.features(images), 1).squeeze())",
+    },
 )
-class ResNet(nn.Module):
-
-    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
-        channels = width
-        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
-            wide = width * 2 ** s
-            stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))
-            channels = wide
-            self.add_module(name, stage)
-        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
-
-    def features(self, images):
-        x = F.relu(self.bn1(self.conv1(images)))
-        for name in self.stages:
-            x = getattr(self, name)(x)
-        return x
-
-    def forward(self, images):
-        return self.fc(F.adaptive_avg_pool2d(self.features(images), 1).squeeze())
 
 
-@resnet.wrong(
+resnet.wrong(
     'one block shared',
     '`[block] * n` is n times one and the same block, so the blocks of a stage share their weights. Build a new one for every '
-    'place.'
+    'place.',
+    edits={
+        "stage = nn.Sequential()\n"
+        "            for i in range(depth):\n"
+        "                stride = 2 if s > 0 and i == 0 else 1\n"
+        "                stage.append(BasicBlock(channels, wide, stride))\n"
+        "                channels = wide": "first = BasicBlock(channels, wide, 1 if s == 0 else 2)\n"
+        "            stage = nn.Sequential(first, *[BasicBlock(wide, wide)] * (depth - 1))\n"
+        "            channels = wide",
+        "pooled = self.features(images).mean(dim=(2, 3))  # (B, C', H', W') -> (B, C')\n"
+        "        return self.fc(pooled)": "return self.fc(self.features(images).mean(dim=(2, 3)))",
+    },
 )
-class ResNet(nn.Module):
-
-    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
-        channels = width
-        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
-            wide = width * 2 ** s
-            first = BasicBlock(channels, wide, 1 if s == 0 else 2)
-            stage = nn.Sequential(first, *[BasicBlock(wide, wide)] * (depth - 1))
-            channels = wide
-            self.add_module(name, stage)
-        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
-
-    def features(self, images):
-        x = F.relu(self.bn1(self.conv1(images)))
-        for name in self.stages:
-            x = getattr(self, name)(x)
-        return x
-
-    def forward(self, images):
-        return self.fc(self.features(images).mean(dim=(2, 3)))
 
 
-@resnet.right('plain')
-class ResNet(nn.Module):
-
-    def __init__(self, width=32, num_classes=10, blocks=(2, 2, 2, 2), in_channels=3):
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.stages = [f'layer{s + 1}' for s in range(len(blocks))]
-        channels = width
-        for s, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
-            wide = width * 2 ** s
-            stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))
-            channels = wide
-            self.add_module(name, stage)
-        self.fc = nn.Linear(channels, num_classes) if num_classes else nn.Identity()
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
-
-    def features(self, images):
-        x = F.relu(self.bn1(self.conv1(images)))
-        for name in self.stages:
-            x = getattr(self, name)(x)
-        return x
-
-    def forward(self, images):
-        return self.fc(self.features(images).mean(dim=(2, 3)))
+resnet.right(
+    'plain',
+    edits={
+        "stage = nn.Sequential()\n"
+        "            for i in range(depth):\n"
+        "                stride = 2 if s > 0 and i == 0 else 1\n"
+        "                stage.append(BasicBlock(channels, wide, stride))\n"
+        "                channels = wide": "stage = nn.Sequential(BasicBlock(channels, wide, stride=1 if s == 0 else 2), *(BasicBlock(wide, wide) for _ in range(depth - 1)))\n"
+        "            channels = wide",
+        "pooled = self.features(images).mean(dim=(2, 3))  # (B, C', H', W') -> (B, C')\n"
+        "        return self.fc(pooled)": "return self.fc(self.features(images).mean(dim=(2, 3)))",
+    },
+)
 
 

@@ -489,79 +489,45 @@ classifier_bank.right(
 )
 
 
-@classifier_bank.wrong(
+classifier_bank.wrong(
     'dropout twice on the input',
-    'You drop twice on the way into the encoder: in `embed` and in `forward`, which does it already.'
+    'You drop twice on the way into the encoder: in `embed` and in `forward`, which does it already.',
+    edits={
+        "if self.pooling == \"cls\":\n"
+        "            x = torch.cat([self.cls.expand(x.shape[0], 1, -1), x], dim=1)  # (B, 1 + N, D)\n"
+        "        return x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x)": "if self.pooling == 'cls':\n"
+        "            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)\n"
+        "        return self.dropout(x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x))",
+        "x = self.encoder(x, real[:, None, :])\n"
+        "        if self.pooling == \"cls\":\n"
+        "            pooled = x[:, 0]  # (B, D)\n"
+        "        else:\n"
+        "            pooled = x.masked_fill(~real[:, :, None], 0.0).sum(dim=1) / lengths[:, None]": "y = self.encoder(x, real.unsqueeze(1))\n"
+        "        if self.pooling == 'cls':\n"
+        "            pooled = y[:, 0]\n"
+        "        else:\n"
+        "            pooled = y.masked_fill(~real.unsqueeze(-1), 0.0).sum(dim=1) / lengths.unsqueeze(1)",
+    },
 )
-class TransformerClassifier(nn.Module):
-
-    def __init__(self, vocab_size, dim=128, num_layers=2, num_heads=4, hidden_dim=256, num_classes=2, pooling='mean', norm_first=True, dropout=0.4):
-        super().__init__()
-        if pooling not in ('mean', 'cls'):
-            raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
-        self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight[1:], std=dim ** (-0.5))
-        if pooling == 'cls':
-            self.cls = nn.Parameter(torch.randn(dim))
-        self.encoder = TransformerEncoder(num_layers, dim, num_heads, hidden_dim, norm_first, dropout)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(dim, num_classes)
-
-    def embed(self, tokens):
-        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
-        if self.pooling == 'cls':
-            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
-        return self.dropout(x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x))
-
-    def forward(self, tokens, lengths):
-        x = self.dropout(self.embed(tokens))
-        if self.pooling == 'cls':
-            lengths = lengths + 1
-        real = padding_mask(lengths, x.shape[1])
-        y = self.encoder(x, real.unsqueeze(1))
-        if self.pooling == 'cls':
-            pooled = y[:, 0]
-        else:
-            pooled = y.masked_fill(~real.unsqueeze(-1), 0.0).sum(dim=1) / lengths.unsqueeze(1)
-        return self.head(self.dropout(pooled))
 
 
-@classifier_bank.wrong(
+classifier_bank.wrong(
     'log-probabilities',
-    'You return log-probabilities. The loss takes logits and does the softmax itself.'
+    'You return log-probabilities. The loss takes logits and does the softmax itself.',
+    edits={
+        "x = torch.cat([self.cls.expand(x.shape[0], 1, -1), x], dim=1)  # (B, 1 + N, D)": "x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)",
+        "x = self.encoder(x, real[:, None, :])\n"
+        "        if self.pooling == \"cls\":\n"
+        "            pooled = x[:, 0]  # (B, D)\n"
+        "        else:\n"
+        "            pooled = x.masked_fill(~real[:, :, None], 0.0).sum(dim=1) / lengths[:, None]\n"
+        "        return self.head(self.dropout(pooled))": "y = self.encoder(x, real.unsqueeze(1))\n"
+        "        if self.pooling == 'cls':\n"
+        "            pooled = y[:, 0]\n"
+        "        else:\n"
+        "            pooled = (y * real.unsqueeze(-1)).sum(dim=1) / lengths.unsqueeze(1)\n"
+        "        return F.log_softmax(self.head(self.dropout(pooled)), dim=-1)",
+    },
 )
-class TransformerClassifier(nn.Module):
-
-    def __init__(self, vocab_size, dim=128, num_layers=2, num_heads=4, hidden_dim=256, num_classes=2, pooling='mean', norm_first=True, dropout=0.4):
-        super().__init__()
-        if pooling not in ('mean', 'cls'):
-            raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
-        self.pooling = pooling
-        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
-        nn.init.normal_(self.embedding.weight[1:], std=dim ** (-0.5))
-        if pooling == 'cls':
-            self.cls = nn.Parameter(torch.randn(dim))
-        self.encoder = TransformerEncoder(num_layers, dim, num_heads, hidden_dim, norm_first, dropout)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(dim, num_classes)
-
-    def embed(self, tokens):
-        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
-        if self.pooling == 'cls':
-            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
-        return x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x)
-
-    def forward(self, tokens, lengths):
-        x = self.dropout(self.embed(tokens))
-        if self.pooling == 'cls':
-            lengths = lengths + 1
-        real = padding_mask(lengths, x.shape[1])
-        y = self.encoder(x, real.unsqueeze(1))
-        if self.pooling == 'cls':
-            pooled = y[:, 0]
-        else:
-            pooled = (y * real.unsqueeze(-1)).sum(dim=1) / lengths.unsqueeze(1)
-        return F.log_softmax(self.head(self.dropout(pooled)), dim=-1)
 
 

@@ -182,406 +182,231 @@ class SwinBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'shift where one window spans the map',
-    'You shift where one window spans the map. Then there is nothing to shift: use `shift`, which is 0 there.'
+    'You shift where one window spans the map. Then there is nothing to shift: use `shift`, which is 0 there.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, -shift)\n"
+        "        x = x + y[:, :height, :width]": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if self.shift_size:\n"
+        "            y = cyclic_shift(y, self.shift_size)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)\n"
+        "        if self.shift_size:\n"
+        "            y = cyclic_shift(y, -self.shift_size)\n"
+        "        y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if self.shift_size:
-            y = cyclic_shift(y, self.shift_size)
-            mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if self.shift_size:
-            y = cyclic_shift(y, -self.shift_size)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'mask always',
-    'You ask for a mask where there is no shift. Without a shift every pair in a window may attend.'
+    'You ask for a mask where there is no shift. Without a shift every pair in a window may attend.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        y = cyclic_shift(y, shift)\n"
+        "        mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]": "y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        y = cyclic_shift(y, shift)
-        mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'cut off before rolling back',
-    'You cut the padding off before the shift is undone, and lose real pixels.'
+    'You cut the padding off before the shift is undone, and lose real pixels.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)\n"
+        "        y = y[:, :height, :width]",
+        "x = x + y[:, :height, :width]": "x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if shift:
-            y = cyclic_shift(y, shift)
-            mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        y = y[:, :height, :width]
-        if shift:
-            y = cyclic_shift(y, -shift)
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'first mask remembered for ever',
-    'You keep the mask of the first call. It depends on the size of the map.'
+    'You keep the mask of the first call. It depends on the size of the map.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            if self._mask is None:\n"
+        "                self._mask = shifted_window_mask(tall, wide, window, shift).to(x.device)\n"
+        "            mask = self._mask\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]": "y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if shift:
-            y = cyclic_shift(y, shift)
-            if self._mask is None:
-                self._mask = shifted_window_mask(tall, wide, window, shift).to(x.device)
-            mask = self._mask
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'padding masked out',
-    "You hide the padding in the mask. It is attended to, as in the authors' code."
+    "You hide the padding in the mask. It is attended to, as in the authors' code.",
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        real = F.pad(torch.ones(1, height, width, 1, dtype=torch.bool), (0, 0, 0, wide - width, 0, tall - height))\n"
+        "        mask = torch.ones(tall * wide // window ** 2, window ** 2, window ** 2, dtype=torch.bool)\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            real = cyclic_shift(real, shift)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        real = window_partition(real, window).flatten(1)\n"
+        "        eye = torch.eye(window ** 2, dtype=torch.bool)\n"
+        "        mask = mask & real[:, None, :] | eye\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]": "y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        real = F.pad(torch.ones(1, height, width, 1, dtype=torch.bool), (0, 0, 0, wide - width, 0, tall - height))
-        mask = torch.ones(tall * wide // window ** 2, window ** 2, window ** 2, dtype=torch.bool)
-        if shift:
-            y = cyclic_shift(y, shift)
-            real = cyclic_shift(real, shift)
-            mask = self.mask_for(tall, wide, x.device)
-        real = window_partition(real, window).flatten(1)
-        eye = torch.eye(window ** 2, dtype=torch.bool)
-        mask = mask & real[:, None, :] | eye
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.wrong(
+block.wrong(
     'post-norm',
-    'Your norm comes after the sum. Here it comes before each move, inside the branch.'
+    'Your norm comes after the sum. Here it comes before each move, inside the branch.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]\n"
+        "        return x + self.mlp(self.norm2(x))": "y = y[:, :height, :width]\n"
+        "        x = self.norm1(x + y)\n"
+        "        return self.norm2(x + self.mlp(x))",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if shift:
-            y = cyclic_shift(y, shift)
-            mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = self.norm1(x + y)
-        return self.norm2(x + self.mlp(x))
 
 
-@block.wrong(
+block.wrong(
     'pads a full window',
-    'You add a whole window of zeros where nothing is missing.'
+    'You add a whole window of zeros where nothing is missing.',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, window - width % window, 0, window - height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]": "y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
 )
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, window - width % window, 0, window - height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if shift:
-            y = cyclic_shift(y, shift)
-            mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
 
 
-@block.right('step by step')
-class SwinBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, window_size=7, shift_size=0, mlp_ratio=4.0):
-        super().__init__()
-        if not 0 <= shift_size < window_size:
-            raise ValueError(f"the shift must be at least 0 and below the window's {window_size}, got {shift_size}")
-        self.window_size, self.shift_size = (window_size, shift_size)
-        hidden = int(mlp_ratio * dim)
-        self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, window_size, num_heads)
-        self.norm2 = nn.LayerNorm(dim)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(dim, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, dim))
-        self._mask = None
-
-    def mask_for(self, height, width, device):
-        key = (height, width, device)
-        if self._mask is None or self._mask[0] != key:
-            mask = shifted_window_mask(height, width, self.window_size, self.shift_size)
-            self._mask = (key, mask.to(device))
-        return self._mask[1]
-
-    def forward(self, x):
-        _, height, width, _ = x.shape
-        window = self.window_size
-        if min(height, width) < window:
-            raise ValueError(f'a window of {window} x {window} does not fit into a {height} x {width} map')
-        shift = self.shift_size if min(height, width) > window else 0
-        y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))
-        tall, wide = y.shape[1:3]
-        mask = None
-        if shift:
-            y = cyclic_shift(y, shift)
-            mask = self.mask_for(tall, wide, x.device)
-        windows = window_partition(y, window).flatten(1, 2)
-        windows = self.attn(windows, mask).unflatten(1, (window, window))
-        y = window_reverse(windows, window, tall, wide)
-        if shift:
-            y = cyclic_shift(y, -shift)
-        y = y[:, :height, :width]
-        x = x + y
-        return x + self.mlp(self.norm2(x))
+block.right(
+    'step by step',
+    edits={
+        "windows = self.norm1(x)\n"
+        "        if height % window or width % window:\n"
+        "            windows = F.pad(windows, (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        full_height, full_width = windows.shape[1:3]\n"
+        "        if shift:\n"
+        "            windows = cyclic_shift(windows, shift)\n"
+        "        windows = window_partition(windows, window).flatten(1, 2)  # (B*nW, M*M, C)\n"
+        "        windows = self.attn(windows, self.mask_for(full_height, full_width, x.device) if shift else None)\n"
+        "        y = window_reverse(windows.unflatten(1, (window, window)), window, full_height, full_width)": "y = F.pad(self.norm1(x), (0, 0, 0, -width % window, 0, -height % window))\n"
+        "        tall, wide = y.shape[1:3]\n"
+        "        mask = None\n"
+        "        if shift:\n"
+        "            y = cyclic_shift(y, shift)\n"
+        "            mask = self.mask_for(tall, wide, x.device)\n"
+        "        windows = window_partition(y, window).flatten(1, 2)\n"
+        "        windows = self.attn(windows, mask).unflatten(1, (window, window))\n"
+        "        y = window_reverse(windows, window, tall, wide)",
+        "x = x + y[:, :height, :width]": "y = y[:, :height, :width]\n"
+        "        x = x + y",
+    },
+)
 
 
 @block.right('helper method')

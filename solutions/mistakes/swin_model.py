@@ -127,424 +127,224 @@ model.right(
 )
 
 
-@model.wrong(
+model.wrong(
     "turns counted through the network",
     "You count plain and shifted blocks through the whole network. Every stage begins with a plain one.",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, window // 2 if (i + sum(depths[:number])) % 2 else 0, mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if number < len(depths) - 1:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
+        "            self.layers.append(stage)",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            x = stage[\"blocks\"](x)\n"
+        "            if \"downsample\" in stage:\n"
+        "                x = stage[\"downsample\"](x)",
+    },
 )
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            blocks = [
-                SwinBlock(dim, heads, window, window // 2 if (i + sum(depths[:number])) % 2 else 0, mlp_ratio)
-                for i in range(depth)
-            ]
-            stage = nn.ModuleDict({"blocks": nn.Sequential(*blocks)})
-            if number < len(depths) - 1:
-                stage["downsample"] = PatchMerging(dim)
-                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))
-            self.layers.append(stage)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            x = stage["blocks"](x)
-            if "downsample" in stage:
-                x = stage["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.features(images).mean(dim=(1, 2)))
 
 
-@model.wrong(
+model.wrong(
     "shift of the full window size",
     "Your shift is half of window_size. It is half of the stage's own window, which may be smaller.",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, min(window_size // 2, window - 1) if i % 2 else 0, mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if number < len(depths) - 1:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
+        "            self.layers.append(stage)",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            x = stage[\"blocks\"](x)\n"
+        "            if \"downsample\" in stage:\n"
+        "                x = stage[\"downsample\"](x)",
+    },
 )
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            blocks = [
-                SwinBlock(dim, heads, window, min(window_size // 2, window - 1) if i % 2 else 0, mlp_ratio)
-                for i in range(depth)
-            ]
-            stage = nn.ModuleDict({"blocks": nn.Sequential(*blocks)})
-            if number < len(depths) - 1:
-                stage["downsample"] = PatchMerging(dim)
-                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))
-            self.layers.append(stage)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            x = stage["blocks"](x)
-            if "downsample" in stage:
-                x = stage["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.features(images).mean(dim=(1, 2)))
 
 
-@model.wrong(
+model.wrong(
     "no shift where the window spans the map",
     "You set the shift to 0 where a window spans the map. The block does that itself, and larger images may come.",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(\n"
+        "                    dim, heads, window, window // 2 if i % 2 and min(height, width) > window else 0, mlp_ratio\n"
+        "                )\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if number < len(depths) - 1:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
+        "            self.layers.append(stage)",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            x = stage[\"blocks\"](x)\n"
+        "            if \"downsample\" in stage:\n"
+        "                x = stage[\"downsample\"](x)",
+    },
 )
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            blocks = [
-                SwinBlock(
-                    dim, heads, window, window // 2 if i % 2 and min(height, width) > window else 0, mlp_ratio
-                )
-                for i in range(depth)
-            ]
-            stage = nn.ModuleDict({"blocks": nn.Sequential(*blocks)})
-            if number < len(depths) - 1:
-                stage["downsample"] = PatchMerging(dim)
-                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))
-            self.layers.append(stage)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            x = stage["blocks"](x)
-            if "downsample" in stage:
-                x = stage["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.features(images).mean(dim=(1, 2)))
 
 
-@model.wrong(
+model.wrong(
     "pairs shared",
     "`[plain, shifted] * n` repeats the same two blocks, which then share their weights. Build a new one for every place.",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            pair = [SwinBlock(dim, heads, window, shift, mlp_ratio) for shift in (0, window // 2)]\n"
+        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*(pair * depth)[:depth])})\n"
+        "            if number < len(depths) - 1:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
+        "            self.layers.append(stage)",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            x = stage[\"blocks\"](x)\n"
+        "            if \"downsample\" in stage:\n"
+        "                x = stage[\"downsample\"](x)",
+    },
 )
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            pair = [SwinBlock(dim, heads, window, shift, mlp_ratio) for shift in (0, window // 2)]
-            stage = nn.ModuleDict({"blocks": nn.Sequential(*(pair * depth)[:depth])})
-            if number < len(depths) - 1:
-                stage["downsample"] = PatchMerging(dim)
-                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))
-            self.layers.append(stage)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            x = stage["blocks"](x)
-            if "downsample" in stage:
-                x = stage["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.features(images).mean(dim=(1, 2)))
 
 
-@model.right("loop")
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            blocks = [
-                SwinBlock(dim, heads, window, window // 2 if i % 2 else 0, mlp_ratio) for i in range(depth)
-            ]
-            stage = nn.ModuleDict({"blocks": nn.Sequential(*blocks)})
-            if number < len(depths) - 1:
-                stage["downsample"] = PatchMerging(dim)
-                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))
-            self.layers.append(stage)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            x = stage["blocks"](x)
-            if "downsample" in stage:
-                x = stage["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images):
-        return self.head(self.features(images).mean(dim=(1, 2)))
+model.right(
+    "loop",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, window // 2 if i % 2 else 0, mlp_ratio) for i in range(depth)\n"
+        "            ]\n"
+        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if number < len(depths) - 1:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
+        "            self.layers.append(stage)",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            x = stage[\"blocks\"](x)\n"
+        "            if \"downsample\" in stage:\n"
+        "                x = stage[\"downsample\"](x)",
+    },
+)
 
 
-@model.right("helper")
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size=224,
-        patch_size=4,
-        in_channels=3,
-        embed_dim=96,
-        depths=(2, 2, 6, 2),
-        num_heads=(3, 6, 12, 24),
-        window_size=7,
-        mlp_ratio=4.0,
-        num_classes=1000,
-    ):
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(f"depths names {len(depths)} stages and num_heads {len(num_heads)}")
-        image_height, image_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (-(-image_height // patch_size), -(-image_width // patch_size))
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-
-        def make_stage(dim, depth, heads, window, last):
-            stage = nn.ModuleDict()
-            stage["blocks"] = nn.Sequential(
-                *(
-                    SwinBlock(
-                        dim, heads, window_size=window, shift_size=i % 2 * (window // 2), mlp_ratio=mlp_ratio
-                    )
-                    for i in range(depth)
-                )
-            )
-            if not last:
-                stage["downsample"] = PatchMerging(dim)
-            return stage
-
-        for s in range(len(depths)):
-            if s:
-                dim, height, width = (dim * 2, (height + 1) // 2, (width + 1) // 2)
-            last = s == len(depths) - 1
-            window = min(window_size, min(height, width))
-            self.layers.append(make_stage(dim, depths[s], num_heads[s], window, last))
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module):
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images):
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)
-        x = self.patch_embed["norm"](x)
-        for stage in self.layers:
-            for block in stage["blocks"]:
-                x = block(x)
-            x = stage["downsample"](x) if "downsample" in stage.keys() else x
-        return self.norm(x)
-
-    def forward(self, images):
-        tokens = self.features(images).flatten(1, 2)
-        return self.head(tokens.mean(1))
+model.right(
+    "helper",
+    edits={
+        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        "            window = min(window_size, height, width)\n"
+        "            blocks = [\n"
+        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+        "                for i in range(depth)\n"
+        "            ]\n"
+        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+        "            if stage < len(depths) - 1:\n"
+        "                layer[\"downsample\"] = PatchMerging(dim)\n"
+        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+        "            self.layers.append(layer)": "def make_stage(dim, depth, heads, window, last):\n"
+        "            stage = nn.ModuleDict()\n"
+        "            stage[\"blocks\"] = nn.Sequential(\n"
+        "                *(\n"
+        "                    SwinBlock(\n"
+        "                        dim, heads, window_size=window, shift_size=i % 2 * (window // 2), mlp_ratio=mlp_ratio\n"
+        "                    )\n"
+        "                    for i in range(depth)\n"
+        "                )\n"
+        "            )\n"
+        "            if not last:\n"
+        "                stage[\"downsample\"] = PatchMerging(dim)\n"
+        "            return stage\n"
+        "\n"
+        "        for s in range(len(depths)):\n"
+        "            if s:\n"
+        "                dim, height, width = (dim * 2, (height + 1) // 2, (width + 1) // 2)\n"
+        "            last = s == len(depths) - 1\n"
+        "            window = min(window_size, min(height, width))\n"
+        "            self.layers.append(make_stage(dim, depths[s], num_heads[s], window, last))",
+        "for layer in self.layers:\n"
+        "            x = layer[\"blocks\"](x)\n"
+        "            if \"downsample\" in layer:\n"
+        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
+        "            for block in stage[\"blocks\"]:\n"
+        "                x = block(x)\n"
+        "            x = stage[\"downsample\"](x) if \"downsample\" in stage.keys() else x",
+        "return self.head(self.features(images).mean(dim=(1, 2)))": "tokens = self.features(images).flatten(1, 2)\n"
+        "        return self.head(tokens.mean(1))",
+    },
+)

@@ -152,83 +152,45 @@ vocabulary.right(
 )
 
 
-@vocabulary.wrong(
+vocabulary.wrong(
     'case ignored in the order',
     'You sort words of equal frequency without regard to case. Python\'s own order of strings is asked for, in which "B" comes '
-    'before "a".'
+    'before "a".',
+    edits={
+        "kept.sort(key=lambda word: (-counts[word], word))\n"
+        "        return cls(kept)": "return cls(sorted(kept, key=lambda word: (-counts[word], word.lower())))",
+        "unknown = self.index[\"<unk>\"]\n"
+        "        return [self.index.get(word, unknown) for word in words]": "return [self.index.get(word, 1) for word in words]",
+    },
 )
-class Vocabulary:
-
-    def __init__(self, words=()):
-        self.words = ['<pad>', '<unk>', *words]
-        self.index = {word: index for index, word in enumerate(self.words)}
-
-    def __len__(self):
-        return len(self.words)
-
-    @classmethod
-    def build(cls, sentences, min_frequency=1):
-        counts = Counter(word for sentence in sentences for word in sentence)
-        kept = [word for word, count in counts.items() if count >= min_frequency]
-        return cls(sorted(kept, key=lambda word: (-counts[word], word.lower())))
-
-    def encode(self, words):
-        return [self.index.get(word, 1) for word in words]
-
-    def decode(self, indices):
-        return [self.words[index] for index in indices]
 
 
-@vocabulary.wrong(
+vocabulary.wrong(
     'characters',
-    'You count letters, not words: a sentence is a sequence of words already.'
+    'You count letters, not words: a sentence is a sequence of words already.',
+    edits={
+        "counts = Counter(word for sentence in sentences for word in sentence)": "counts = Counter(letter for sentence in sentences for letter in ''.join(sentence))",
+        "kept.sort(key=lambda word: (-counts[word], word))\n"
+        "        return cls(kept)": "return cls(sorted(kept, key=lambda word: (-counts[word], word)))",
+        "unknown = self.index[\"<unk>\"]\n"
+        "        return [self.index.get(word, unknown) for word in words]": "return [self.index.get(word, 1) for word in words]",
+    },
 )
-class Vocabulary:
-
-    def __init__(self, words=()):
-        self.words = ['<pad>', '<unk>', *words]
-        self.index = {word: index for index, word in enumerate(self.words)}
-
-    def __len__(self):
-        return len(self.words)
-
-    @classmethod
-    def build(cls, sentences, min_frequency=1):
-        counts = Counter(letter for sentence in sentences for letter in ''.join(sentence))
-        kept = [word for word, count in counts.items() if count >= min_frequency]
-        return cls(sorted(kept, key=lambda word: (-counts[word], word)))
-
-    def encode(self, words):
-        return [self.index.get(word, 1) for word in words]
-
-    def decode(self, indices):
-        return [self.words[index] for index in indices]
 
 
-@vocabulary.right('Counter and key')
-class Vocabulary:
-
-    def __init__(self, words=()):
-        self.words = ['<pad>', '<unk>', *words]
-        self.index = {word: index for index, word in enumerate(self.words)}
-
-    def __len__(self):
-        return len(self.words)
-
-    @classmethod
-    def build(cls, sentences, min_frequency=1):
-        counts = Counter()
-        for sentence in sentences:
-            counts.update(sentence)
-        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        return cls([word for word, count in ranked if count >= min_frequency])
-
-    def encode(self, words):
-        unknown = self.index['<unk>']
-        return [self.index.get(word, unknown) for word in words]
-
-    def decode(self, indices):
-        return [self.words[index] for index in indices]
+vocabulary.right(
+    'Counter and key',
+    edits={
+        "counts = Counter(word for sentence in sentences for word in sentence)\n"
+        "        kept = [word for word, count in counts.items() if count >= min_frequency]\n"
+        "        kept.sort(key=lambda word: (-counts[word], word))\n"
+        "        return cls(kept)": "counts = Counter()\n"
+        "        for sentence in sentences:\n"
+        "            counts.update(sentence)\n"
+        "        ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))\n"
+        "        return cls([word for word, count in ranked if count >= min_frequency])",
+    },
+)
 
 
 @vocabulary.right('two stable sorts, as well')

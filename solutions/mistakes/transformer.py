@@ -132,43 +132,23 @@ class FeedForward(nn.Module):
         return torch.einsum("bnh,dh->bnd", hidden, self.linear2.weight) + self.linear2.bias
 
 
-@feed_forward.wrong(
+feed_forward.wrong(
     'two activations in a row',
-    'You apply a second activation of your own between the layers. self.activation(...) is the only one.'
+    'You apply a second activation of your own between the layers. self.activation(...) is the only one.',
+    edits={
+        "hidden = self.activation(self.linear1(x))  # (B, N, hidden)\n"
+        "        return self.linear2(hidden)": "return self.linear2(self.activation(F.gelu(self.linear1(x))))",
+    },
 )
-class FeedForward(nn.Module):
-
-    def __init__(self, dim, hidden_dim, activation='relu'):
-        super().__init__()
-        self.activation_name = activation
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-
-    def activation(self, hidden):
-        if self.activation_name == 'relu':
-            return F.relu(hidden, inplace=not hidden.requires_grad)
-        return getattr(F, self.activation_name)(hidden)
-
-    def forward(self, x):
-        return self.linear2(self.activation(F.gelu(self.linear1(x))))
 
 
-@feed_forward.right('one line')
-class FeedForward(nn.Module):
-
-    def __init__(self, dim, hidden_dim, activation='relu'):
-        super().__init__()
-        self.activation_name = activation
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-
-    def activation(self, hidden):
-        if self.activation_name == 'relu':
-            return F.relu(hidden, inplace=not hidden.requires_grad)
-        return getattr(F, self.activation_name)(hidden)
-
-    def forward(self, x):
-        return self.linear2(self.activation(self.linear1(x)))
+feed_forward.right(
+    'one line',
+    edits={
+        "hidden = self.activation(self.linear1(x))  # (B, N, hidden)\n"
+        "        return self.linear2(hidden)": "return self.linear2(self.activation(self.linear1(x)))",
+    },
+)
 
 
 @feed_forward.right('F.linear')

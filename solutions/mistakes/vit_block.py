@@ -564,90 +564,56 @@ block.right(
 )
 
 
-@block.wrong(
+block.wrong(
     'drop_path on the MLP only',
-    'Your attention branch is never left out: self.drop_path goes around both branches.'
+    'Your attention branch is never left out: self.drop_path goes around both branches.',
+    edits={
+        "attended = self.self_attn(self.norm1(x))\n"
+        "        x = x + self.drop_path(self.dropout(attended))\n"
+        "        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))  # (B, N, hidden_dim)\n"
+        "        return x + self.drop_path(self.dropout(self.linear2(hidden)))": "x = x + self.dropout(self.self_attn(self.norm1(x)))\n"
+        "        y = self.linear2(self.dropout(F.gelu(self.linear1(self.norm2(x)))))\n"
+        "        return x + self.drop_path(self.dropout(y))",
+    },
 )
-class ViTBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
-        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
-        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(self, x):
-        x = x + self.dropout(self.self_attn(self.norm1(x)))
-        y = self.linear2(self.dropout(F.gelu(self.linear1(self.norm2(x)))))
-        return x + self.drop_path(self.dropout(y))
 
 
-@block.wrong(
+block.wrong(
     'dropout before GELU',
-    'Your dropout comes before GELU. It belongs after it.'
+    'Your dropout comes before GELU. It belongs after it.',
+    edits={
+        "attended = self.self_attn(self.norm1(x))\n"
+        "        x = x + self.drop_path(self.dropout(attended))\n"
+        "        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))  # (B, N, hidden_dim)\n"
+        "        return x + self.drop_path(self.dropout(self.linear2(hidden)))": "x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))\n"
+        "        y = self.linear2(F.gelu(self.dropout(self.linear1(self.norm2(x)))))\n"
+        "        return x + self.drop_path(self.dropout(y))",
+    },
 )
-class ViTBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
-        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
-        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(self, x):
-        x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))
-        y = self.linear2(F.gelu(self.dropout(self.linear1(self.norm2(x)))))
-        return x + self.drop_path(self.dropout(y))
 
 
-@block.wrong(
+block.wrong(
     'residual from the norm',
-    'Your residual path carries the normalised tokens. It carries x itself.'
+    'Your residual path carries the normalised tokens. It carries x itself.',
+    edits={
+        "attended = self.self_attn(self.norm1(x))\n"
+        "        x = x + self.drop_path(self.dropout(attended))\n"
+        "        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))  # (B, N, hidden_dim)\n"
+        "        return x + self.drop_path(self.dropout(self.linear2(hidden)))": "x = self.norm1(x)\n"
+        "        x = x + self.drop_path(self.dropout(self.self_attn(x)))\n"
+        "        x = self.norm2(x)\n"
+        "        return x + self.drop_path(self.dropout(self.linear2(self.dropout(F.gelu(self.linear1(x))))))",
+    },
 )
-class ViTBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
-        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
-        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(self, x):
-        x = self.norm1(x)
-        x = x + self.drop_path(self.dropout(self.self_attn(x)))
-        x = self.norm2(x)
-        return x + self.drop_path(self.dropout(self.linear2(self.dropout(F.gelu(self.linear1(x))))))
 
 
-@block.right('two lines')
-class ViTBlock(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, dropout=0.0, attention_dropout=0.0, drop_path=0.0, norm_eps=1e-06):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=norm_eps)
-        self.self_attn = SelfAttention(dim, num_heads, attention_dropout)
-        self.norm2 = nn.LayerNorm(dim, eps=norm_eps)
-        self.linear1 = nn.Linear(dim, hidden_dim)
-        self.linear2 = nn.Linear(hidden_dim, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(self, x):
-        x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))
-        hidden = self.dropout(F.gelu(self.linear1(self.norm2(x))))
-        return x + self.drop_path(self.dropout(self.linear2(hidden)))
+block.right(
+    'two lines',
+    edits={
+        "attended = self.self_attn(self.norm1(x))\n"
+        "        x = x + self.drop_path(self.dropout(attended))": "x = x + self.drop_path(self.dropout(self.self_attn(self.norm1(x))))",
+    },
+)
 
 
 @block.right('branches as functions')

@@ -131,6 +131,35 @@ def test_the_watchdog_counts_processes(level, examiner, tmp_path):
     assert table.left_behind() == 0
 
 
+@linux
+def test_what_a_list_of_processes_misses_is_killed_all_the_same():
+    """A list that is made while the first process dies shows none of that one's children: they are looked for until the kernel has none."""
+    code = (
+        "import os, time, psutil\n"
+        "from utils.grading import isolation, kernel, zygote\n"
+        "kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)\n"
+        "reading, writing = os.pipe()\n"
+        "outer = os.fork()\n"
+        "if outer == 0:\n"
+        "    for _ in range(5):\n"
+        "        if os.fork() == 0:\n"
+        "            os.setsid()\n"
+        "            os.write(writing, b'x')\n"
+        "            time.sleep(100)\n"
+        "    os._exit(0)\n"
+        "begun = sum(len(os.read(reading, 1)) for _ in range(5))\n"
+        "seen, looks = psutil.Process.children, []\n"
+        "def missing(self, recursive=False):\n"
+        "    looks.append(len(seen(self, recursive=recursive)))\n"
+        "    return [] if len(looks) == 1 else seen(self, recursive=recursive)\n"
+        "psutil.Process.children = missing\n"
+        "zygote._bury(outer, isolation.Level(1, ('x',)))\n"
+        "print(begun, looks[0] >= 5, len(seen(psutil.Process(), recursive=True)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["5", "True", "0"], done
+
+
 @full
 def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
     """`kill -9` of the zygote, while a submission runs that has tried to disarm the signal which ends it."""

@@ -355,18 +355,18 @@ def _bury(outer: int, level: Level) -> None:
     The outer process reaps the first one, so its own end says that the namespace is empty. Without namespaces the zygote is
     the parent of whatever lost its own, and kills until nothing is left.
     """
-    if level.number < 3:
-        for _ in range(200):
-            left = [process for process in psutil.Process().children(recursive=True) if process.pid != outer]
-            for process in left:
+    until = time.monotonic() + 10.0
+    while level.number < 3 and time.monotonic() < until:
+        for process in psutil.Process().children(recursive=True):
+            if process.pid != outer:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            if not left:
-                break
-            time.sleep(0.005)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return  # the kernel says so; psutil's list misses the children of what dies while it is being made
+        time.sleep(0.005)
     with contextlib.suppress(OSError):
         inside.wait(outer, 10.0)
 

@@ -13,7 +13,7 @@ from utils.authoring import build
 from utils.authoring.attacks.scene import solved
 from utils.authoring.languages import edition
 from utils.checks.registry import exercises_of
-from utils.grading import verdict, wire
+from utils.grading import run, verdict, wire
 from utils.grading.normalise import normalise
 from utils.grading.reports import pages, tables
 
@@ -123,3 +123,25 @@ def test_feedback_is_in_the_language_of_the_notebook(tmp_path, korean):
     assert "숨은 사례가 모두 맞습니다." in texts["ada"]
     assert 'lang="en"' in texts["bob"] and "All hidden cases are right." in texts["bob"]
     assert tables.short(entry).startswith("연습 문제 1개 가운데 1개 통과.")
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "파일이 비어 있습니다"),
+        (b"{}", "파일이 노트북이 아닙니다(KeyError)"),
+        (b'{"cells": 3}', "파일이 노트북이 아닙니다(셀이 목록이 아님)"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_said_in_the_language_of_the_class(tmp_path, monkeypatch, content, said):
+    """Such a file has no language of its own: the grader's is asked."""
+    path = tmp_path / "class" / "ada" / f"{NAME}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    monkeypatch.setenv(words.VARIABLE, "ko")
+    result = run.grade_one(str(path), NAME, 3)
+    assert (result["problem"], result["language"]) == (said, "ko")
+    entry = result | {"student": "ada", "user": "1", "notebook": NAME, "origin": path.name}
+    monkeypatch.delenv(words.VARIABLE)
+    assert tables.short(entry) == f"파일을 채점할 수 없었습니다: {said}."
+    assert {v["sentence"] for v in result["verdicts"]} == {"채점할 것이 없습니다."}

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from utils.grading.reading import MAX_BYTES, as_script, clean
+from utils.words import say
 
 STUDENTS_BYTES, ALL_BYTES = 256 * 2**20, 16 * 2**30  # unpacked: of one student's archive, of a platform's
 DEPTH, MEMBERS = 4, 20_000  # archives in archives; files of one archive
@@ -129,7 +130,12 @@ class Opener:
             yield from (self._zip if kind == "zip" else self._tar)(archive, parts, depth)
         except _BROKEN as error:
             _not_the_hosts(error)
-            yield Arrival(parts, None, "an archive", f"the archive cannot be read ({type(error).__name__})")
+            yield Arrival(
+                parts,
+                None,
+                "an archive",
+                say("the archive cannot be read ({error})", error=type(error).__name__),
+            )
 
     def _zip(self, archive: Path, parts: tuple[str, ...], depth: int) -> Iterator[Arrival]:
         with zipfile.ZipFile(archive) as zipped:
@@ -153,7 +159,10 @@ class Opener:
                 skimmed += member.size
                 if number >= MEMBERS or skimmed > self.left + MAX_BYTES:
                     yield Arrival(
-                        parts, None, "an archive", "the archive holds more than the limit for one archive"
+                        parts,
+                        None,
+                        "an archive",
+                        say("the archive holds more than the limit for one archive"),
                     )
                     return
                 if member.isfile():
@@ -172,7 +181,7 @@ class Opener:
             yield Arrival(parts, None, "a system file")
             return
         if self.left <= 0:
-            yield Arrival(parts, None, "", "the archive holds more than the limit for one archive", when)
+            yield Arrival(parts, None, "", say("the archive holds more than the limit for one archive"), when)
             return
         self.count += 1
         target = self.scratch / f"{hashlib.sha256(str(parts[0]).encode()).hexdigest()[:8]}-{self.count}.ipynb"
@@ -197,13 +206,15 @@ class Opener:
         except _BROKEN as error:
             target.unlink(missing_ok=True)
             _not_the_hosts(error)
-            yield Arrival(parts, None, kind, f"it cannot be unpacked ({type(error).__name__})", when)
+            yield Arrival(
+                parts, None, kind, say("it cannot be unpacked ({error})", error=type(error).__name__), when
+            )
             return
         self.left -= target.stat().st_size
         if not archive:
             yield Arrival(parts, target, kind, when=when)
         elif depth >= DEPTH:
-            yield Arrival(parts, None, "an archive", "archives in archives are opened three deep", when)
+            yield Arrival(parts, None, "an archive", say("archives in archives are opened three deep"), when)
         else:
             yield from self.open(target, kind, parts, depth + 1)
             target.unlink()
@@ -246,11 +257,11 @@ def _file(path: Path, parts: tuple[str, ...], scratch: Path, budget: int) -> Ite
         return
     problem = ""
     if path.is_symlink():
-        problem = "the file is a link, and links are not followed"
+        problem = say("the file is a link, and links are not followed")
     elif not path.is_file():
-        problem = "it is no regular file"
+        problem = say("it is no regular file")
     elif not os.access(path, os.R_OK):
-        problem = "the file cannot be read (permissions)"
+        problem = say("the file cannot be read (permissions)")
     if problem:
         yield Arrival(parts, None, "", problem)
         return

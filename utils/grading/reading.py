@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.paths import ROOT
-from utils.words import languages
+from utils.words import languages, say
 
 RELEASE = ROOT / "notebooks"
 MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
@@ -20,12 +20,13 @@ MAX_SCRIPT = 2 * 2**20  # of a script, bytes
 MAX_CELLS = 5000
 MAX_SOURCE = 200_000  # characters of one cell
 MAX_CODE = 2_000_000  # characters of all code cells: what is parsed here
+_NOT_ONE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, MemoryError, OSError)
 _BOUND = re.compile(r"^(?:(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)|(\w+)[ \t]*(?::[^=\n]+)?=(?!=))", re.M)
 _PYTHON = re.compile(r"^(?:(?:async )?def \w|class \w|import \w|from \w|# %%|# In\[|@\w)", re.M)
 
 
 class BadNotebook(ValueError):
-    """The file is no notebook that can be graded; the message says why, for the student."""
+    """The file is no notebook that can be graded; the message says why, for the student: in `COURSE_LANGUAGE`, since the file has none."""
 
 
 def read_cells(path: Path) -> list[dict[str, Any]]:
@@ -48,10 +49,14 @@ def written_with(path: Path) -> str:
 def _cells(path: Path) -> tuple[list[dict[str, Any]], str]:
     size = path.stat().st_size
     if size == 0:
-        raise BadNotebook("the file is empty")
+        raise BadNotebook(say("the file is empty"))
     if size > MAX_BYTES:
         raise BadNotebook(
-            f"the file has {size / 2**20:.0f} MiB; the limit is {MAX_BYTES // 2**20} MiB (clear the outputs and submit again)"
+            say(
+                "the file has {size} MiB; the limit is {most} MiB (clear the outputs and submit again)",
+                size=round(size / 2**20),
+                most=MAX_BYTES // 2**20,
+            )
         )
     data = path.read_bytes()
     script = as_script(data)
@@ -60,22 +65,22 @@ def _cells(path: Path) -> tuple[list[dict[str, Any]], str]:
         raw = content["cells"] if "cells" in content else content["worksheets"][0]["cells"]  # format 3
         if not isinstance(raw, list) or len(raw) > MAX_CELLS:
             raise BadNotebook(
-                f"the file has {len(raw)} cells; the limit is {MAX_CELLS}"
+                say("the file has {count} cells; the limit is {most}", count=len(raw), most=MAX_CELLS)
                 if isinstance(raw, list)
-                else "the file is not a notebook (its cells are no list)"
+                else say("the file is not a notebook (its cells are no list)")
             )
         cells = [_plain(cell, index) for index, cell in enumerate(raw)]
         language = (content.get("metadata") or {}).get("language_info") or {}
         version = clean(str(language.get("version", "")))[:20] if language.get("name") == "python" else ""
     except BadNotebook:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise BadNotebook(f"the file is not a notebook ({type(error).__name__})") from error
-    except (RecursionError, MemoryError, OSError) as error:
-        raise BadNotebook(f"the file is not a notebook ({type(error).__name__})") from error
+    except _NOT_ONE as error:
+        raise BadNotebook(say("the file is not a notebook ({error})", error=type(error).__name__)) from error
     code = sum(len(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     if code > MAX_CODE:
-        raise BadNotebook(f"its code has {code:,} characters; the limit is {MAX_CODE:,}")
+        raise BadNotebook(
+            say("its code has {count:,} characters; the limit is {most:,}", count=code, most=MAX_CODE)
+        )
     return cells, version
 
 
@@ -99,7 +104,7 @@ def _of_script(text: str) -> list[dict[str, Any]]:
     try:
         found = jupytext.reads(text, fmt=kind).cells
     except Exception as error:  # a parser of free text, not ours
-        raise BadNotebook(f"the script cannot be read ({type(error).__name__})") from error
+        raise BadNotebook(say("the script cannot be read ({error})", error=type(error).__name__)) from error
     return [
         {"cell_type": cell.cell_type, "source": cell.source, "metadata": dict(cell.metadata)}
         for cell in found

@@ -39,7 +39,7 @@ from utils.grading.records import Records, alone, write_safely
 from utils.grading.submissions import Delivery, Handed
 from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade
-from utils.words import speaking
+from utils.words import language, say, speaking
 
 # So many workers share one process: the work is in their sandboxes, and a thread needs no torch of its own.
 THREADS = launch.MOST_EARLY
@@ -118,7 +118,7 @@ def grade_one(
     try:
         submission = _normalised(content, notebook)
     except BadNotebook as error:
-        verdicts = [judge.missing(name, "There is nothing to grade.") for name in judge.exercises]
+        verdicts = [judge.missing(name, say("There is nothing to grade.")) for name in judge.exercises]
         return result | {"verdicts": [v.record() for v in verdicts], "problem": str(error)}
     with sandbox(limits or Limits()) as box:
         level = box.start()
@@ -233,6 +233,7 @@ def _nothing(problem: str) -> dict[str, Any]:
         "skipped": [],
         "answers": {},
         "problem": problem,
+        "language": language(),  # a file that cannot be read has none of its own
         "isolation": "",
     }
 
@@ -265,7 +266,11 @@ def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noq
             yield index, _nothing(one.problem)
         elif not one.notebook:
             names = ", ".join(notebooks())
-            said = f"neither the content nor the name ({Path(one.origin).name}) tells a notebook of the course ({names})"
+            said = say(
+                "neither the content nor the name ({name}) tells a notebook of the course ({names})",
+                name=Path(one.origin).name,
+                names=names,
+            )
             yield index, _nothing(said)
         else:
             waiting.append(index)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from utils.grading.arrivals import Arrival, is_system, tidy, walk
 from utils.grading.reading import RELEASE, BadNotebook, named, notebook_of, read_cells
+from utils.words import say
 
 # Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb · Moodle: First Last_12345_assignsubmission_file_/filename.ipynb
 _CANVAS = re.compile(
@@ -132,7 +133,9 @@ def read(folder: Path, scratch: Path, notebooks: list[str]) -> Delivery:
     for (student, user), found in seen.items():
         if (student, user) not in known and not all(text.endswith("(a system file)") for text in found):
             some = ", ".join(found[:10]) + (f" and {len(found) - 10} more" if len(found) > 10 else "")
-            handed.append(Handed(student, user, "", folder, student, f"no notebook; found {some}"))
+            handed.append(
+                Handed(student, user, "", folder, student, say("no notebook; found {some}", some=some))
+            )
     handed.sort(key=lambda h: (h.student, h.user, h.notebook, not h.problem, h.attempt, h.origin))
     return Delivery(handed, rows)
 
@@ -196,7 +199,8 @@ def _read(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
         notebook = by_name if one.kind == "json" else ""
     if not notebook:
         if one.kind == "json" and (cells or name.casefold().endswith(".ipynb")):
-            return "", "", "nothing in it belongs to a notebook of the course, and its name names none"
+            said = say("nothing in it belongs to a notebook of the course, and its name names none")
+            return "", "", said
         return "", "Python without an exercise of the course" if one.kind == "python" else "no notebook", ""
     if one.kind == "python":
         return (

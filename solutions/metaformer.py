@@ -102,7 +102,7 @@ class PoolFormer(nn.Module):
         drop_path: stochastic depth of the last block; it grows linearly from 0 at the first.
 
     Raises:
-        ValueError: for as many depths as there are not dims.
+        ValueError: depths and dims are not equally many.
     """
 
     #: name -> blocks per stage, channels per stage, start value of the layer scales (table 1 of

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import tomllib
 
 import nbformat
 import pytest
 
-from utils.authoring import build, stubs
+from utils.authoring import build, solve, stubs
 from utils.checks.registry import exercises_of
 from utils.data import IMAGES
 from utils.plotting import display
@@ -32,6 +33,27 @@ def test_built_notebooks_are_up_to_date(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_come_from_the_cpu_budget_or_better(name):
     assert read(build.SOLVED, name).metadata["course"]["executed"]["budget"] in ("cpu", "gpu")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cell_that_takes_long_says_so_before_it_is_run(name):
+    """Within a factor of two of what it took when it was executed; a notebook whose execution kept no times says something all the same."""
+    notebook = read(build.SOLVED, name)
+    told = {}
+    for before, cell in itertools.pairwise(notebook.cells):
+        if before.id == f"{cell.id}-time":
+            told[cell.id] = int(re.search(r"\d+", before.source)[0])
+    assert told
+    took = notebook.metadata["course"]["executed"].get("cells", {})
+    assert {
+        key: told.get(key) for key, seconds in took.items() if seconds >= 2 * solve.LONG and key not in told
+    } == {}
+    wrong = {
+        key: (told[key], took[key])
+        for key in told.keys() & took.keys()
+        if not 0.5 <= told[key] / took[key] <= 2
+    }
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

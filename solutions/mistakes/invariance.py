@@ -103,7 +103,7 @@ def invariant_ceiling(orbits, labels):
 
 @ceiling.wrong(
     'numbers taken as consecutive',
-    'You count orbits from 0 to their number. Their labels can be any numbers: go through those that occur.'
+    'You count orbits from 0 to their number. Orbits can have any numbers: go through those that occur.'
 )
 def invariant_ceiling(orbits, labels):
     if len(orbits) == 0 or orbits.shape != labels.shape:
@@ -132,7 +132,7 @@ def invariant_ceiling(orbits, labels):
 
 ceiling.wrong(
     'strict majority',
-    'You ask for more than half. The best answer is the most frequent label, whatever its share.',
+    'You ask for at least half. The best answer is the most frequent label, whatever its share.',
     edits={
         "right += inside.bincount().max().item()  # the best single answer: the most frequent label": "most = int(inside.bincount().max())\n"
         "        right += most if 2 * most >= len(inside) else 0",

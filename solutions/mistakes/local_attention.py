@@ -298,7 +298,7 @@ local.wrong(
 
 local.wrong(
     "scaled by the window",
-    "You scale by the size of the window. The dot product runs over the C channels, so it is sqrt(C) that counts.",
+    "You scale by the square root of the window's places. The dot product runs over the C channels, so it is sqrt(C) that counts.",
     edits={"math.sqrt(x.shape[1])": "math.sqrt(keys.shape[2])"},
 )
 
@@ -474,7 +474,7 @@ class LocalAttention2d(nn.Module):
 
 @local.wrong(
     "weak mask",
-    "You take a fixed number off the scores outside the image, so a little weight leaks out. Use minus infinity.",
+    "You give the scores outside the image a fixed low value, so a little weight leaks out. Use minus infinity.",
 )
 class LocalAttention2d(nn.Module):
     def __init__(self, channels, kernel_size):

@@ -131,7 +131,7 @@ cross.right(
 
 @cross.wrong(
     "scaled by the input's width",
-    "You scale by the width of the inputs. The d in sqrt(d) is the width of a head's query."
+    "You scale by the square root of the inputs' width. The d in sqrt(d) is the width of a head's query."
 )
 class CrossAttention(nn.Module):
 

@@ -157,13 +157,13 @@ _KIND = "2 * wrapped_row.long()[:, None] + wrapped_col.long()[None, :]"
 
 mask.wrong(
     "rows only",
-    "You separate wrapped rows and not wrapped columns. The map has been shifted on both axes.",
+    "You separate wrapped rows, but not wrapped columns. The map has been shifted on both axes.",
     edits={_KIND: "2 * wrapped_row.long()[:, None] + 0 * wrapped_col.long()[None, :]"},
 )
 
 mask.wrong(
     "columns only",
-    "You separate wrapped columns and not wrapped rows. The map has been shifted on both axes.",
+    "You separate wrapped columns, but not wrapped rows. The map has been shifted on both axes.",
     edits={_KIND: "0 * wrapped_row.long()[:, None] + wrapped_col.long()[None, :]"},
 )
 

@@ -625,7 +625,7 @@ def mirror_batches(part: int):
         yield tokens, tokens.flip(1)
 
 
-# %%
+# %% seconds=85
 if ready(*ENCODER, "sinusoidal_positions"):
     losses, parts = {}, budget.pick(smoke=2, cpu=12)
     palette = dict(zip((*orders, "post-LN, warm-up"), plotting.palette(3), strict=True))
@@ -879,7 +879,7 @@ def exact(model: Seq2Seq, task: str, words: int = 1000) -> float:
     return ((written == answer) | (answer == -100)).all(dim=1).float().mean().item()
 
 
-# %%
+# %% seconds=110
 if ready(*WHOLE):
     reverser, history = train("reverse")
     history.summary()
@@ -997,7 +997,7 @@ if ready(*WHOLE):
 # positions in the source, since the sorted word depends on the bag alone. The decoder has to know how far it has got, but this it can
 # see from what it has written so far.
 
-# %%
+# %% seconds=75
 if ready(*WHOLE):
     scores = {"backwards, with positions": exact(reverser, "reverse")}
     start = time.perf_counter()

@@ -547,7 +547,7 @@ if ready(*READER):
 # the model fits its training phrases better and better. On new sentences the loss is lowest after the second epoch (0.41), and the accuracy rises
 # by less than one standard error after it (from 83.4 to 84.3 %).
 
-# %%
+# %% seconds=100
 if ready(*READER):
     EPOCHS, LR = budget.pick(smoke=1, cpu=4), 3e-3
     seed_everything(0)

@@ -496,7 +496,7 @@ if "Transformer" in FACTORIES:
 # Training uses up random numbers (dropout, shuffling). What state does the second model begin in, if nobody sets it?
 # </details>
 
-# %%
+# %% seconds=60
 def fit(model: nn.Module, examples: list, steps: int) -> float:
     """Trains for a number of steps, whatever the number of examples; returns the seconds."""
     name = "LSTM" if isinstance(model, LSTMClassifier) else "Transformer"

@@ -247,7 +247,7 @@ if ready("SelfAttention2d"):
 # In this run: 28 % without attention, which is next to guessing, 40 % with the plain average, 46 % with attention. The gates end at +0.12 and
 # -0.03. Their sign and size say little, because the output convolution behind the attention can turn and stretch what comes through.
 
-# %%
+# %% seconds=120
 if ready("SelfAttention2d"):
     train = tensor_batches(relational.train.images, relational.train.labels, 128, shuffle=True)
     test = tensor_batches(relational.test.images, relational.test.labels, 500)
@@ -347,7 +347,7 @@ if ready("SelfAttention2d"):
 # Less than a point, in the wrong direction (55.6 % without, 54.9 % with), and the noise of 2,000 test images alone is about three points. No
 # difference was shown.
 
-# %%
+# %% seconds=40
 photos = load_images(
     "cifar10",
     limit=budget.pick(
@@ -648,7 +648,7 @@ EncoderLayer = reuse("EncoderLayer")
 # %% [markdown]
 # ### What it can't know
 #
-# Nothing in this model knows that pixel 9 lies below pixel 1. Attention treats its tokens as a set, and every other layer treats each token by itself. Without positions the model is *permutation
+# Nothing in this model knows that in an 8 x 8 image pixel 9 lies below pixel 1. Attention treats its tokens as a set, and every other layer treats each token by itself. Without positions the model is *permutation
 # equivariant*: shuffle the pixels $P$, and the tokens come out shuffled in the same way, $\mathrm{encode}(Px) = P\,\mathrm{encode}(x)$. The mean over the tokens then doesn't change at all.
 
 # %%
@@ -697,7 +697,7 @@ plotting.show(fig, "04/on-real-data")
 # With positions 96 %, without 26 %, with reordered pixels 94 %. Without positions only the amounts of ink and grey are left. Reordering
 # changes nothing that this model knows: before training no two positions are neighbours for it.
 
-# %%
+# %% seconds=60
 if ready("PixelTransformer"):
     outcomes = {}
     for name, use_positions, images in (
@@ -851,8 +851,8 @@ if ready("attention_memory_bytes"):
 
 # %% [markdown] answer="exponents"
 # Memory: 2 for convolution and local attention, 4 for pixel attention that writes its weights down, less than 2 for the fused kernel in the
-# measured range (it will be 2 for large maps), between 2 and 4 for patches. Time: a little below 2 for what looks at a neighbourhood and for patches,
-# about 4 for *both* kinds of pixel attention: the fused kernel saves the memory, not the work.
+# measured range (it will be 2 for large maps), between 2 and 4 for patches. Time, by the arithmetic: 2 for what looks at a neighbourhood, between 2 and 4 for patches,
+# 4 for *both* kinds of pixel attention: the fused kernel saves the memory, not the work.
 
 # %%
 if ready("SelfAttention2d", "LocalAttention2d"):
@@ -892,7 +892,7 @@ if ready("SelfAttention2d", "LocalAttention2d"):
         return lambda: torch.autograd.grad(layer(x).square().mean(), leaves)
 
 
-# %%
+# %% seconds=50
 if ready("SelfAttention2d", "LocalAttention2d"):
     began = time.perf_counter()
     resolutions = budget.pick(
@@ -930,7 +930,9 @@ if ready("SelfAttention2d", "LocalAttention2d"):
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
-# The exponents are the slopes of these lines: a least-squares fit through the seven largest maps of each layer, with a 95% interval from the scatter around the line.
+# ### The exponents
+#
+# They are the slopes of these lines: a least-squares fit through the seven largest maps of each layer, with a 95% interval from the scatter around the line.
 
 # %%
 if ready("SelfAttention2d", "LocalAttention2d"):
@@ -965,9 +967,9 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 #
 # **Time**, which is not. Two things can bend the lines: the cost of starting an operation, which counts most for small maps and makes slopes smaller, and
 # the processor's cache, which large maps no longer fit into and which makes them larger. While time is measured, the allocator keeps its memory: otherwise
-# each call would also pay for clearing large blocks again. In the stored run the exponents of convolution and local attention are a little
-# below the 2 of their arithmetic. The last lines say by how much local attention is slower than the convolution, and how much more memory it takes
-# (it copies each window, twice). Pixel attention grows with an exponent of about 4, *and so does the fused kernel*. It saves the memory, not the work.
+# each call would also pay for clearing large blocks again. An interval of ± 1 and more says that the points
+# lie on no line, mostly because something else ran on the machine: then the exponent shows nothing, and the measurement wants a repeat. The last lines say by how much local attention is slower than the convolution, and how much more memory it takes
+# (it copies each window, twice). By the arithmetic pixel attention grows with $R^4$, *and so does the fused kernel*; compare. It saves the memory, not the work.
 #
 # ## Summary
 #

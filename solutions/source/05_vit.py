@@ -101,7 +101,7 @@ for name, tokens in (
 # </details>
 # <details><summary>Hint 2</summary>
 #
-# The first name in brackets varies slowest. Write down the six names that H, W and C fall into, then group them.
+# The first name in brackets varies slowest. Write down the five names that H, W and C fall into, then group them.
 # </details>
 
 # %% [markdown]
@@ -245,8 +245,7 @@ if ready("PatchEmbedding", "embed_by_convolution"):
 #
 # $$z^{(0)} = [\,\text{cls};\; z_1;\; \dots;\; z_N\,] + P, \qquad P \in \mathbb{R}^{(N+1) \times D}.$$
 #
-# ViT's position embeddings are a plain table: nothing tells the model that patch 9 lies below patch 1. Section 9 shows whether it
-# finds out.
+# ViT's position embeddings are a plain table: nothing tells the model that patch 9 lies below patch 1. Section 10 shows whether it finds out.
 
 # %% [markdown] exercise="add_cls_and_positions"
 # Put CLS in front, then add the positions. A model with mean pooling has no CLS token; then `cls_token` is None.
@@ -481,7 +480,7 @@ if ready("ViT"):
 # 52.2 % in this run, and 54.8 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
 # network has not memorised its images. It is undertrained rather than overfitted.
 
-# %%
+# %% seconds=180
 if ready("ViT"):
     seed_everything(0)
     shape = budget.pick(
@@ -528,8 +527,7 @@ if ready("ViT"):
 # data it takes until this no longer matters is the subject of notebook 06.
 #
 # The course ships a checkpoint of the same class, trained by `python -m utils.experiments checkpoint`. It is not this run with more time:
-# it is deeper (6 blocks), saw all 50,000 images, and was trained with another optimiser (Muon) and averaged weights. Which of these four
-# brought how much was not measured. (The optimiser was chosen between two by 200 steps each, on the same test images that its
+# it is deeper (6 blocks), saw all 50,000 images, and was trained with another optimiser (Muon) and averaged weights. Which of these brought how much was not measured. (The optimiser was chosen between two by 200 steps each, on the same test images that its
 # accuracy is quoted on, so that figure is a little better than one of new images would be.) Its log says on what and for how long it was trained:
 
 # %%
@@ -714,7 +712,7 @@ if ready("ViT", "load_pretrained"):
 # %% [markdown]
 # On the course's checkpoint the first components are smooth (flat colours, slow gradients) and the last ones look like noise: the directions in which the
 # filters vary most are those in which smooth patches vary, although nothing in the model says that images are smooth. (Patches of 4 x 4 pixels in colour have 48 numbers, so 28 components are
-# more than half of all there are; with the 768 numbers of a 16 x 16 patch the same figure would be a finding.)
+# more than half of all there are; if so few of the 768 numbers of a 16 x 16 patch were enough, that would be a finding.)
 #
 # ### Where does the model think a patch is?
 #
@@ -898,8 +896,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # expect the same order on a GPU?
 
 # %% [markdown] answer="hardware"
-# On this CPU the ResNet achieves more operations per second, not the ViT. Its convolutions run as fast as the large matrix product named in the first
-# line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
+# On this CPU the ResNet achieves more operations per second, not the ViT. Its convolutions run nearly as fast as the large matrix product named in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
 # neither supports nor refutes it.
 
 # %%

@@ -441,7 +441,7 @@ if rows:
 # %% [markdown]
 # ### Two minutes of it, live
 #
-# Two models at two sizes, one seed, fewer steps than in the recorded runs. About a minute on two CPU cores. Then the question that decides what an invariant model can and cannot do: how often does the answer stay the same when the frame is moved?
+# Two models at two sizes, one seed, fewer steps than in the recorded runs. Then the question that decides what an invariant model can and cannot do: how often does the answer stay the same when the frame is moved?
 
 # %% [markdown] exercise="shift_consistency"
 # For each shift from 0 to `max_shift`: move all images up, down, left and right, ask the model for its classes, and count how many agree with those of the images in place.
@@ -451,7 +451,7 @@ if rows:
 # The class is the place of the largest logit: `argmax` over the last axis. Compare classes, not logits; `(a == b).float().mean()` is a share.
 # </details>
 
-# %%
+# %% seconds=75
 trained: dict[str, nn.Module] = {}
 
 
@@ -525,9 +525,9 @@ for rule in ("position", "position, rolled"):
 # %% [markdown]
 # ## 4 · Real images
 #
-# The lecture's sentence is about photographs. First your own ResNet and your ViT, on 2,000 images of CIFAR-10, equally many steps, through the code that made the recorded rows. About half a minute.
+# The lecture's sentence is about photographs. First your own ResNet and your ViT, on 2,000 images of CIFAR-10, equally many steps, through the code that made the recorded rows.
 
-# %%
+# %% seconds=25
 if ready("BasicBlock", "ResNet"):
     live = run_live(
         "data-scaling", budget.preset, models=("CNN", "ViT"),
@@ -552,7 +552,7 @@ if ready("BasicBlock", "ResNet"):
 # Accuracy against the number of training images, for CNN and ViT: where is the distance largest? Do they meet? Which of the two has the larger gap between training and test?
 
 # %% [markdown] answer="scaling"
-# They do not meet. At 500 images no difference is shown (-2.1 ± 3.4 points), at 2,000 and 8,000 the CNN is about 9 points ahead. At 500 the gaps are alike; at 2,000 the CNN has the larger gap *and* the higher test accuracy; at 8,000 nobody has a gap, because nobody has fitted more than half of the images.
+# They do not meet. At 500 images no difference is shown (-2.1 ± 3.4 points), at 2,000 and 8,000 the CNN is about 9 points ahead. At 500 the gaps are alike; at 2,000 the CNN has the larger gap *and* the higher test accuracy; at 8,000 nobody has a gap to speak of, because nobody has fitted more of the images than half (the CNN: 50.4 %).
 
 # %%
 scaling = recorded("data-scaling")
@@ -603,7 +603,7 @@ if scaling:
     plotting.explore(learning.draw, learning.alt, start=learning.start, **learning.choices)
 
 # %% [markdown]
-# Read the training accuracies first. At 500 images the losses go to zero, all images are fitted, and no test accuracy is above a third: these models lack images. At 8,000 the losses still fall when the training stops, after 240 steps: these lack *steps*. So this is not yet a picture of data alone, and it cannot show whether the ViT overtakes later. It does show what is certain at this budget: where both have
+# Read the training accuracies first. At 500 images CNN, ViT and hybrid have fitted all images, and no test accuracy is above a third: these lack images. At 8,000 the losses still fall when the training stops, after 240 steps: these lack *steps*. So this is not yet a picture of data alone, and it cannot show whether the ViT overtakes later. It does show what is certain at this budget: where both have
 # fitted everything, no difference is shown (-2.1 ± 3.4 points); at 2,000 images the CNN has learned more (8.6 ± 0.3 over three seeds and one set of test images); the convolutional stem gives the ViT 4.5 ± 1.4 points at 8,000; and Swin and PoolFormer, local as they are, end behind the plain ViT.
 #
 # ### The published crossing
@@ -647,8 +647,7 @@ plotting.show(fig, "06/published")
 # | ViT with shifted patches, local attention | 94.5 | 100 epochs, heavy augmentation | Lee et al. (2021) |
 # | compact convolutional Transformer | 94.7 / 96.5 | 200 / 300 epochs | Hassani et al. (2021) |
 # | ViT-L/16, *pretrained* on ImageNet-21k | 99.15 | 230 TPUv3-core-days | Dosovitskiy et al. (2021) |
-#
-# **epochs** (a notebook that trains for minutes is at the steep beginning; look at the *training* accuracy); **augmentation** beyond flips; **a little bias** (a stem, windows), worth 1 to 3 points; **other people's images**. A bug, too, can be the cause; but 60 to 70% after minutes is not a sign of one.
+# What is missing: **epochs** (a notebook that trains for minutes is at the steep beginning; look at the *training* accuracy); **augmentation** beyond flips; **a little bias** (a stem, windows), worth 1 to 3 points; **other people's images**. A bug, too, can be the cause; but 60 to 70% after minutes is not a sign of one.
 
 # %% [markdown]
 # ## 5 · Destroying the premises
@@ -838,7 +837,7 @@ def learn(model: nn.Module, groups: list[dict[str, Any]], epochs: int) -> float:
     return (guess == held[1][:500]).float().mean().item()
 
 
-# %%
+# %% seconds=40
 if ready("fine_tune"):
     began, scores = time.perf_counter(), {}
     for decay in (0.0, 0.65, 1.0):
@@ -954,7 +953,7 @@ for verdict in verdicts:
 # - Jeremy Howard, Sebastian Ruder (2018). Universal Language Model Fine-tuning for Text Classification. ACL.
 # - Md Amirul Islam, Sen Jia, Neil Bruce (2020). How Much Position Information Do Convolutional Neural Networks Encode? ICLR.
 # - Alexander Kolesnikov et al. (2020). Big Transfer (BiT): General Visual Representation Learning. ECCV.
-# - Alexey Dosovitskiy et al. (2021). An Image is Worth 16x16 Words. ICLR.
+# - Alexey Dosovitskiy et al. (2021). An Image is Worth 16x16 Words. ICLR. · Maithra Raghu et al. (2021). Do Vision Transformers See Like Convolutional Neural Networks? NeurIPS.
 # - Stéphane d'Ascoli et al. (2021). ConViT: Improving Vision Transformers with Soft Convolutional Inductive Biases. ICML.
 # - Seung Hoon Lee et al. (2021). Vision Transformer for Small-Size Datasets. arXiv:2112.13492.
 # - Ali Hassani et al. (2021). Escaping the Big Data Paradigm with Compact Transformers. arXiv:2104.05704.

@@ -315,7 +315,7 @@ if ready("msa_flops", "window_msa_flops"):
 # The multiply-adds of windows grow by 4 (as $N$), those of global attention by nearly 16 (as $N^2$, once the quadratic part dominates).
 # Memory follows: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: about 1 and 2.
 
-# %%
+# %% seconds=15
 if ready(*COST):
     sides, C, M = budget.pick(smoke=(7, 14, 21), cpu=(21, 28, 35, 42, 49, 56, 63)), 96, 7
 
@@ -602,7 +602,7 @@ plotting.show(
 # Padded positions are not masked: pixels attend to them like to any other. That is what the authors' code does,
 # and `transformers` and `timm` do it, too. The two differ in the order: `transformers` pads and then rolls, as
 # you do; `timm` rolls and then pads. With `timm`'s order the padding ends up where the mask expects wrapped rows,
-# and in an odd-sized map a pixel of the first row can see one of the last. At 224 or 384 pixels nothing is padded
+# and in a map whose sides are no multiples of the window a pixel of the first row can see one of the last. At 224 or 384 pixels nothing is padded
 # and all agree.
 # </details>
 
@@ -773,8 +773,8 @@ if ready(*NETWORK):
 
 # %% [markdown]
 # `profile` runs *your* network on tensors without data and counts. Swin-B has a few more parameters at 384 than
-# at 224, and only the bias tables can be the reason: $(2 \cdot 12 - 1)^2$ entries per head instead of $(2 \cdot 7
-# - 1)^2$.
+# at 224, and only the bias tables can be the reason: $(2 \cdot 12 - 1)^2$ entries per head in place of
+# $(2 \cdot 7 - 1)^2$.
 #
 # ### Other people's names
 #
@@ -881,7 +881,7 @@ plotting.show(
 # path between the two marks exists. That a network could represent the answer does not mean that training finds it.
 
 
-# %%
+# %% seconds=15
 def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     """Test accuracy of a small Swin, trained on `count` pairs of marks."""
     seed_everything(seed)
@@ -981,7 +981,7 @@ train = tensor_batches(
 )
 test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 
-# %%
+# %% seconds=115
 if ready(*NETWORK):
     seed_everything(0)
     small = SwinTransformer(
@@ -1166,7 +1166,7 @@ for name, row in one_k.items():
 #
 # **Architecture.** Swin-B has the parameters of ViT-B. At 224 pixels it reaches 83.5 on 1K, 5.6 points above
 # ViT-B at 384, with 0.28 of the FLOPs and 3.2 times the throughput. From 22K Swin gains only 1.7 and 1.9 points,
-# ViT-B 6.1, and the lead over ViT-B shrinks to 1.2. That is what inductive bias should look like: locality
+# ViT-B 6.1, and the lead of Swin-B at 224 over ViT-B shrinks to 1.2. That is what inductive bias should look like: locality
 # (windows), a pyramid of scales and biases per offset are knowledge that Swin need not learn from images; ViT can
 # learn it, given enough of them. Even then it does not overtake here: Swin-B at 224 *equals* ViT-L (85.2) with a
 # twelfth of the FLOPs.

@@ -58,7 +58,7 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # - **Channel mixing** takes a *row*: all channels of one token. The same function for every token. That is the
 #   MLP of a Transformer block, and the 1 x 1 convolution of a CNN.
 # - **Token mixing** takes a *column*: one channel of all tokens. The same function for every channel. Attention is
-#   nearly of this kind (its weights depend on all channels), a depthwise convolution is.
+#   nearly of this kind (its weights depend on all channels); a depthwise convolution has a kernel per channel.
 
 # %%
 N, D = 6, 9
@@ -225,7 +225,7 @@ test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 # Still nearly like noise. Neighbouring weights correlate with 0.09 (0.01 before training): a beginning of neighbourhood, no blobs and no
 # waves that one could see. The paper's clear patterns come from 300 million images.
 
-# %%
+# %% seconds=25
 if ready("MixerBlock", "MLPMixer"):
     seed_everything(0)
     sizes = {
@@ -444,7 +444,8 @@ if ready(*ALL):
 # | identity | the position itself | nothing |
 #
 # Attention is your `WindowAttention` of notebook 07. With a window as large as the map it is global attention with
-# a position bias, so that "attention" and "window attention" differ in reach and in nothing else.
+# a position bias, so that "attention" and "window attention" differ in reach (and in the last
+# stage, whose map is one window, not at all).
 
 # %%
 WindowAttention = reuse("WindowAttention")
@@ -698,7 +699,7 @@ for number, text in enumerate(experiment.predictions, start=1):
 # The experiment is declared in `utils/experiments`; here it runs with *your* classes, small models, few images and
 # a few seeds.
 
-# %%
+# %% seconds=90
 if ready(*ALL):
     began = time.perf_counter()
     live = experiments.run_live(
@@ -873,8 +874,8 @@ if recorded:
 # %% [markdown]
 # ### How to argue from this
 #
-# *What is the architecture's?* Identity is the yardstick: its network mixes tokens in the three patch embeddings
-# and in the final mean only. At 34.0% it has 67% of the best mixer's lead over chance (10%). That part belongs to patches, channel MLPs,
+# *What is the architecture's?* Identity is the yardstick: its network mixes tokens in the three patch embeddings, in the final mean,
+# and through the mean and variance of its norms, only. At 34.0% it has 67% of the best mixer's lead over chance (10%). That part belongs to patches, channel MLPs,
 # norms, residuals and training.
 #
 # *What is the mixer's?* The differences to identity, where their interval excludes zero. The token MLP is ahead of everything else by

@@ -21,7 +21,7 @@
 #
 # - route tokens to experts under a capacity, say what is dropped and why, and show what the load-balancing loss does, and what happens without it;
 # - build a Perceiver IO, and get a label and a picture out of the *same* latent array by asking different questions;
-# - compute retention in parallel, recurrently and in chunks, prove the three equal, and say which one you want when;
+# - compute retention in parallel, recurrently and in chunks, show that the three give the same, and say which one you want when;
 # - measure how each of them grows with the length of the input.
 #
 # **You need** notebook 01 (attention, encoder layer). What you have not solved there is replaced by the library's version.
@@ -307,14 +307,14 @@ if ready("MoELayer"):
 
 
 # %% [markdown] predict="balance"
-# Eight experts, a capacity of 1.25 times the fair share, so at most $8 \cdot 1.25 = 10$ eighths of the tokens fit in. Without the balancing loss: how will the choices be distributed after training, and
+# Eight experts, each with places for 1.25 times its fair share: $8 \cdot 1.25 = 10$ shares of places for 8 shares of choices. Without the balancing loss: how will the choices be distributed after training, and
 # how many tokens will be dropped? And does the task suffer from the balancing loss, or gain?
 
 # %% [markdown] answer="balance"
 # With seed 0, in the stored run: without the loss the busiest expert gets 21 % of the choices, the idlest 0.1 %, and 11 % are dropped; with it 16 %
 # and 8 %, and 2 %. The accuracy is the same within the noise (44.0 and 44.2 %). The other seeds are printed beside it.
 
-# %%
+# %% seconds=100
 if ready("MoELayer"):
     runs = {}  # name -> model and history of seed 0, which the pictures below show
     for name, strength in (
@@ -381,7 +381,7 @@ if ready("MoELayer"):
 
 # %% [markdown]
 # Each band is one expert of the run with seed 0, the widest at the bottom. Without the loss nothing keeps the narrow bands from vanishing: an expert that falls behind gets fewer tokens to learn from.
-# The printed lines say how far it went in each run: the idlest expert's share, and the fraction dropped. Its parameters are stored and hardly used. With the loss, an expert below its share has a low price and gains, one above it has a high price and loses. Compare the two pictures, and the printed shares.
+# The printed lines say how far it went in each run: the idlest expert's share, and the fraction dropped. The parameters of such an expert are stored and hardly used. With the loss, an expert below its share has a low price and gains, one above it has a high price and loses. Compare the two pictures, and the printed shares.
 #
 # The right panel shows how many choices found no place. A dropped token is not lost, but it leaves the layer as it came in. A good balance *on average* does not bring it to zero: places are counted in each batch, and in a single batch an expert can be
 # asked more often than its 1.25 fair shares all the same.
@@ -509,8 +509,7 @@ if ready("PerceiverIO"):
 # - **"which digit?"**: one learned query, and a linear layer from its answer to ten classes;
 # - **"how bright is it at (y, x)?"**: a query made from a position, and a linear layer from its answer to one grey value. All 64 positions are asked, the hidden ones, too.
 #
-# A ViT can read half a picture too, if each patch brings its position with it: masked autoencoders (He et al. 2022) are trained so. Here it needs
-# nothing special: the input is a shorter list.
+# A ViT can read half a picture too, if each patch brings its position with it: masked autoencoders (He et al. 2022) are trained so. A Perceiver needs nothing special for it: its input is a list, of any length.
 
 
 # %%
@@ -584,7 +583,7 @@ if ready("PerceiverIO"):
 # 97.8 % from all pixels, 91.1 % from a half, 67.2 % from a quarter, 36.7 % from eight pixels (guessing: 10 %). From a quarter the drawing is
 # better than the mean picture (error 0.220 against 0.271); from eight pixels it is about equal to it.
 
-# %%
+# %% seconds=25
 if ready("PerceiverIO"):
     seed_everything(0)
     reader = Reader()
@@ -933,7 +932,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # ### The whole layer
 #
 # A RetNet layer puts three things around this core (Sun et al. 2023, section 2.3). Queries and keys are **rotated** by an angle that grows with the
-# position, pair of numbers by pair of numbers; the product of two rotated vectors then depends on the *distance* of their positions. The output of each
+# position, pair of numbers by pair of numbers; the product of two rotated vectors then depends on their positions only through the *distance* between them. The output of each
 # head is **normalised** by itself (a group norm). And a **gate**, made from the input, scales what comes out. With your exercises that is all of it:
 
 # %%
@@ -1027,7 +1026,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
         cpu=[256, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192],
     )
 
-# %%
+# %% seconds=35
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 
     def make(length: int) -> list[Tensor]:

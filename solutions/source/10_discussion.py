@@ -419,9 +419,9 @@ evidence.add(
 
 # %% [markdown] answer="own"
 # *An example.* I run CNN against ViT on 1,000 images, equal steps, two seeds. I expect the CNN ahead by some points, since it was ahead at 2,000 images
-# in the recorded rows and level at 500. With two seeds the interval will be wide, so only a lead of the ViT in both would make me change my mind.
+# in the recorded rows, and at 500 nothing was decided. With two seeds the interval will be wide, so only a lead of the ViT in both would make me change my mind.
 
-# %%
+# %% seconds=30
 SETTINGS = {  # change these
     "models": ("CNN", "ViT"),  # also "hybrid ViT"
     "sizes": budget.pick(smoke=(64,), cpu=(1_000,), gpu=(1_000, 10_000)),
@@ -453,7 +453,9 @@ for number, (size, d) in enumerate(paired_difference(own, a, b, "size").items(),
     )
 
 # %% [markdown]
-# Accuracy is not the only thing that a backbone is chosen for. Speed, on *your* machine:
+# ### And speed
+#
+# Accuracy is not the only thing that a backbone is chosen for. On *your* machine:
 
 # %%
 batch = budget.pick(smoke=4, cpu=64, gpu=512)
@@ -530,7 +532,7 @@ print(f"{time.perf_counter() - began:.0f} s")
 # up to rounding, 1e-15 [X2]. It must learn from examples what is next to what, and a few thousand are few for that.
 #
 # **My own measurement.** I expected the CNN to be ahead by five to ten points at 1,000 images after 100 steps. It was, on both seeds, by 7.6 ± 3.8 points [M1]; an interval from two seeds
-# rests on little, so this agrees with [E1] in direction and adds not much to it. I also expected the position rule to hurt the CNN, whose layers treat all places alike. It reached 97% on 2,048 images, the ViT stayed at chance, 25% [M9]; the recorded runs agree, 66.2 ± 2.9 points at 16,384 [E11].
+# rests on little, so this agrees with [E1] in direction and adds not much to it. I also expected the position rule to hurt the CNN, whose layers treat all places alike. It reached 97% on 2,048 images, the ViT stayed at chance, 25% [M9]; the recorded runs agree, 66.1 ± 2.9 points at 16,384 [E11].
 # My explanation was the zeros beyond the border, without which a CNN cannot tell an image from the same image moved by half a frame [X1]. That is true, and still not enough: without a border it reaches 77.6 ± 5.1% [E12], because the pictures have edges of their own. Only on rolled images is it at
 # chance, 24.5 ± 3.7% [E13]. What a model cannot know depends on the data as well.
 #
@@ -586,7 +588,7 @@ complete = evidence.review("individual", "10_discussion", at_least=5, own=1, wor
 # these models are hardly trained, and a prior that needs many layers to bring distant windows together may show its worth only later. So the runs support "a fitting prior saves data" for convolutions, and say nothing for Swin at this length. Nor do they show the second table's effect: our own pretraining gained a ViT 7.5 ± 2.4 points at 500 images, but a CNN 16.6 ± 7.2 [E15], so it
 # widened the distance that it should close. It had 50,000 images, not 14 million.
 #
-# **Our own measurement.** We expected an absolute-position task to favour the ViT, which has a table of positions. After 2,048 images the ViT was at chance (25%), the CNN at 97% [M9]; one seed, but three recorded ones agree, 66.2 ± 2.9 points at 16,384 images [E11]. "Has less bias" does not mean "is better where the bias is wrong": the ViT *can* represent
+# **Our own measurement.** We expected an absolute-position task to favour the ViT, which has a table of positions. After 2,048 images the ViT was at chance (25%), the CNN at 97% [M9]; one seed, but three recorded ones agree, 66.1 ± 2.9 points at 16,384 images [E11]. "Has less bias" does not mean "is better where the bias is wrong": the ViT *can* represent
 # the answer, and had not learned it yet. (Without its border the CNN still has 77.6 ± 5.1% [E12], from the pictures' own edges, and on rolled ones chance [E13].)
 #
 # **Confounds, and the other side.** The rows of the tables differ in more than architecture. ViT-B/16 with a later recipe reaches 85.0% on ImageNet-1K alone [L3], above Swin-B at 384 pixels in the first table. So the 6.6 points of [T3] mix architecture with augmentation and regularisation, and the conclusion that suffers is
@@ -604,7 +606,7 @@ complete = evidence.review("team", "10_discussion", at_least=6, own=1, words=(40
 #
 # - A finding has a reach: data, sizes, steps, seeds, recipe. Cite it with its reach, or it is an anecdote.
 # - The same architecture moved by 7 points between two recipes [L3]. Differences of 1 or 2 points between architectures that were trained by different people are not evidence about architectures.
-# - "This architecture cannot" is a claim about the data, too. [X1] is exact, and [E12] is 52 points above what it seemed to imply; [E13] says where the difference lay.
+# - "This architecture cannot" is a claim about the data, too. [X1] is exact, and [E12] is 53 points above what it seemed to imply; [E13] says where the difference lay.
 # - Where evidence of different reach points the same way, believe it more; where it does not, that is the interesting part of your text.
 #
 # ## Further reading

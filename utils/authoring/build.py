@@ -30,6 +30,7 @@ SOURCES, STUDENT, SOLVED = ROOT / "solutions" / "source", ROOT / "notebooks", RO
 MARKERS = ("exercise", "predict", "question", "rubric", "answer")
 PREDICTION = "*Your prediction (before you run the next cell):*\n\n"
 OUTCOME = "What came out (open it after your prediction)"
+TAKES = "*About {seconds} s on two CPU cores:*"  # in front of a cell that takes longer than ten
 WRITTEN = "*Your answer:*\n\n"
 
 
@@ -107,7 +108,7 @@ class _Maker:
         unknown = (
             set(cell.metadata)
             - set(MARKERS)
-            - {"points", "tags", "fold", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
+            - {"points", "tags", "fold", "seconds", "lines_to_next_cell", "lines_to_end_of_cell_marker"}
         )
         if unknown:
             raise ValueError(f"{self.name}: unknown cell marker {', '.join(sorted(unknown))}")
@@ -191,6 +192,8 @@ class _Maker:
         self.counts[stem] += 1
         identity = f"{stem}-{self.counts[stem]}"
         make = new_markdown_cell if kind == "text" else new_code_cell
+        if seconds := cell.metadata.get("seconds"):
+            self._both(new_markdown_cell(TAKES.format(seconds=seconds), id=f"{identity}-time"))
         metadata: dict[str, Any] = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
         source = cell.source
         if title := cell.metadata.get("fold"):  # closed in JupyterLab, in Colab, and on the pages

@@ -15,6 +15,8 @@ from nbformat import NotebookNode
 
 from utils.authoring.build import ROOT, SOLVED, code_hash
 
+LONG = 10  # seconds: a cell that takes longer says so before it is run
+
 
 def execute(
     notebook: NotebookNode, folder: Path, *, budget: str, timeout: int = 1800, allow_errors: bool = False
@@ -48,6 +50,19 @@ def execute(
         for name, value in previous.items():
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     return time.perf_counter() - began
+
+
+def seconds_of(cell: NotebookNode) -> int:
+    """How long a cell ran, by the kernel's own times; 0 if it was not run."""
+    times = cell.metadata.get("execution", {})
+    try:
+        began, ended = (
+            datetime.datetime.fromisoformat(times[key])
+            for key in ("iopub.execute_input", "iopub.status.idle")
+        )
+    except KeyError:
+        return 0
+    return round((ended - began).total_seconds())
 
 
 def tidy(notebook: NotebookNode) -> None:
@@ -91,6 +106,7 @@ def solve(name: str, budget: str) -> float:
         seconds = execute(notebook, path.parent, budget=budget)
     except CellExecutionError as error:
         raise SystemExit(f"{path.relative_to(ROOT)}: {error}") from error
+    long = {cell.id: taken for cell in notebook.cells if (taken := seconds_of(cell)) >= LONG}
     tidy(notebook)
     notebook.metadata["course"]["executed"] = {
         "code": code_hash(notebook),
@@ -98,6 +114,7 @@ def solve(name: str, budget: str) -> float:
         "machine": describe_machine(),
         "date": datetime.date.today().isoformat(),
         "seconds": round(seconds),
+        "cells": long,
     }
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
     return seconds

@@ -15,6 +15,7 @@ _TAG = re.compile(r"</?[a-z][^<>]*>")
 _FIELD = re.compile(r"\{[^{}\s]*\}")
 _NAME = re.compile(r"\b(?:[A-Za-z]+_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*|\w+\.\w+\(|\w+(?=\())", re.A)
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", re.A)
+_STRAY = re.compile(r"(?<![\d ])\*\*|(?<!\d )\*\*(?!\w)")  # not the power of 2**s and of 2 ** s
 _SPELLED = {  # a number in words -> what a translation may write in digits
     word: str(number)
     for number, spelled in {
@@ -60,7 +61,7 @@ def _parts(text: str) -> dict[str, Counter[str]]:
 def _strong(text: str) -> tuple[int, str]:
     """How many parts Markdown prints bold, and a star that it did not understand, or ""."""
     children = [c for token in PARSER.parse(text) for c in token.children or ()]
-    stray = "*" if any(c.type == "text" and "**" in c.content for c in children) else ""
+    stray = "*" if any(c.type == "text" and _STRAY.search(c.content) for c in children) else ""
     return sum(c.type == "strong_open" for c in children), stray
 
 
@@ -77,7 +78,11 @@ def lost(english: str, other: str, *, prose: bool = True) -> list[str]:
     for kind in ("code", "formula", "link", "tag", "place"):
         for part in (here[kind] - there[kind]) + (there[kind] - here[kind]):
             said.append(f"{kind} {part}: {here[kind][part]} times in English, {there[kind][part]} times here")
-    said += [f"name {name} is missing" for name in here["name"].keys() - there["name"].keys()]
+    names = {
+        *there["name"],
+        *(f"{name}s" for name in there["name"]),
+    }  # Korean has no plural: "ViT" for "ViTs"
+    said += [f"name {name} is missing" for name in here["name"].keys() - names]
     said += [f"number {number} is missing" for number in here["number"] - there["number"]]
     spelled = {_SPELLED[word] for word in re.findall(r"[a-z]+", english.lower()) if word in _SPELLED}
     said += [f"number {n} is not in English" for n in (there["number"] - here["number"]) if n not in spelled]

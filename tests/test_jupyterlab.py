@@ -36,6 +36,7 @@ ANSWER = [
     "if mask is not None: weights = weights.masked_fill(~mask, 0.0)",
     "return weights @ value, weights",
 ]
+OLDER = f"This is about an older version of {FIRST}: the last run of the cell that defines it failed"
 FORGOTTEN = " / math.sqrt(query.shape[-1])"
 BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"></svg>'
 SHOTS = os.environ.get("COURSE_SCREENSHOTS", "")  # a folder: keep pictures of the steps there
@@ -214,6 +215,68 @@ def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
     link.click()
     assert soon(lambda: in_view(first), seconds=60), f"{where} leads to the exercise"
     assert console.errors == []
+
+
+def test_a_check_says_that_it_judges_an_older_version(lab, page):
+    """An answer passes, then its cell is broken, run, and checked: green alone would be a verdict on code that is not there."""
+    url, folder = lab
+    path = folder / "notebooks" / "broken.ipynb"
+    nbformat.write(nbformat.read(folder / "notebooks" / "01_transformer_recap.ipynb", as_version=4), path)
+    student = Student(page, url, path, folder)
+    check = f"{FIRST}-check"
+    for cell in ("set-up", student.ids[student.ids.index("set-up") + 1]):
+        student.run(cell)
+    if FORGOTTEN not in student.cell(FIRST).inner_text():  # the test above has solved and saved it
+        student.type_last_line(FIRST, [ANSWER[0] + FORGOTTEN, *ANSWER[1:]])
+    for cell in (FIRST, check):
+        student.run(cell)
+    panel = student.cell(check).locator('[role="alert"], [role="status"]')
+    assert "Passed." in panel.inner_text()
+    student.edit_line_from_the_end(FIRST, 1, " )")
+    student.run(FIRST)
+    assert "SyntaxError" in student.text(FIRST)
+    student.run(check)
+    said = panel.inner_text()
+    assert OLDER in said, said
+    shoot(page, "older-version")
+
+
+TRAINING = """
+import torch
+from torch import nn
+from utils.training import fit, tensor_batches
+
+model = nn.Linear(4, 2)
+batches = tensor_batches(torch.randn(64, 4), torch.zeros(64, dtype=torch.long), 8)
+history = fit(model, batches, epochs=1_000_000)
+"""
+
+
+def test_the_stop_button_keeps_what_was_trained(lab, page):
+    """I, I while the bar runs: one line, no traceback, and the cell below works with the model."""
+    url, folder = lab
+    path = folder / "notebooks" / "stopped.ipynb"
+    cells = [
+        nbformat.v4.new_code_cell(source, id=name)
+        for name, source in (
+            ("train", TRAINING.strip()),
+            ("after", "print(len(history) >= 1, model.weight.isfinite().all().item())"),
+        )
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    student = Student(page, url, path, folder)
+    page.keyboard.press("Shift+Enter")
+    bar = student.cell("train").locator(".jp-OutputArea-output")
+    bar.first.wait_for()
+    student.go_to("train")
+    page.keyboard.press("i")
+    page.keyboard.press("i")
+    student.wait_for("train")
+    said = student.text("train")
+    assert "interrupted in epoch" in said and "the cells below can use it" in said
+    assert "Traceback" not in said
+    student.run("after")
+    assert student.text("after") == "True True"
 
 
 def in_view(cell) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from utils.data.subsets import subset_indices
+from utils.words import say
 
 
 class DataError(ValueError):
@@ -93,8 +94,10 @@ class _Data:
     def _split(self, which: str):
         if which in self.splits:
             return self.splits[which]
-        reason = self.missing.get(which, f"the splits are {', '.join(self.splits)}")
-        raise DataError(f"{self.name} has no {which} split: {reason}")
+        reason = self.missing.get(which) or say("the splits are {names}", names=", ".join(self.splits))
+        raise DataError(
+            say("{name} has no {which} split: {reason}", name=self.name, which=which, reason=reason)
+        )
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(split):,}" for name, split in self.splits.items())

@@ -24,7 +24,7 @@ from typing import Any
 from utils.data.catalog import Spec
 from utils.data.containers import DataError
 from utils.data.text import composed
-from utils.words import say
+from utils.words import later, say
 
 PROBE_SECONDS = 3.0
 PROBE_MEMORY_SECONDS = 60.0
@@ -67,7 +67,9 @@ def open_mirror(spec: Spec) -> Rows:
         raise Unavailable(say("no local mirror is set (COURSE_DATA)"))
     root = Path(setting).expanduser()
     if not root.is_dir():
-        raise DataError(f"COURSE_DATA is set to {setting!r}, and there is no such folder")
+        raise DataError(
+            say("COURSE_DATA is set to {folder}, and there is no such folder", folder=repr(setting))
+        )
     folder = root / spec.hub_id
     if not folder.is_dir():
         raise Unavailable(say("the mirror {mirror} has no folder {name}", mirror=setting, name=spec.hub_id))
@@ -92,16 +94,20 @@ def _files(folder: Path, hub_split: str) -> list[Path]:
     paths = named or converted
     if not paths:
         raise DataError(
-            f"the mirror's {folder} holds no file {hub_split}-*.parquet, and none in a folder {hub_split}/"
+            say(
+                "the mirror's {folder} holds no file {split}-*.parquet, and none in a folder {split}/",
+                folder=folder,
+                split=hub_split,
+            )
         )
     for path in paths:
         if wrong := _damage(path):
-            raise DataError(f"the mirror's {path} {wrong}")
+            raise DataError(wrong)
     return paths
 
 
 def _damage(path: Path) -> str:
-    """What is wrong with a Parquet file as far as its ends tell, as the end of a sentence; "" if nothing is."""
+    """What is wrong with a Parquet file as far as its ends tell; "" if nothing is."""
     try:
         with open(path, "rb") as file:
             head = file.read(200)
@@ -109,17 +115,31 @@ def _damage(path: Path) -> str:
             tail = file.read(4)
     except OSError as error:
         if path.is_symlink() and not path.exists():
-            return f"is a link to {path.readlink()}, which is not there: copy the mirror with its contents (cp -rL)"
-        return f"can't be read ({error.strerror})"
+            return say(
+                "the mirror's {path} is a link to {target}, which is not there: copy the mirror with its contents (cp -rL)",
+                path=path,
+                target=path.readlink(),
+            )
+        return say("the mirror's {path} can't be read ({error})", path=path, error=error.strerror)
     if head.startswith(b"version https://git-lfs"):
-        return "is a pointer of Git LFS and not the data: run `git lfs pull` in the mirror's repository"
+        return say(
+            "the mirror's {path} is a pointer of Git LFS and not the data: run `git lfs pull` in the mirror's repository",
+            path=path,
+        )
     if b"/annex/objects/" in head:
-        return "is a pointer of git-annex and not the data: run `git annex get` in the mirror's repository"
+        return say(
+            "the mirror's {path} is a pointer of git-annex and not the data: run `git annex get` in the mirror's repository",
+            path=path,
+        )
     if not head:
-        return "is empty: fetch it again"
+        return say("the mirror's {path} is empty: fetch it again", path=path)
     if not head.startswith(b"PAR1"):
-        return f"is no Parquet file (it begins with {head[:16]!r}): fetch it again"
-    return "" if tail == b"PAR1" else "is cut off: fetch it again"
+        return say(
+            "the mirror's {path} is no Parquet file (it begins with {head}): fetch it again",
+            path=path,
+            head=repr(head[:16]),
+        )
+    return "" if tail == b"PAR1" else say("the mirror's {path} is cut off: fetch it again", path=path)
 
 
 @contextlib.contextmanager
@@ -132,7 +152,9 @@ def _as_parquet(paths: list[Path]) -> Iterator[None]:
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         names = ", ".join(str(path) for path in paths)
-        raise DataError(f"the mirror's {names} can't be read as Parquet ({said}): fetch again") from error
+        raise DataError(
+            say("the mirror's {names} can't be read as Parquet ({said}): fetch again", names=names, said=said)
+        ) from error
 
 
 def _digest(*parts: object) -> str:
@@ -140,7 +162,14 @@ def _digest(*parts: object) -> str:
 
 
 def _column_error(spec: Spec, column: str, found: list[str]) -> DataError:
-    return DataError(f"{spec.title} should have a column {column!r}; its columns are {', '.join(found)}")
+    return DataError(
+        say(
+            "{title} should have a column {column}; its columns are {found}",
+            title=spec.title,
+            column=repr(column),
+            found=", ".join(found),
+        )
+    )
 
 
 def _read_parquet_with_pyarrow(spec: Spec, paths: list[Path]) -> tuple[list, list[int], tuple[str, ...]]:
@@ -291,30 +320,57 @@ def verify(spec: Spec, which: str, labels: list[int], names: tuple[str, ...], wh
         DataError: with the numbers found and expected.
     """
     split = spec.splits[which]
-    place = f"{spec.title}, {which} split from the {where}"
+    place = say("{title}, {which} split from the {where}", title=spec.title, which=which, where=where)
     if names != spec.label_names:
         raise DataError(f"{place}: {_name_difference(names, spec.label_names)}")
     if len(labels) != split.rows:
-        raise DataError(f"{place}: {len(labels):,} rows, and there should be {split.rows:,}")
+        raise DataError(
+            say(
+                "{place}: {count:,} rows, and there should be {wanted:,}",
+                place=place,
+                count=len(labels),
+                wanted=split.rows,
+            )
+        )
     classes = len(spec.label_names)
     counts = Counter(labels)
     strange = sorted(set(counts) - set(range(classes)), key=str)
     if strange:
-        raise DataError(f"{place}: labels should lie in 0..{classes - 1}, and {strange[0]!r} occurs")
+        raise DataError(
+            say(
+                "{place}: labels should lie in 0..{last}, and {strange} occurs",
+                place=place,
+                last=classes - 1,
+                strange=repr(strange[0]),
+            )
+        )
     expected = split.counts or (split.rows // classes,) * classes
     for index, wanted in enumerate(expected):
         if abs(counts[index] - wanted) > split.tolerance:
-            about = "about " if split.tolerance else ""
+            about = later("about {wanted:,}", wanted=wanted) if split.tolerance else f"{wanted:,}"
             raise DataError(
-                f"{place}: class {index} ({spec.label_names[index]}) has {counts[index]:,} rows, and there should "
-                f"be {about}{wanted:,}"
+                say(
+                    "{place}: class {index} ({name}) has {count:,} rows, and there should be {about}",
+                    place=place,
+                    index=index,
+                    name=spec.label_names[index],
+                    count=counts[index],
+                    about=about,
+                )
             )
 
 
 def _name_difference(found: tuple[str, ...], expected: tuple[str, ...]) -> str:
     if not found:
-        return "the files carry no label names, so the meaning of the labels can't be verified"
+        return say("the files carry no label names, so the meaning of the labels can't be verified")
     if len(found) != len(expected):
-        return f"{len(found)} label names, and there should be {len(expected)}"
+        return say(
+            "{found} label names, and there should be {wanted}", found=len(found), wanted=len(expected)
+        )
     index = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
-    return f"label {index} is named {found[index]!r}, and it should be {expected[index]!r}"
+    return say(
+        "label {index} is named {found}, and it should be {wanted}",
+        index=index,
+        found=repr(found[index]),
+        wanted=repr(expected[index]),
+    )

@@ -32,6 +32,7 @@ from utils.training.measures import (
 from utils.training.precision import Precision, default_device, precision_for
 from utils.training.progress import Progress, interrupted, stop_button
 from utils.training.watch import Watch
+from utils.words import say
 
 
 @stop_button(announce=False)  # the bar says it, with the epoch
@@ -188,11 +189,20 @@ def fit(
 
         loss_sum, right, counted = sums.tolist()  # waits for the GPU, so the seconds below are all of them
         if not counted:
-            raise ValueError(f"train_batches gave nothing in epoch {epoch + 1}: no batch, or padding only.")
+            raise ValueError(
+                say(
+                    "train_batches gave nothing in epoch {epoch}: no batch, or padding only.", epoch=epoch + 1
+                )
+            )
         if not math.isfinite(loss_sum):
             raise FloatingPointError(
-                f"The loss became {loss_sum / counted} in epoch {epoch + 1}. Try a smaller lr (it is {lr:g}) "
-                "or more warm-up, or look in the model for a division by zero or a fully masked row."
+                say(
+                    "The loss became {loss} in epoch {epoch}. Try a smaller lr (it is {lr:g}) "
+                    "or more warm-up, or look in the model for a division by zero or a fully masked row.",
+                    loss=loss_sum / counted,
+                    epoch=epoch + 1,
+                    lr=lr,
+                )
             )
         history.train_loss.append(loss_sum / counted)
         history.train_accuracy.append(right / counted)
@@ -261,7 +271,7 @@ def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.op
         if parameter.requires_grad:
             (decayed if is_weight and id(parameter) not in embeddings else kept).append(parameter)
     if not decayed and not kept:
-        raise ValueError("The model has no parameter that requires a gradient.")
+        raise ValueError(say("The model has no parameter that requires a gradient."))
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     fused = all(p.device.type in ("cpu", "cuda") for p in decayed + kept)  # one kernel for all parameters
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=fused)

@@ -12,7 +12,7 @@
 # In 2017 eight people at Google published a network for translation with a title that became famous: *Attention Is All You
 # Need*. It removed recurrence and convolution and kept one idea, attention. Today its descendants write, translate, fold
 # proteins, and look at images, which is what this course is about. Before we let a Transformer see, we build one: every part by
-# hand, each checked, and at the end a complete encoder-decoder that you train in half a minute and whose attention you can look at.
+# hand, each checked, and at the end a complete encoder-decoder that you train in a minute or two and whose attention you can look at.
 #
 # **Goals.** After this notebook you can
 #
@@ -23,8 +23,8 @@
 #
 # **You need** Python and PyTorch basics (tensors, broadcasting, `nn.Module`, autograd).
 #
-# **Time.** About three hours of reading and coding. All cells together ran for two minutes on two CPU cores; those that train say how
-# long they took.
+# **Time.** About three hours of reading and coding. Cells that take over ten seconds on two CPU cores say so;
+# all of them together are a few minutes.
 
 # %%
 import inspect
@@ -682,7 +682,7 @@ if ready(*ENCODER, "sinusoidal_positions"):
 # So one forward pass over N tokens trains N predictions at the same time, each with its own past. To give the decoder the *true* target so far,
 # and not what it has written itself, is called **teacher forcing**. A recurrent network has to take its N steps one after the other, a
 # Transformer takes them at once. That is an advantage where the hardware has many parallel units. On two CPU cores and short sentences notebook 03
-# measures both, and finds next to no difference.
+# measures both: there the LSTM's steps are not slower.
 #
 # A decoder layer is an encoder layer with a third move in the middle. Masked self-attention looks at the target so far;
 # **cross-attention** then looks at the source: queries from the decoder, keys and values from the encoder's output, the *memory*.

@@ -14,7 +14,7 @@
 #
 # **You need** Python and PyTorch basics (tensors, broadcasting, `nn.Module`, autograd). Notebook 01 is not needed.
 #
-# **Time.** About three hours of reading and coding. All cells together ran for three and a half minutes on two CPU cores; most of that is the
+# **Time.** About three hours of reading and coding. All cells together ran for two minutes on two CPU cores; most of that is the
 # training of section 7, which prints how long it took.
 
 # %%

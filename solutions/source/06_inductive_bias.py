@@ -552,7 +552,7 @@ if ready("BasicBlock", "ResNet"):
 # Accuracy against the number of training images, for CNN and ViT: where is the distance largest? Do they meet? Which of the two has the larger gap between training and test?
 
 # %% [markdown] answer="scaling"
-# They do not meet. At 500 images no difference is shown (-2.1 ± 3.4 points), at 2,000 and 8,000 the CNN is about 9 points ahead. At 500 the gaps are alike; at 2,000 the CNN has the larger gap *and* the higher test accuracy; at 8,000 nobody has a gap to speak of, because nobody has fitted more of the images than half (the CNN: 50.4 %).
+# They do not meet. At 500 images no difference is shown (-2.1 ± 3.4 points), at 2,000 and 8,000 the CNN is about 9 points ahead. At 500 the gaps are alike; at 2,000 the CNN has the larger gap *and* the higher test accuracy; at 8,000 nobody has a gap to speak of, because nobody has fitted much more than half of the images (the CNN 50.4 %).
 
 # %%
 scaling = recorded("data-scaling")

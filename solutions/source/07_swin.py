@@ -172,8 +172,8 @@ if ready("relative_position_index"):
     plotting.show(fig, alt=alt)
 
 # %% [markdown]
-# Read it along a diagonal of the left picture: equal offsets, equal entries. The bias is *translation invariant*
-# inside the window. A head can learn "look at your left neighbour" once, and it holds for all 49 positions.
+# Read the left picture along a diagonal of one of its blocks: equal offsets, equal entries. The bias is *translation invariant*
+# inside the window. A head can learn "look at your left neighbour" once, and it holds for all positions of the window.
 
 # %% [markdown] exercise="WindowAttention"
 # Multi-head self-attention on windows `(B * nW, N, C)`, with the bias, and with a mask that comes into play

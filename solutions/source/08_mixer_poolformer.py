@@ -140,7 +140,7 @@ if ready("MixerBlock"):
 # Mixer block: what will happen, and why? And what, if the image had a few patches more?
 
 # %% [markdown] answer="positions"
-# The outputs are *not* shuffled in the same way: they differ by as much as the outputs are large (1.4). The token MLP has a weight for every
+# The outputs are *not* shuffled in the same way: they differ by up to 1.4. The token MLP has a weight for every
 # pair of positions. For the same reason one patch more does not fit at all.
 
 # %%

@@ -524,10 +524,10 @@ print(f"{time.perf_counter() - began:.0f} s")
 # *A model answer (one of many that would earn full marks).*
 #
 # **Claim.** For a vision task with a few thousand labelled images, a short training budget and labels that can be read off neighbouring pixels, a plain CNN is the better backbone than a plain ViT. The claim fails where data are plentiful, where augmentation and a
-# long recipe stand in for the missing assumptions, and where the answer depends on the place.
+# long recipe stand in for the missing assumptions, and where the answer is a place that the images themselves do not mark.
 #
 # **What speaks for it.** With equal steps and no augmentation the CNN is ahead of the ViT by 8.6 ± 0.3 points at 2,000 images and by 9.5 ± 4.9 at 8,000 [E1]; with equal epochs
-# by 12.5 ± 3.5 points at 8,000 [E8]. A convolutional stem alone gains the ViT 4.5 ± 1.4 points there [E3], so what helps is the assumption (neighbouring
+# by 12.5 ± 3.5 points at 8,000 [E8]. With equal steps a convolutional stem alone gains the ViT 4.5 ± 1.4 points [E3], so what helps is the assumption (neighbouring
 # pixels belong together, everywhere in the same way), not the name of the network. Where the label is a local texture by construction, the lead is 22.7 ± 15.3 points [E9]. The exact facts say the same from the other side: permute the patches *and* the rows of the position table, and a ViT is the same model
 # up to rounding, 1e-15 [X2]. It must learn from examples what is next to what, and a few thousand are few for that.
 #
@@ -536,7 +536,7 @@ print(f"{time.perf_counter() - began:.0f} s")
 # My explanation was the zeros beyond the border, without which a CNN cannot tell an image from the same image moved by half a frame [X1]. That is true, and still not enough: without a border it reaches 77.6 ± 5.1% [E12], because the pictures have edges of their own. Only on rolled images is it at
 # chance, 24.5 ± 3.7% [E13]. What a model cannot know depends on the data as well.
 #
-# **What speaks against it.** First, the exact one: whatever a CNN without a border computes for an image, it computes for the moved image [X1], so where the label is a place, it is at chance for ever, 24.5 ± 3.7% [E13]. That is why my claim names the kind of label. (I do not use [E10], where the ViT is ahead: the CNN was
+# **What speaks against it.** First, the exact one: whatever a CNN without a border computes for an image, it computes for the moved image [X1], so where the label is a place and the moved images occur as well, it is at chance for ever, 24.5 ± 3.7% [E13]. That is why my claim names the kind of label. (I do not use [E10], where the ViT is ahead: the CNN was
 # at chance in training, too, so it had not begun to learn.) Second, my own side's figure: at 500 images the CNN is *not* ahead, -2.1 ± 3.4 points [E1]; both models fit all 500 [E2]. So
 # I took "the fewer, the better for the CNN" out. Third, with enough data the order turns: ViT-B/32 is much worse than ResNet50 on 9 million images of JFT and better from 90 million on [L5]. Fourth, the
 # recipe: the same ViT-B/16 that has 77.9% in the lecture's table reaches 85.0% on the same images with another recipe [L3], nearly as much as my whole distance. But that remedy teaches the assumption through augmented examples, which needs the steps that I assumed not to have.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import torch
+from scipy import stats
 
 from utils.experiments.statistics import (
     Interval,
@@ -12,7 +15,9 @@ from utils.experiments.statistics import (
     log_error,
     mean_interval,
     means,
+    over_seeds_and_images,
     paired_difference,
+    two_way_interval,
 )
 
 
@@ -97,3 +102,57 @@ def test_a_crossing_counts_only_where_both_sides_are_certain():
     assert crossings([1, 2, 3], [up, unsure, down]) == [(1, 3)]
     assert crossings([1, 2], [up, unsure]) == []
     assert crossings([1, 2, 3], [down, up, down]) == [(1, 2), (2, 3)]
+
+
+def test_a_table_of_seeds_and_images_by_hand():
+    # mean squares: seeds 3 (1/9 + 1/9) / 1 = 2/3, images 2 (1/4 + 1/4) / 2 = 1/2, rest (1/3) / 2 = 1/6; their sum is
+    # 2/3 + 1/2 - 1/6 = 1, its degrees of freedom 1 / (4/9 + 1/8 + 1/72) = 12/7
+    found = two_way_interval(np.array([[1, 0, 0], [0, 0, -1]]))
+    assert (found.mean, found.n) == (0, 2)
+    assert found.half == pytest.approx(stats.t.ppf(0.975, 12 / 7) * math.sqrt(1 / 6))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_where_one_side_alone_varies_the_interval_is_the_usual_one(axis):
+    values = np.array([0.1, 0.4, 0.2, 0.7])
+    table = np.repeat(np.expand_dims(values, 1 - axis), 6, axis=1 - axis)
+    found = two_way_interval(table)
+    assert found.mean == pytest.approx(mean_interval(values).mean)
+    assert found.half == pytest.approx(mean_interval(values).half)
+
+
+def test_one_seed_or_no_difference():
+    assert math.isnan(two_way_interval(np.ones((1, 9))).half)
+    assert two_way_interval(np.zeros((3, 9))) == Interval(0.0, 0.0, 3)
+
+
+def test_the_interval_covers_what_both_samples_were_drawn_from():
+    """Means of 300 tables with effects of seeds, of images and of both: the true mean, 0, is inside about 95 of 100 times."""
+    rng = np.random.default_rng(0)
+    inside, of_seeds_alone = 0, 0
+    for _ in range(300):
+        table = (
+            0.03 * rng.normal(size=(5, 1)) + 0.4 * rng.normal(size=(1, 200)) + 0.3 * rng.normal(size=(5, 200))
+        )
+        found = two_way_interval(table)
+        inside += abs(found.mean) <= found.half
+        alone = mean_interval(table.mean(1))
+        of_seeds_alone += abs(alone.mean) <= alone.half
+    assert 0.92 <= inside / 300 <= 0.99
+    assert of_seeds_alone / 300 < 0.9, "an interval over seeds says nothing about other images"
+
+
+def test_rows_are_paired_by_seed():
+    from utils.experiments.tasks import bitmap
+
+    def kept(model, seed, answers):
+        return row(model, seed, 0, right=bitmap(torch.tensor(answers) > 0), test_images=len(answers))
+
+    rows = [
+        kept("ViT", 0, [1, 1, 1]),
+        kept("ViT", 1, [1, 0, 0]),
+        kept("CNN", 0, [0, 1, 1]),
+        kept("CNN", 1, [1, 0, 1]),
+    ]
+    found = over_seeds_and_images([*rows, kept("ViT", 2, [1, 1, 0])], "ViT", "CNN")
+    assert found == two_way_interval(np.array([[1, 0, 0], [0, 0, -1]]))

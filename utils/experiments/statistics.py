@@ -148,6 +148,56 @@ def paired_difference(
     return mean_interval(sides[a][key] - sides[b][key] for key in shared)
 
 
+def two_way_interval(table: np.ndarray, confidence: float = 0.95) -> Interval:
+    """The mean of a table whose rows (seeds) and columns (test images) are both samples, with its interval.
+
+    What seeds share moves whole rows, what an image has of its own moves whole columns. The variance of the mean is estimated from
+    the mean squares of the two-way layout without repeats, components below zero set to zero; its degrees of freedom are those of
+    Satterthwaite (1946, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2).
+
+    Args:
+        table: (seeds, images), such as differences of two models' right (1) and wrong (0) answers.
+        confidence: of the interval.
+
+    Returns:
+        mean and half-width, with the number of seeds; the half-width is NaN where there are fewer than two rows or columns.
+    """
+    from scipy import stats
+
+    table = np.asarray(table, dtype=float)
+    seeds, images = table.shape
+    mean = float(table.mean())
+    if min(seeds, images) < 2:
+        return Interval(mean, math.nan, seeds)
+    of_seeds, of_images = table.mean(1) - mean, table.mean(0) - mean
+    left = table - of_seeds[:, None] - of_images - mean
+    degrees = np.array([seeds - 1, images - 1, (seeds - 1) * (images - 1)])
+    squares = np.array([images * (of_seeds**2).sum(), seeds * (of_images**2).sum(), (left**2).sum()])
+    a, b, rest = squares / degrees
+    parts = np.array([max(a, rest), max(b, rest), -rest])
+    if not parts.any():
+        return Interval(mean, 0.0, seeds)
+    freedom = parts.sum() ** 2 / (parts**2 / degrees).sum()
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(parts.sum() / (seeds * images))
+    return Interval(mean, float(half), seeds)
+
+
+def over_seeds_and_images(rows: Iterable[dict[str, Any]], a: Any, b: Any, of: str = "model") -> Interval:
+    """a minus b, in the share of right answers on the same test images, over pairs of the same seed: uncertain by both.
+
+    Args:
+        rows: of one arm, size and preset, that keep which test images were right.
+        a, b: two values of the column `of`.
+        of: the column in which a pair differs.
+    """
+    sides: dict[Any, dict[Any, np.ndarray]] = {a: {}, b: {}}
+    for row in rows:
+        if row.get(of) in sides:
+            sides[row[of]][row["seed"]] = right_answers(row).astype(float)
+    shared = sorted(set(sides[a]) & set(sides[b]))
+    return two_way_interval(np.array([sides[a][seed] - sides[b][seed] for seed in shared]))
+
+
 def crossings(x: Sequence[float], difference: Sequence[Interval]) -> list[tuple[float, float]]:
     """Where one model overtakes the other: pairs of neighbouring x between which the difference changes its sign.
 

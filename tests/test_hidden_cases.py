@@ -8,7 +8,7 @@ from utils.checks import fixtures
 from utils.checks.engine import examine
 from utils.checks.fixtures import PUBLIC_SEED, drawn, same_input
 from utils.checks.registry import all_exercises
-from utils.checks.spec import Case, Draw, Exercise
+from utils.checks.spec import Case, Exercise
 from utils.grading import hidden
 
 COURSE = all_exercises()
@@ -21,7 +21,7 @@ ONLY_ONE = {  # there is no other input of that kind
 
 def shared(exercise: Exercise, seed: int) -> list[str]:
     """Names of a seed's cases whose input is a public one's."""
-    public = {same_input(case) for case in exercise.cases(Draw(PUBLIC_SEED))}
+    public = {same_input(case) for case in exercise.draw(PUBLIC_SEED)}
     return [case.name for case in drawn(exercise, seed) if same_input(case) in public]
 
 
@@ -69,7 +69,7 @@ def test_a_table_of_the_check_data_scores_at_most_one_percent():
     """All shares are counted by `same_input`; that a table has just these cases right is tried on the exercises whose answer is one value."""
     points = 0.0
     for name, exercise in COURSE.items():
-        share = max(len(shared(exercise, seed)) for seed in SEEDS) / len(exercise.cases(Draw(1)))
+        share = max(len(shared(exercise, seed)) for seed in SEEDS) / len(exercise.draw(1))
         points += share * exercise.points
         if name in ("causal_mask", "relative_position_index", "shifted_window_mask"):
             assert examine(exercise, table_of(exercise), fixtures.load(exercise)).passed, (

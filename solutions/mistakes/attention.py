@@ -74,6 +74,8 @@ def split_heads(x, num_heads):
 
 @split.right("a loop over heads")
 def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError(f'{num_heads} heads, width {x.shape[-1]}')
     d = x.shape[2] // num_heads
     out = x.new_empty(x.shape[0], num_heads, x.shape[1], d)
     for h in range(num_heads):
@@ -87,7 +89,8 @@ def split_heads(x, num_heads):
 
 
 @split.wrong(
-    "split the tokens' axis", "You cut along the tokens. A head is a slice of the width, the last axis."
+    "split the tokens' axis", "Each of your heads holds the right numbers, but inside a head tokens and width are mixed up: a reshape from "
+                              "(d, N) to (N, d) does not exchange two axes. Transpose them."
 )
 def split_heads(x, num_heads):
     if x.shape[-1] % num_heads:
@@ -220,7 +223,8 @@ mha.wrong(
 
 mha.wrong(
     "weights always returned",
-    "You return the weights even where need_weights=False. Then None stands in their place, and the fast kernel need not store them.",
+    "You return the weights even where need_weights=False. Return None in their place then, as `attend` does if you "
+    "pass need_weights on.",
     edits={
         "output, weights = self.attend(query, key, value, mask, need_weights)": "output, weights = self.attend(query, key, value, mask, True)"
     },
@@ -302,7 +306,8 @@ mha.wrong(
 
 mha.wrong(
     "always self-attention",
-    "Your keys and values always come from the query's sequence. In cross-attention they come from `key` and `value`.",
+    "Your keys and values always come from the query's sequence, and the mask is not used. In cross-attention they "
+    "come from `key` and `value`, and the mask is passed on.",
     edits={SELF: "key = value = query\n        mask = None\n        if query is key is value:"},
 )
 
@@ -382,6 +387,8 @@ mha.wrong(
 @mha.right("three projections, always")
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
+        if embed_dim % num_heads:
+            raise ValueError(f'{num_heads} heads, width {embed_dim}')
         super().__init__()
         self.num_heads = num_heads
         self.in_proj_weight = nn.Parameter(torch.zeros(3 * embed_dim, embed_dim))
@@ -407,6 +414,8 @@ class MultiHeadAttention(nn.Module):
 @mha.right("a loop over heads, concatenated")
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
+        if embed_dim % num_heads:
+            raise ValueError(f'{num_heads} heads, width {embed_dim}')
         super().__init__()
         self.num_heads = num_heads
         self.in_proj_weight = nn.Parameter(torch.zeros(3 * embed_dim, embed_dim))
@@ -432,6 +441,8 @@ class MultiHeadAttention(nn.Module):
 @mha.right("einsum on weights split by head")
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
+        if embed_dim % num_heads:
+            raise ValueError(f'{num_heads} heads, width {embed_dim}')
         super().__init__()
         self.num_heads = num_heads
         self.in_proj_weight = nn.Parameter(torch.zeros(3 * embed_dim, embed_dim))
@@ -458,6 +469,8 @@ class MultiHeadAttention(nn.Module):
 @mha.right("on PyTorch's own function, where every query sees a key")
 class MultiHeadAttention(nn.Module):
     def __init__(self, embed_dim, num_heads):
+        if embed_dim % num_heads:
+            raise ValueError(f'{num_heads} heads, width {embed_dim}')
         super().__init__()
         self.num_heads = num_heads
         self.in_proj_weight = nn.Parameter(torch.zeros(3 * embed_dim, embed_dim))

@@ -66,7 +66,8 @@ memory.wrong(
 
 memory.wrong(
     "scores and weights",
-    "You count scores and weights, two matrices per head. Only the weights are kept: the backward pass of the softmax needs nothing else.",
+    "Your result is twice what it should be. Per head one matrix is kept, the weights; do you count the scores as "
+    "well? The backward pass of the softmax does not need them.",
     edits={FORMULA: "2 * " + FORMULA},
 )
 
@@ -109,7 +110,7 @@ def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=
 
 @memory.wrong(
     'default of two bytes',
-    'Your default is two bytes per number. The first line says 4, as for float32.'
+    "Your default for `bytes_per_element` is 2. In the exercise it is 4, as for float32."
 )
 def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=2):
     return num_tokens ** 2 * num_layers * num_heads * bytes_per_element
@@ -145,7 +146,8 @@ flops.wrong(
 
 flops.wrong(
     "weighted sum forgotten",
-    "You count the scores q k^T and not the weighted sum of the values, which costs as much again.",
+    "Your second part is half of what it should be. The scores q k^T and the weighted sum of the values cost the "
+    "same: count both.",
     edits={"2 * tokens**2": "tokens**2"},
 )
 
@@ -205,7 +207,7 @@ def msa_flops(h, w, channels):
 
 @flops.wrong(
     'softmax counted',
-    'You count the softmax as well. Only the matrix products count.'
+    "You count more than the matrix products. Softmax, scaling and biases are left out, as in the paper."
 )
 def msa_flops(h, w, channels):
     n = h * w
@@ -258,7 +260,8 @@ window_flops.wrong(
 
 window_flops.wrong(
     "weighted sum forgotten",
-    "You count the scores q k^T and not the weighted sum of the values, which costs as much again.",
+    "Your second part is half of what it should be. The scores q k^T and the weighted sum of the values cost the "
+    "same: count both.",
     edits={"2 * window_size**2": "window_size**2"},
 )
 

@@ -216,7 +216,7 @@ PLACES = "n // columns, n % columns"
 
 distance.wrong(
     "rows and columns swapped",
-    "You take the row for n // rows. In reading order a row of the grid has `columns` patches.",
+    "Each row of your grid has `rows` patches, as with n // rows. In reading order a row has `columns` patches.",
     edits={PLACES: "n // rows, n % rows"},
 )
 
@@ -321,7 +321,7 @@ distance.wrong(
 
 distance.wrong(
     "in units of the image",
-    "You divide by the length of the grid. The exercise counts distances in patches.",
+    "You divide by the longer side of the grid. The exercise counts distances in patches: leave the division out.",
     edits={NORM: "(places[:, None] - places[None, :]).norm(dim=-1) / max(rows, columns)"},
 )
 

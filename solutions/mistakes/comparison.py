@@ -38,8 +38,8 @@ compare_bank.wrong(
 
 compare_bank.wrong(
     "one seed for all",
-    "Every one of your trainings begins from one and the same random state. Use the seed of the loop, else several seeds "
-    "tell no more than one.",
+    "Every one of your trainings begins from one and the same random state. Set it to the seed of the loop, so that "
+    "another seed also draws other initial weights.",
     edits={SEED: SEED.replace("seed)", "0)")},
 )
 

@@ -305,7 +305,7 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x, memory, mask=None, memory_mask=None):
         if mask is None:
-            mask = causal_mask(x.shape[1]).to(x.device)
+            mask = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         moves = ((self.norm1, lambda t: self.self_attn(t, mask=mask, need_weights=False)[0]), (self.norm2, lambda t: self.multihead_attn(t, memory, mask=memory_mask, need_weights=False)[0]), (self.norm3, self.feed_forward))
         for norm, move in moves:
             x = x + self.dropout(move(norm(x))) if self.norm_first else norm(x + self.dropout(move(x)))
@@ -505,7 +505,8 @@ greedy.wrong(
 
 greedy.wrong(
     "end is cut off",
-    "You leave out the last token: the `end` of the longest sequence is missing. Stop after it has been added to the target.",
+    "You cut off the last token that was written, such as the `end` of the longest sequence. Return all that comes "
+    "after `start`, `end` included.",
     edits={"return target[:, 1:]": "return target[:, 1:-1]"},
 )
 
@@ -540,7 +541,7 @@ greedy.wrong(
 
 greedy.wrong(
     "the least likely token",
-    "You pick the token with the lowest score. Scores are the larger the likelier: argmax.",
+    "You pick the token with the lowest score. The larger a score, the likelier the token: argmax.",
     edits={TOKEN: TOKEN.replace("argmax", "argmin")},
 )
 
@@ -603,7 +604,8 @@ def greedy_decode(model, source, start, end, max_length):
 
 @greedy.wrong(
     'memory of the end missing',
-    'You look at the newest tokens only to see who has ended. Who has ended once stays ended: keep it from step to step.'
+    "You ask the newest tokens alone who has ended. A sequence that has ended stays ended: remember it from step to "
+    "step, and fill it up with `end`."
 )
 @torch.no_grad()
 def greedy_decode(model, source, start, end, max_length):
@@ -635,7 +637,7 @@ def greedy_decode(model, source, start, end, max_length):
 
 @greedy.wrong(
     'only the first row is watched',
-    'You stop when the first sequence has ended. Go on until every sequence has.'
+    "You watch the first sequence of the batch alone, and stop when it has ended. Go on until every sequence has."
 )
 @torch.no_grad()
 def greedy_decode(model, source, start, end, max_length):

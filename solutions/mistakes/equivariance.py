@@ -315,7 +315,8 @@ consistency.wrong(
 
 consistency.wrong(
     "logits compared",
-    "You compare the logits themselves, which never agree exactly. Compare the classes: the place of the largest logit.",
+    "You compare the logits themselves, which agree exactly only where nothing moves. Compare the classes: the "
+    "place of the largest logit.",
     edits={
         "model(images).argmax(-1)  # (B,)": "model(images)",
         "model(images.roll(step, dims=axis)).argmax(-1) == in_place": "(model(images.roll(step, dims=axis)) == in_place).all(-1)",
@@ -352,8 +353,8 @@ consistency.wrong(
 
 consistency.wrong(
     "returned before the end",
-    "The model came in training mode and is left in evaluation mode: you return before the last lines can put it back. Give your "
-    "result the name `consistency`, and let them return it.",
+    "The model is not left in the mode in which it came: you return before the last lines can put it back. Give "
+    "your result the name `consistency`, and let them return it.",
     edits={"    consistency = torch.stack(shares)\n": "    return torch.stack(shares)\n"},
 )
 

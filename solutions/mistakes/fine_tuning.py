@@ -8,8 +8,8 @@ tuning = Bank("fine_tune")
 
 tuning.wrong(
     "forgotten parameters swept up",
-    "You put parameters that no layer names into a group of their own. They should be refused with ValueError: a name was forgotten, or "
-    "misspelt.",
+    "Parameters that no layer names are in one of your groups. They should be refused with ValueError: a name was "
+    "forgotten, or misspelt.",
     edits={
         "    ### END SOLUTION\n": "    listed = {id(p) for group in groups for p in group['params']}\n"
         "    rest = [p for p in model.parameters() if id(p) not in listed]\n"
@@ -60,7 +60,7 @@ NEW = "new_head = nn.Linear(old_head.in_features, num_classes).to(old_head.weigh
 
 tuning.wrong(
     "head in another dtype",
-    "Your new head has PyTorch's default dtype, float32, and stays on the CPU. Give it the dtype and the device of the old one.",
+    "Your new head has PyTorch's default dtype, float32. Give it the dtype and the device of the old one.",
     edits={NEW: "new_head = nn.Linear(old_head.in_features, num_classes)"},
 )
 
@@ -237,7 +237,7 @@ tuning.right(
 
 @tuning.wrong(
     'random head, as well',
-    "Your new head's weights are random. Weight and bias of it are zero."
+    "Your new head's weights start at random values. Like its bias, they should start at zero."
 )
 def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
     old = getattr(model, head)
@@ -261,6 +261,7 @@ def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
     'You change a copy of the model. The given one is changed in place, and the groups hold its parameters.'
 )
 def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
+    import copy
     model = copy.deepcopy(model)
     old = getattr(model, head)
     new = nn.Linear(old.in_features, num_classes, dtype=old.weight.dtype, device=old.weight.device)

@@ -85,6 +85,8 @@ def invariant_ceiling(orbits, labels):
 
 @ceiling.right("plain Python")
 def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or len(orbits) != len(labels):
+        raise ValueError('a label per image, and one image at least')
     from collections import Counter
 
     inside = {}
@@ -140,9 +142,16 @@ ceiling.wrong(
 )
 
 
+ceiling.wrong(
+    "a percentage",
+    "Your result is in percent. Asked for is the fraction itself, between 0 and 1.",
+    edits={"return right / len(labels)": "return 100 * right / len(labels)"},
+)
+
+
 @ceiling.wrong(
     'in percent',
-    'Your result is in percent; asked for is a fraction.'
+    "Your result is in percent, and rounded. Asked for is the fraction itself, between 0 and 1."
 )
 def invariant_ceiling(orbits, labels):
     if len(orbits) == 0 or orbits.shape != labels.shape:

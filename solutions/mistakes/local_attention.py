@@ -19,7 +19,8 @@ windows.wrong(
 
 windows.wrong(
     "reshaped, not transposed",
-    "The axes of your windows are right in size only: a reshape keeps the order of the numbers in memory, so places and channels get mixed.",
+    "The axes of your windows are right in size only: a reshape keeps the order of the numbers in memory, so "
+    "channels, places and pixels get mixed. Split unfold's middle axis alone, channels first.",
     edits={CUT: "windows = columns.reshape(x.shape[0], -1, x.shape[1], kernel_size**2).permute(0, 2, 3, 1)"},
 )
 
@@ -131,6 +132,8 @@ def neighborhoods(x, kernel_size):
 
 @windows.right("Tensor.unfold")
 def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f'an even window: {kernel_size}')
     r = kernel_size // 2
     tiles = F.pad(x, (r, r, r, r)).unfold(2, kernel_size, 1).unfold(3, kernel_size, 1)
     ones = F.pad(torch.ones(x.shape[2:]), (r, r, r, r)).unfold(0, kernel_size, 1).unfold(1, kernel_size, 1)
@@ -139,6 +142,8 @@ def neighborhoods(x, kernel_size):
 
 @windows.right("inside from coordinates, windows by a convolution with unit kernels")
 def neighborhoods(x, kernel_size):
+    if kernel_size % 2 == 0:
+        raise ValueError(f'an even window: {kernel_size}')
     channels, height, width = x.shape[1:]
     places = kernel_size**2
     kernels = (

@@ -10,8 +10,8 @@ layer = Bank("LSTM")
 
 layer.wrong(
     "order i, g, f, o",
-    "Your gates are in TensorFlow's order, with the candidate before the forget gate. PyTorch's rows are: input gate i, forget gate f, "
-    "candidate g, output gate o.",
+    "Your gates are in the order i, g, f, o: the candidate comes before the forget gate. PyTorch's rows are: input "
+    "gate i, forget gate f, candidate g, output gate o.",
     edits={"i, f, g, o = torch": "i, g, f, o = torch"},
 )
 
@@ -63,7 +63,8 @@ layer.wrong(
 
 layer.wrong(
     "gradient cut between steps",
-    "You detach h between the steps, so no gradient flows back through time and the layer cannot learn from far away.",
+    "You detach h between the steps, so no gradient reaches earlier steps through h, only through the cell c. Leave "
+    "out the detach().",
     edits={STEP_GATES: "torch.addmm(step, h.detach(), weight_hh.t())"},
 )
 
@@ -657,7 +658,8 @@ classifier.wrong(
 
 classifier.wrong(
     "ReLU before the head",
-    "There is a ReLU in front of your head; the description has none, and it throws half of the pooled vector away.",
+    "There is a ReLU in front of your head. The description has none: it sets every negative number of the pooled "
+    "vector to zero.",
     edits={HEAD: "self.head(self.dropout(F.relu(pooled)))"},
 )
 

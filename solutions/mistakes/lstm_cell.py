@@ -10,8 +10,8 @@ cell = Bank("LSTMCell")
 
 cell.wrong(
     "order i, g, f, o",
-    "Your gates are in TensorFlow's order, with the candidate before the forget gate. PyTorch's rows are: input gate i, forget gate f, "
-    "candidate g, output gate o.",
+    "Your gates are in the order i, g, f, o: the candidate comes before the forget gate. PyTorch's rows are: input "
+    "gate i, forget gate f, candidate g, output gate o.",
     edits={"i, f, g, o = gates": "i, g, f, o = gates"},
 )
 
@@ -59,7 +59,8 @@ cell.wrong(
 
 cell.wrong(
     "candidate through a sigmoid",
-    "Your candidate g goes through a sigmoid, so the cell can only grow. It wants a tanh: what is added may be negative.",
+    "Your candidate g goes through a sigmoid, so what is added to the cell is never negative. It needs a tanh, "
+    "whose values can be.",
     edits={"torch.tanh(g)": "torch.sigmoid(g)"},
 )
 
@@ -201,7 +202,8 @@ cell.right(
 
 cell.wrong(
     'forget bias of one',
-    'You add a constant 1 to the forget gate, as TensorFlow does. Here the biases are what the parameters say.',
+    "You add 1 to the forget gate before its sigmoid, as some libraries do. Here the biases are what the parameters "
+    "say: leave the 1 out.",
     edits={
         "c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)\n"
         "        h = torch.sigmoid(o) * torch.tanh(c)\n"

@@ -10,8 +10,8 @@ block = Bank("MetaFormerBlock")
 
 block.wrong(
     "batch norm",
-    "You use batch norm: mean and variance are then over the batch, for each channel. Here they are over channels and positions of an "
-    "image: `nn.GroupNorm` with one group.",
+    "You use batch norm: mean and variance of each channel over all images and positions of the batch. Here they "
+    "are over channels and positions of one image: `nn.GroupNorm` with one group.",
     edits={
         "self.norm1 = nn.GroupNorm(1, dim)": "self.norm1 = nn.BatchNorm2d(dim)",
         "self.norm2 = nn.GroupNorm(1, dim)": "self.norm2 = nn.BatchNorm2d(dim)",
@@ -315,7 +315,8 @@ _RUN = "x = blocks(embed(x))"
 
 former.wrong(
     "blocks before the embedding",
-    "You have each stage's blocks behind the next embedding's: embed first, then the blocks of that width.",
+    "Your blocks are not called: `features` only embeds (perhaps you call them before the embedding, where the "
+    "width does not fit yet). Embed first, then call that stage's blocks.",
     edits={_RUN: "x = embed(blocks(x) if x.shape[1] == embed.out_channels else x)"},
 )
 
@@ -430,7 +431,7 @@ former.right(
 
 former.wrong(
     'features normalised',
-    'Your `features` ends with the final norm. It returns the map before it.',
+    "Your `features` ends with the final norm. It should return the map before that norm, which `forward` applies.",
     edits={
         "channels = in_channels\n"
         "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
@@ -460,7 +461,8 @@ former.wrong(
 
 former.wrong(
     'squeeze',
-    'You squeeze the result, and a single image loses its batch axis.',
+    "For a single image your output has no batch axis: `squeeze` takes away every axis of length 1. Take away the "
+    "two axes of the map only.",
     edits={
         "channels = in_channels\n"
         "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"
@@ -487,7 +489,8 @@ former.wrong(
 
 former.wrong(
     'one block repeated',
-    '`[block] * n` is n times one and the same block. Build a new one for every place.',
+    "The blocks of a stage are one and the same block (`[block] * n` gives that, and so does a block made before "
+    "the loop). Build a new one for every place.",
     edits={
         "channels = in_channels\n"
         "        for stage, (depth, dim) in enumerate(zip(depths, dims, strict=True)):\n"

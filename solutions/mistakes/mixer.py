@@ -27,8 +27,8 @@ _COLUMNS = "columns = self.norm1(x).transpose(1, 2)"
 
 mixer.wrong(
     "token MLP along the channels",
-    "Your token MLP is as wide as a token (D), so it works along the channels and no token meets another. It should take rows "
-    "of N numbers, one per token.",
+    "Your token MLP is as wide as a token (D), so it works along the channels and no token meets another. It should "
+    "take rows of N numbers, one number from each token.",
     edits={
         _TOKENS: "self.mlp_tokens = mlp(dim, token_hidden)",
         _COLUMNS: "columns = self.norm1(x)",
@@ -325,14 +325,14 @@ model.wrong(
 
 model.wrong(
     "the last block is not used",
-    "Your loop over the blocks stops one block too early.",
+    "Your last block is never called. All of `self.blocks` come one after the other.",
     edits={"self.blocks(self.embed(images))": "self.blocks[:-1](self.embed(images))"},
 )
 
 model.wrong(
     "the height alone counts tokens",
-    "You take the grid's height squared for the number of tokens. An image need not be square: it is patches down times patches "
-    "across.",
+    "You take the grid's height squared for the number of tokens. An image need not be square: take patches down "
+    "times patches across.",
     edits={"num_tokens = self.grid[0] * self.grid[1]": "num_tokens = self.grid[0] ** 2"},
 )
 
@@ -409,7 +409,8 @@ model.wrong(
 
 model.wrong(
     'squeeze',
-    'You squeeze the result, and a single image loses its batch axis.',
+    "For a single image your output has no batch axis: `squeeze` takes away every axis of length 1. Take away only "
+    "the axis over which you averaged.",
     edits={
         "num_tokens = self.grid[0] * self.grid[1]\n"
         "        self.blocks = nn.Sequential(\n"

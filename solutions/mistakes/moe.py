@@ -202,7 +202,7 @@ layer.wrong(
 
 layer.wrong(
     'weights without gradient',
-    "Your weights are detached, so the task's loss does not reach the router.",
+    "Your weights are cut from the graph (detach(), .data or .item()), so the task's loss does not reach the router.",
     edits={
         "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
         "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "weights, experts = top_k_router(logits, self.k, self.renormalize)\n"
@@ -242,7 +242,7 @@ layer.wrong(
 
 layer.wrong(
     'noise in training',
-    'You add noise to the router in training. None is asked for.',
+    "You change the router's scores at random in training. No noise is asked for.",
     edits={
         "weights, chosen = top_k_router(logits, self.k, self.renormalize)\n"
         "        kept = keep_within_capacity(chosen, self.num_experts, self.capacity(len(tokens)))": "if self.training:\n"

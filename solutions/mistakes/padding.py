@@ -227,7 +227,8 @@ pooling.wrong(
 
 pooling.wrong(
     "halves without being asked",
-    'Your "last" takes half of the features at step 0 even if the LSTM reads in one direction only. Ask bidirectional.',
+    "Your \"last\" takes half of the features at step 0 even if the LSTM reads in one direction only. Do that only "
+    "where `bidirectional` is True.",
     edits={"if bidirectional:": "if True:"},
 )
 
@@ -281,7 +282,7 @@ pooling.wrong(
 
 pooling.wrong(
     "maximum of the sizes",
-    "You take the value of largest size, so that -3 beats 2. The maximum is the largest value, sign and all.",
+    "You take the value of largest size, so that -3 beats 2. The maximum is the largest value, with its sign.",
     edits={
         MAXIMUM: "outputs.gather(1, outputs.abs().masked_fill(~real[:, :, None], -1.0).argmax(1, keepdim=True)).squeeze(1)"
     },
@@ -308,6 +309,8 @@ pooling.wrong(
 
 @pooling.right("row by row")
 def pool(outputs, lengths, how, bidirectional=False):
+    if how not in ('last', 'mean', 'max'):
+        raise ValueError(how)
     pooled = []
     for row, n in zip(outputs, lengths.tolist()):
         row = row[:n]
@@ -373,8 +376,8 @@ def pool(outputs, lengths, how, bidirectional=False):
 
 @pooling.wrong(
     'clamped at -1',
-    'You put a fixed small number in place of the padding before the maximum, and real values can lie below it. Minus infinity '
-    'cannot win.'
+    "Before the maximum you replace the padding by a fixed number (such as -1), and real values can lie below it. "
+    "Minus infinity cannot win."
 )
 def pool(outputs, lengths, how, bidirectional=False):
     if how not in ('last', 'mean', 'max'):
@@ -393,7 +396,8 @@ def pool(outputs, lengths, how, bidirectional=False):
 
 @pooling.wrong(
     'max over all features',
-    'You take one maximum over all features of a sentence. Each feature has its own: the maximum runs over the steps.'
+    "Your maximum runs over the features and leaves one number per step. It should run over the steps (dim 1) and "
+    "leave one per feature."
 )
 def pool(outputs, lengths, how, bidirectional=False):
     if how not in ('last', 'mean', 'max'):
@@ -455,7 +459,7 @@ mask_bank = Bank("padding_mask")
 
 mask_bank.wrong(
     "inverted",
-    "Your mask is upside down: it is True on the padding. In this course True means a real token.",
+    "Your mask is inverted: it is True on the padding. In this course True means a real token.",
     edits={"positions < lengths[:, None]": "positions >= lengths[:, None]"},
 )
 

@@ -50,7 +50,7 @@ embedding.wrong(
 
 embedding.wrong(
     "a second token order",
-    "Your patches come column by column. Call `patchify`, which gives reading order.",
+    "Your patches come column by column. `patchify` of the images as they are gives reading order.",
     edits={
         EMBED: "self.projection(patchify(images.mT, self.patch_size).unflatten(2, (-1, self.patch_size, self.patch_size)).mT.flatten(2))"
     },
@@ -348,7 +348,8 @@ tokens_bank.wrong(
 
 tokens_bank.wrong(
     "positions shifted by one",
-    "Each patch gets the position of its left neighbour: you give the first position, which is CLS's, to the first patch.",
+    "Each patch gets the position of the token before it (the first patch that of CLS), and CLS gets none. Put CLS "
+    "in front first, then add all N + 1 positions.",
     edits={
         CAT: "torch.cat([cls_token.expand(tokens.shape[0], -1, -1), tokens + positions[:, :-1]], dim=1)",
         "return tokens + positions": "return tokens if cls_token is not None else tokens + positions",
@@ -431,7 +432,8 @@ def add_cls_and_positions(tokens, cls_token, positions):
 
 @tokens_bank.wrong(
     'positions shifted',
-    'Your positions are shifted by one: CLS is the token at position 0, the first patch the one at position 1.'
+    "Your CLS token gets the last position, and each patch the one before its own. CLS is at position 0, the first "
+    "patch at position 1."
 )
 def add_cls_and_positions(tokens, cls_token, positions):
     if cls_token is None:
@@ -443,7 +445,7 @@ def add_cls_and_positions(tokens, cls_token, positions):
 
 @tokens_bank.wrong(
     'zeros for a missing CLS',
-    'Without a CLS token you put zeros in its place. Then nothing goes in front of the patches.'
+    "Where `cls_token` is None you put zeros in front. Without CLS nothing goes in front of the patches."
 )
 def add_cls_and_positions(tokens, cls_token, positions):
     if cls_token is None:
@@ -455,7 +457,7 @@ def add_cls_and_positions(tokens, cls_token, positions):
 
 @tokens_bank.wrong(
     'only the first image gets CLS',
-    'Only the first image gets the CLS token; the others get something else. Expand it over the batch.'
+    "Only the first image gets the CLS token; the others get zeros. Expand it over the batch."
 )
 def add_cls_and_positions(tokens, cls_token, positions):
     if cls_token is not None:

@@ -68,7 +68,7 @@ def patchify(images, patch_size):
 
 @cut.wrong(
     "the channels averaged",
-    "You mix the channels before cutting. A patch keeps all C channels: its width is C * p * p.",
+    "You average the channels before cutting. A patch keeps all C channels: its width is C * p * p.",
 )
 def patchify(images, patch_size):
     grey = images.mean(dim=1, keepdim=True)
@@ -77,6 +77,8 @@ def patchify(images, patch_size):
 
 @cut.right("F.unfold")
 def patchify(images, patch_size):
+    if images.shape[2] % patch_size or images.shape[3] % patch_size:
+        raise ValueError(f'{images.shape} is not cut into {patch_size}')
     return F.unfold(images, patch_size, stride=patch_size).transpose(1, 2)
 
 
@@ -101,13 +103,16 @@ def patchify(images, patch_size):
 
 @cut.right("Tensor.unfold")
 def patchify(images, patch_size):
+    if images.shape[2] % patch_size or images.shape[3] % patch_size:
+        raise ValueError(f'{images.shape} is not cut into {patch_size}')
     windows = images.unfold(2, patch_size, patch_size).unfold(3, patch_size, patch_size)  # b c i j p q
     return windows.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
 
 
 @cut.wrong(
     "channels not moved",
-    "You reshape without moving the channels: each patch holds its C p p numbers together, so the grid's axes come first.",
+    "You reshape without moving the channels, so a row holds numbers of several patches. Bring the two axes of the "
+    "grid in front of the channels first.",
 )
 def patchify(images, patch_size):
     height, width = images.shape[-2:]
@@ -242,6 +247,8 @@ def unpatchify(patches, patch_size, height, width):
 
 @join.right("written into an empty image")
 def unpatchify(patches, patch_size, height, width):
+    if patches.shape[1] * patch_size**2 != height * width:
+        raise ValueError(f'{patches.shape[1]} patches')
     p = patch_size
     image = patches.new_zeros(patches.shape[0], patches.shape[2] // p**2, height, width)
     for k in range(patches.shape[1]):

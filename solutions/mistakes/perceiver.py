@@ -131,7 +131,7 @@ cross.right(
 
 @cross.wrong(
     "scaled by the input's width",
-    "You scale by the square root of the inputs' width. The d in sqrt(d) is the width of a head's query."
+    "You divide the scores by the square root of the inputs' width. The d in sqrt(d) is the width of a head's query."
 )
 class CrossAttention(nn.Module):
 
@@ -189,7 +189,8 @@ class CrossAttention(nn.Module):
 
 @cross.wrong(
     'heads interleaved, as well',
-    'You deal the numbers out to the heads in turn. A head is a contiguous slice of the width.'
+    "Your heads take a token's numbers in turn, when you split the width and when you merge the heads. A head is a "
+    "contiguous slice of the width."
 )
 class CrossAttention(nn.Module):
 
@@ -305,7 +306,7 @@ class CrossAttention(nn.Module):
 
 @cross.wrong(
     'heads not moved back',
-    'You flatten before the heads are moved back behind the queries: (B, H, M, d) first becomes (B, M, H, d).'
+    "You flatten before the heads are moved back behind the queries: (B, H, M, d) should first become (B, M, H, d)."
 )
 class CrossAttention(nn.Module):
 
@@ -473,7 +474,7 @@ READ = "latents = latents + self.read(latents, inputs, mask)"
 
 perceiver.wrong(
     "latents replaced by what they read",
-    "You replace the latents by what they find in the inputs. It is added to them: latents = latents + read(...).",
+    "You replace the latents by what they find in the inputs. It is added to them.",
     edits={READ: "latents = self.read(latents, inputs, mask)"},
 )
 
@@ -670,7 +671,7 @@ perceiver.wrong(
 
 perceiver.wrong(
     'mean latent',
-    'You average the latents. All of them are returned.',
+    "You average the latents, so all of them are the same. `encode` returns each latent as it is.",
     edits={
         "latents = self.latents.expand(len(inputs), -1, -1)  # (L, latent_dim) -> (B, L, latent_dim)\n"
         "        latents = latents + self.read(latents, inputs, mask)\n"

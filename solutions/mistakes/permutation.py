@@ -45,7 +45,8 @@ permuted.wrong(
 
 permuted.wrong(
     "another order for each channel",
-    "Your channels are put into different orders, so colours are torn apart. One permutation serves all channels.",
+    "Your channels are put into different orders, so the numbers of one pixel end up in different places. One "
+    "permutation serves all channels.",
     edits={
         PICK: "channels = [flat[:, c, permutation.roll(c)] for c in range(images.shape[1])]\n    return torch.stack(channels, 1).view_as(images)"
     },
@@ -126,7 +127,8 @@ permuted.right(
 
 @permuted.wrong(
     'view',
-    '`view` needs images that are contiguous in memory, and yours to be given need not be. Use flatten or reshape.'
+    "`view` works only on images that lie contiguously in memory, and the images that you are given need not. Use "
+    "flatten or reshape."
 )
 def permute_pixels(images, permutation):
     pixels = images.shape[-2] * images.shape[-1]

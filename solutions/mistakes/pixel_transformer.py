@@ -169,7 +169,7 @@ transformer.wrong(
 
 transformer.wrong(
     "maximum in place of the mean",
-    "You take the largest value of every channel over the tokens. The exercise asks for the mean of all tokens.",
+    "You take the maximum over the tokens. The exercise asks for the mean of all tokens.",
     edits={".mean(dim=1)": ".amax(dim=1)"},
 )
 

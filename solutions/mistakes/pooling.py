@@ -39,8 +39,16 @@ pooling.wrong(
 
 pooling.wrong(
     "sum instead of mean",
-    "You add up the neighbourhood and do not divide by the number of positions.",
+    "Your mean is multiplied by K * K. The mean of the neighbourhood itself is asked for, minus the token.",
     edits={"return mean - x": "return mean * self.pool_size**2 - x"},
+)
+
+pooling.wrong(
+    "plain sum",
+    "You add up the neighbourhood and do not divide by the number of positions.",
+    edits={
+        "return mean - x": "return F.avg_pool2d(x, self.pool_size, 1, self.pool_size // 2, divisor_override=1) - x"
+    },
 )
 
 pooling.wrong(
@@ -80,6 +88,8 @@ pooling.wrong(
 @pooling.right("AvgPool2d")
 class Pooling(nn.Module):
     def __init__(self, pool_size=3):
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'an even neighbourhood: {pool_size}')
         super().__init__()
         self.pool = nn.AvgPool2d(pool_size, 1, pool_size // 2, count_include_pad=False)
 
@@ -90,6 +100,8 @@ class Pooling(nn.Module):
 @pooling.right("sums by convolution, divided by the number of positions")
 class Pooling(nn.Module):
     def __init__(self, pool_size=3):
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'an even neighbourhood: {pool_size}')
         super().__init__()
         self.pool_size = pool_size
 
@@ -103,6 +115,8 @@ class Pooling(nn.Module):
 @pooling.right("loops and slices")
 class Pooling(nn.Module):
     def __init__(self, pool_size=3):
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'an even neighbourhood: {pool_size}')
         super().__init__()
         self.reach = pool_size // 2
 
@@ -125,6 +139,8 @@ class Pooling(nn.Module):
 @pooling.right("a banded matrix along each axis")
 class Pooling(nn.Module):
     def __init__(self, pool_size=3):
+        if pool_size < 1 or pool_size % 2 == 0:
+            raise ValueError(f'an even neighbourhood: {pool_size}')
         super().__init__()
         self.reach = pool_size // 2
 
@@ -185,7 +201,8 @@ pooling.wrong(
 
 @pooling.wrong(
     'no mixing in eval',
-    'You leave the pooling out in evaluation mode. It is no dropout: it always mixes.'
+    "Your output is 0 everywhere in evaluation mode (does it depend on `self.training`?). Pooling is no dropout: it "
+    "mixes in both modes."
 )
 class Pooling(nn.Module):
 

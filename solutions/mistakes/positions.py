@@ -108,6 +108,8 @@ def sinusoidal_positions(length, dim):
 
 @positions.right("two loops")
 def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError(f'an odd width: {dim}')
     import math
 
     rows = []

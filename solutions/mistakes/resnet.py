@@ -179,7 +179,8 @@ block.right(
 
 block.wrong(
     'shortcut from relu(x)',
-    'Your shortcut carries relu(x). It carries x as it is (or its projection).',
+    "You apply ReLU to the block's input, so that the convolutions and the shortcut both read relu(x). They should "
+    "read x as it is.",
     edits={
         "shortcut = x if self.downsample is None else self.downsample(x)": "x = F.relu(x)\n"
         "        shortcut = x if self.downsample is None else self.downsample(x)",
@@ -283,7 +284,8 @@ resnet.wrong(
 
 resnet.wrong(
     "channels not carried on",
-    "The channels of the input are not carried on from block to block: only the first block of a stage changes them.",
+    "All blocks of a stage are built for the channels of the stage before. Only the first one gets these: after it "
+    "the input has `wide` channels.",
     edits={
         "                channels = wide\n": "",
         "            self.add_module": "            channels = wide\n            self.add_module",
@@ -403,7 +405,8 @@ resnet.right(
 
 resnet.wrong(
     'squeeze',
-    'You squeeze the pooled map, and a batch of one image loses its batch axis.',
+    "For a single image your output has no batch axis: `squeeze` takes away every axis of length 1. Take away the "
+    "two axes of the map only.",
     edits={
         "stage = nn.Sequential()\n"
         "            for i in range(depth):\n"
@@ -419,8 +422,8 @@ resnet.wrong(
 
 resnet.wrong(
     'one block shared',
-    '`[block] * n` is n times one and the same block, so the blocks of a stage share their weights. Build a new one for every '
-    'place.',
+    "From the second on, the blocks of a stage are one and the same block with the same weights (`[block] * n` "
+    "gives that). Build a new one for every place.",
     edits={
         "stage = nn.Sequential()\n"
         "            for i in range(depth):\n"

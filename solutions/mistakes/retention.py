@@ -111,7 +111,8 @@ def decay_matrix(decay, length):
 
 @decays.wrong(
     'rows scaled',
-    "You scale the rows, as RetNet's code does later. Here the entries are the plain powers."
+    "You divide each row by the square root of its sum, as RetNet's code does later. Here the entries are the plain "
+    "powers."
 )
 def decay_matrix(decay, length):
     n = torch.arange(length, device=decay.device)
@@ -194,7 +195,8 @@ parallel.wrong(
 
 parallel.wrong(
     "rows of the decay normalised",
-    "You divide each row of the decay matrix by its sum. That is done in RetNet's code, where a norm follows; the formula here leaves it out.",
+    "You divide each row of the decay matrix by its sum. The formula here has the plain powers (RetNet's code "
+    "divides by the square root of the sum, and a norm follows).",
     edits={
         RESULT: "(scores * torch.nn.functional.normalize(decay_matrix(decay, query.shape[2]), p=1, dim=-1)) @ value"
     },
@@ -238,7 +240,8 @@ def retention_parallel(query, key, value, decay):
 
 @parallel.wrong(
     'rows scaled',
-    "You divide the rows by their sums, as RetNet's code does. Equation 5 has the plain scores."
+    "You divide each row of the scores by the absolute value of its sum (or by 1, if that is larger), as RetNet's "
+    "code does. Equation 5 has the plain scores."
 )
 def retention_parallel(query, key, value, decay):
     scores = query @ key.mT * decay_matrix(decay, query.shape[2])

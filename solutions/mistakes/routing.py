@@ -92,6 +92,8 @@ router.wrong(
 
 @router.right("sort and gather")
 def top_k_router(logits, k, renormalize=False):
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f'k is {k}')
     experts = logits.argsort(dim=-1, descending=True)[:, :k]
     weights = torch.softmax(logits, -1).gather(-1, experts)
     if renormalize:
@@ -101,6 +103,8 @@ def top_k_router(logits, k, renormalize=False):
 
 @router.right("softmax of the chosen scores where renormalised")
 def top_k_router(logits, k, renormalize=False):
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f'k is {k}')
     scores, experts = logits.topk(k)
     if renormalize:
         return scores.softmax(-1), experts
@@ -109,6 +113,8 @@ def top_k_router(logits, k, renormalize=False):
 
 @router.right("one choice after the other")
 def top_k_router(logits, k, renormalize=False):
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f'k is {k}')
     left = logits.clone()
     weights, experts = [], []
     for _ in range(k):
@@ -122,6 +128,8 @@ def top_k_router(logits, k, renormalize=False):
 
 @router.right("exponentials of the distance to the largest")
 def top_k_router(logits, k, renormalize=False):
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f'k is {k}')
     raised = (logits - logits.max(dim=1, keepdim=True).values).exp()
     kept, experts = raised.topk(k, dim=1)
     return kept / (kept if renormalize else raised).sum(1, keepdim=True), experts
@@ -129,7 +137,8 @@ def top_k_router(logits, k, renormalize=False):
 
 @router.wrong(
     'divided by the sum of everything',
-    "You divide by the sum over all tokens. Each token's weights are divided by their own sum."
+    "For renormalize=True you divide by one sum over all tokens and choices. Each token's k weights are divided by "
+    "their own sum."
 )
 def top_k_router(logits, k, renormalize=False):
     num_experts = logits.shape[-1]
@@ -233,7 +242,8 @@ places.wrong(
 
 places.wrong(
     "summed over the experts",
-    "Your running sum goes along the experts (dim=1). The queue is the other axis: how many *ahead in the queue* want this expert?",
+    "Every choice finds a place in yours wherever there are any. Perhaps your running sum goes along another axis: "
+    "count how many *ahead in the queue* want the same expert.",
     edits={BEFORE: "asked.cumsum(dim=1) - asked"},
 )
 
@@ -293,7 +303,7 @@ def keep_within_capacity(experts, num_experts, capacity):
 
 @places.wrong(
     'all or nothing for a token',
-    'You drop all choices of a token if one of them is dropped. Each choice has its own fate.'
+    "You drop all choices of a token if one of them is dropped. Each choice is kept or dropped by itself."
 )
 def keep_within_capacity(experts, num_experts, capacity):
     tokens, k = experts.shape
@@ -348,7 +358,8 @@ def keep_within_capacity(experts, num_experts, capacity):
 
 @places.wrong(
     'counts below zero',
-    'You count free places down below zero, and then some are let in again.'
+    "You count free places down below zero, and then some choices are let in again. A place is free only while the "
+    "count is above 0."
 )
 def keep_within_capacity(experts, num_experts, capacity):
     free = [capacity] * num_experts
@@ -386,7 +397,8 @@ balance = Bank("load_balancing_loss")
 
 balance.wrong(
     "first choices only",
-    "Your f counts first choices only. With k choices per token, f_e is the share of all k T choices that went to expert e.",
+    "Your f counts first choices only. With k choices per token, f_i is the share of all T * k choices that went to "
+    "expert i.",
     edits={"F.one_hot(experts, num_experts)": "F.one_hot(experts[:, :1], num_experts)"},
 )
 
@@ -484,7 +496,7 @@ def load_balancing_loss(logits, experts):
 
 @balance.wrong(
     'experts from the logits',
-    'You count the argmax of the logits. `experts` says who was chosen.'
+    "You count the experts with the largest logits. `experts` says who was chosen."
 )
 def load_balancing_loss(logits, experts):
     num_tokens, num_experts = logits.shape

@@ -106,7 +106,8 @@ sdpa.wrong(
 
 sdpa.wrong(
     "mask ignored",
-    "Your mask has no effect: the weights are the same with and without it.",
+    "Your mask has no effect: the weights are the same with and without it. Hide the scores before the softmax; "
+    "`masked_fill` gives a new tensor, which has to be kept.",
     edits={"if mask is not None:\n        scores": "if False:\n        scores", AFTER: "weights"},
 )
 
@@ -259,8 +260,8 @@ def scaled_dot_product_attention(query, key, value, mask=None):
 
 @sdpa.wrong(
     'mild penalty of -10',
-    'You take a fixed number off the hidden scores, so hidden keys keep a small weight. Their weight is exactly 0: use minus '
-    'infinity.'
+    "You take a fixed number off the hidden scores, so hidden keys keep a small weight. It should be exactly 0: "
+    "fill those scores with minus infinity instead."
 )
 def scaled_dot_product_attention(query, key, value, mask=None):
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])

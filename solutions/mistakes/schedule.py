@@ -12,7 +12,8 @@ schedule_bank = Bank("warmup_cosine")
 
 schedule_bank.wrong(
     "whole-number division",
-    "Your warm-up divides whole numbers with `//`: the factor is 0 during all of it, and nothing is learned.",
+    "Your factor is 0 during the whole warm-up, so nothing is learned there. Do you divide with `//`? It drops the "
+    "fraction; `/` keeps it.",
     edits={"step / warmup_steps": "step // warmup_steps"},
 )
 
@@ -61,13 +62,14 @@ schedule_bank.wrong(
 
 schedule_bank.wrong(
     "cosine between -1 and 1",
-    "Your factor is the bare cosine, which falls from 1 to -1: a negative learning rate walks uphill. Squeeze it into 0 to 1.",
+    "Your factor is the bare cosine, which falls from 1 to -1: with a negative learning rate the loss rises. Bring "
+    "it between 0 and 1.",
     edits={"0.5 * (1 + math.cos(math.pi * progress))": "math.cos(math.pi * progress)"},
 )
 
 schedule_bank.wrong(
     "not halved",
-    "Your factor begins at 2: 1 + cos is halved to end up between 0 and 1.",
+    "Your factor is 2 where the cosine begins: 1 + cos lies between 0 and 2. Halve it.",
     edits={"0.5 * (1 + math.cos(math.pi * progress))": "1 + math.cos(math.pi * progress)"},
 )
 
@@ -132,7 +134,8 @@ def warmup_cosine(step, warmup_steps, total_steps):
 
 @schedule_bank.wrong(
     'begins at zero without warm-up',
-    'Without a warm-up your factor begins at 0. It begins at 1 then.'
+    "With `warmup_steps` = 0 your code still takes a warm-up of one step, so the factor begins at 0. It should "
+    "begin at 1."
 )
 def warmup_cosine(step, warmup_steps, total_steps):
     w = max(1, warmup_steps)
@@ -145,7 +148,7 @@ def warmup_cosine(step, warmup_steps, total_steps):
 
 @schedule_bank.wrong(
     'a floor of 10 %',
-    'Your factor ends at 0.1. It falls to 0 at `total_steps`.'
+    "Your factor ends at 0.1. It should fall to 0 at `total_steps`."
 )
 def warmup_cosine(step, warmup_steps, total_steps):
     if step < warmup_steps:
@@ -158,7 +161,7 @@ def warmup_cosine(step, warmup_steps, total_steps):
 
 @schedule_bank.wrong(
     'cosine warm-up as well',
-    'Your warm-up follows a cosine. It is a straight line from 0 to 1.'
+    "Your warm-up follows a cosine. It should be a straight line from 0 to 1."
 )
 def warmup_cosine(step, warmup_steps, total_steps):
     if step < warmup_steps:

@@ -76,15 +76,15 @@ self2d.wrong(
 
 self2d.wrong(
     "weights not transposed",
-    "With the pixels in columns, as in your values (B, d, N), the weights must be transposed before the product: as it stands, pixel n gets "
-    "what the queries give to key n, not what query n takes.",
+    "Your output sums over the queries; for pixel n it should sum over the keys that query n looks at. Values in "
+    "columns (B, d, N) go with `weights` transposed, values in rows (B, N, d) with `weights` as it is.",
     edits={"self.weights(x).transpose(1, 2)": "self.weights(x)"},
 )
 
 self2d.wrong(
     "height and width swapped when folding",
-    "You fold the pixels back into W rows of H. The tokens lie row after row, W pixels each, so the last axis is W; it only looks right on "
-    "square images.",
+    "You fold the pixels back column after column. They lie row after row, W pixels each: split N into (H, W), in "
+    "this order.",
     edits={
         "attended.unflatten(2, x.shape[2:])": "attended.unflatten(2, (x.shape[3], x.shape[2])).transpose(2, 3)"
     },
@@ -120,7 +120,8 @@ self2d.wrong(
 
 self2d.wrong(
     "gate starts at one",
-    "Your gate starts at one. It should start at zero, so that the layer can be put into a working network without disturbing it.",
+    "A fresh layer of yours changes its input: `gamma` does not start at zero. It should, so that the layer can be "
+    "put into a working network without disturbing it.",
     edits={"torch.zeros(1)": "torch.ones(1)"},
 )
 
@@ -224,7 +225,7 @@ self2d.right(
 
 @self2d.wrong(
     'blend',
-    'You blend x with what attention found, (1 - gamma) x + gamma ... . x is kept whole: x + gamma ... .'
+    "You blend x with what attention found, (1 - gamma) x + gamma ... . x should be kept whole: x + gamma ... ."
 )
 class SelfAttention2d(nn.Module):
 
@@ -249,7 +250,8 @@ class SelfAttention2d(nn.Module):
 
 @self2d.wrong(
     'reshaped instead of transposed',
-    'You reshape (d, N) to (N, d), which mixes channels and pixels. Transpose the two axes.'
+    "You reshape queries and keys to (B, N, d) without moving the channels, which mixes channels and pixels. "
+    "Flatten the pixels, then exchange the two axes."
 )
 class SelfAttention2d(nn.Module):
 

@@ -10,7 +10,8 @@ encoder_bank = Bank("TransformerEncoder")
 
 encoder_bank.wrong(
     "one layer, used several times",
-    "Your layers share their weights: `[layer] * n` repeats one and the same object. Build a new layer for every place.",
+    "Your layers share their weights: one and the same object stands in every place, as `[layer] * n` makes it. "
+    "Build a new layer for each.",
     edits={
         "EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation)\n            for _ in range(num_layers)": "[EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation)] * num_layers"
     },
@@ -82,7 +83,7 @@ encoder_bank.wrong(
 
 encoder_bank.wrong(
     "mask inverted",
-    "Your mask reaches the layers upside down. True means may attend, here and in `EncoderLayer`: pass it on as it is.",
+    "Your mask reaches the layers inverted. True means may attend, here and in `EncoderLayer`: pass it on as it is.",
     edits={"layer(x, mask)": "layer(x, None if mask is None else ~mask)"},
 )
 
@@ -294,7 +295,7 @@ SCALE = " * math.sqrt(self.embedding.embedding_dim)"
 
 classifier_bank.wrong(
     "embeddings not scaled",
-    "Your embeddings are not multiplied by sqrt(D). They are small numbers, and the positions would drown them.",
+    "Your embeddings are not multiplied by sqrt(D), so they are small beside the positions.",
     edits={SCALE: ""},
 )
 
@@ -320,7 +321,7 @@ classifier_bank.wrong(
 
 classifier_bank.wrong(
     "positions count from 1",
-    "Your positions are shifted by one: whatever stands first in the row has position 0.",
+    "Your positions are shifted by one: whatever stands first in the row should have position 0.",
     edits={POSITIONS: "sinusoidal_positions(x.shape[1] + 1, x.shape[2])[1:].to(x)"},
 )
 
@@ -386,7 +387,8 @@ classifier_bank.wrong(
 
 classifier_bank.wrong(
     "sum instead of mean",
-    "You add the tokens up and do not divide, so a long sentence shouts louder than a short one.",
+    "You add the tokens up and do not divide, so a long sentence gets a larger vector than a short one. Divide by "
+    "the number of real tokens.",
     edits={MEAN: "x.masked_fill(~real[:, :, None], 0.0).sum(dim=1)"},
 )
 
@@ -411,7 +413,7 @@ classifier_bank.wrong(
 
 classifier_bank.wrong(
     "attention mask inverted",
-    "Your encoder's mask is upside down: words may attend to padding only.",
+    "Your encoder's mask is inverted: words may attend to padding only. True means may attend.",
     edits={"real[:, None, :])": "~real[:, None, :])"},
 )
 
@@ -491,7 +493,7 @@ classifier_bank.right(
 
 classifier_bank.wrong(
     'dropout twice on the input',
-    'You drop twice on the way into the encoder: in `embed` and in `forward`, which does it already.',
+    "You apply dropout twice on the way into the encoder: in `embed` and in `forward`, which does it already.",
     edits={
         "if self.pooling == \"cls\":\n"
         "            x = torch.cat([self.cls.expand(x.shape[0], 1, -1), x], dim=1)  # (B, 1 + N, D)\n"

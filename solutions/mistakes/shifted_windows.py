@@ -98,14 +98,14 @@ def cyclic_shift(x, shift_size):
     return torch.roll(x, shifts=(-s, -s), dims=(1, 2))
 
 
-@shift.wrong("diagonally opposite", "You move up and to the right. It is up and to the left.")
+@shift.wrong("diagonally opposite", "You move the map up and to the right. It should move up and to the left.")
 def cyclic_shift(x, shift_size):
     return x.roll((-shift_size, shift_size), dims=(1, 2))
 
 
 @shift.wrong(
     "slices without the negative case",
-    "Your slices do not hold for a negative shift, which has to undo a positive one.",
+    "A negative shift does nothing in yours. It should move the map down and to the right, so that -s undoes s.",
 )
 def cyclic_shift(x, shift_size):
     s = max(shift_size, 0)
@@ -169,8 +169,8 @@ mask.wrong(
 
 mask.wrong(
     "row or column",
-    "You treat a wrapped row and a wrapped column alike. In the last window there are four kinds of pixel, and pixels of "
-    "different kinds come from different corners of the image.",
+    "You know two kinds of pixel: wrapped along exactly one axis, and all others. There are four (neither, row, "
+    "column, both), and only pixels of one kind may see each other.",
     edits={_KIND: "(wrapped_row[:, None] != wrapped_col[None, :]).long()"},
 )
 
@@ -183,8 +183,8 @@ mask.wrong(
 
 mask.wrong(
     "the whole last window",
-    "You take the last M rows and columns for the wrapped ones, which is just the last window: nothing is separated inside it. "
-    "Only the last s have wrapped round.",
+    "Your mask hides nothing: in each window all pixels are of one kind. Do you take the last M rows and columns "
+    "for the wrapped ones? Only the last s have wrapped round.",
     edits={"height - shift_size": "height - window_size", "width - shift_size": "width - window_size"},
 )
 
@@ -315,7 +315,7 @@ def shifted_window_mask(height, width, window_size, shift_size):
 
 
 @mask.wrong(
-    "column-major windows", "Your windows come column by column. They are in the order of `window_partition`."
+    "column-major windows", "Your windows come column by column. They should be in the order of `window_partition`."
 )
 def shifted_window_mask(height, width, window_size, shift_size):
     rows = torch.arange(height) >= height - shift_size

@@ -61,7 +61,7 @@ block.wrong(
 
 block.wrong(
     "residual of the normalised map",
-    "Your first residual connection starts behind norm1. It adds the block's input as it came in.",
+    "Your first residual connection starts behind norm1. It should add the block's input as it came in.",
     edits={_NORM: "        x = windows = self.norm1(x)\n"},
 )
 
@@ -216,7 +216,8 @@ block.wrong(
 
 block.wrong(
     'mask always',
-    'You ask for a mask where there is no shift. Without a shift every pair in a window may attend.',
+    "You pass a mask where `shift` is 0. `mask_for` makes it for `self.shift_size`, which may not be 0 there: "
+    "without a shift every pair in a window may attend, so pass None.",
     edits={
         "windows = self.norm1(x)\n"
         "        if height % window or width % window:\n"
@@ -297,7 +298,7 @@ block.wrong(
 
 block.wrong(
     'padding masked out',
-    "You hide the padding in the mask. It is attended to, as in the authors' code.",
+    "You hide the padding in the mask. It should be attended to like any other position.",
     edits={
         "windows = self.norm1(x)\n"
         "        if height % window or width % window:\n"
@@ -329,7 +330,8 @@ block.wrong(
 
 block.wrong(
     'post-norm',
-    'Your norm comes after the sum. Here it comes before each move, inside the branch.',
+    "You normalise after each sum (post-norm). A Swin block is pre-norm: norm1 comes before the attention and norm2 "
+    "before the MLP, inside the branches.",
     edits={
         "windows = self.norm1(x)\n"
         "        if height % window or width % window:\n"
@@ -627,7 +629,7 @@ class PatchMerging(nn.Module):
 
 @merging.wrong(
     'last row repeated',
-    'You pad by repeating the last row or column. The padding is zeros.'
+    "You pad by repeating the last row or column. Pad with zeros."
 )
 class PatchMerging(nn.Module):
 
@@ -647,7 +649,7 @@ class PatchMerging(nn.Module):
 
 @merging.wrong(
     'tokens in a row',
-    'You return a list of tokens. The result is a map, (B, H / 2, W / 2, 2C).'
+    "You return the tokens in one row, (B, N, 2C). The result should be a map, (B, H / 2, W / 2, 2C)."
 )
 class PatchMerging(nn.Module):
 

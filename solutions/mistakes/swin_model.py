@@ -10,8 +10,8 @@ model = Bank("SwinTransformer")
 
 model.wrong(
     "shift in every block",
-    "All your blocks shift their windows. Blocks alternate, plain then shifted: without the plain ones half of the connections "
-    "between neighbours are missing.",
+    "All your blocks shift their windows, so within a stage nothing crosses the border of a shifted window. Blocks "
+    "alternate: plain, then shifted.",
     edits={"window // 2 if i % 2 else 0": "window // 2"},
 )
 
@@ -53,7 +53,7 @@ model.wrong(
 
 model.wrong(
     "window larger than its map",
-    "Your window keeps its size where the stage's map is smaller. There it shrinks to the map's shorter side.",
+    "Your window keeps its size where the stage's map is smaller. There it should shrink to the map's shorter side.",
     edits={"min(window_size, height, width)": "window_size"},
 )
 
@@ -165,7 +165,7 @@ model.wrong(
 
 model.wrong(
     "shift of the full window size",
-    "Your shift is half of window_size. It is half of the stage's own window, which may be smaller.",
+    "Your shift is half of window_size. It should be half of the stage's own window, which may be smaller.",
     edits={
         "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"
@@ -239,7 +239,8 @@ model.wrong(
 
 model.wrong(
     "pairs shared",
-    "`[plain, shifted] * n` repeats the same two blocks, which then share their weights. Build a new one for every place.",
+    "Blocks of a stage share their weights in yours: one and the same object stands in several places, as `[plain, "
+    "shifted] * n` makes it. Build a new block for each.",
     edits={
         "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"

@@ -10,7 +10,8 @@ vocabulary = Bank("Vocabulary")
 
 vocabulary.wrong(
     "the sentences are read twice",
-    "You go through the sentences twice, and the second time there may be none left: `Iterable` says that they may be read once.",
+    "You go through the sentences twice, and the second time there may be none left: `Iterable` promises only one "
+    "reading.",
     edits={
         "counts = Counter(word for sentence in sentences for word in sentence)": "counts = Counter()\n"
         "        for sentence in sentences:\n            counts.update(sentence)\n"

@@ -22,7 +22,8 @@ BACKWARD = "        loss.backward()\n"
 
 train.wrong(
     "zero_grad after backward",
-    "You clear the gradients after backward() and before the step, so the optimizer finds nothing to do.",
+    "The optimizer takes its steps, and the weights stay as they were: at a step there are no gradients. Is "
+    "`backward()` called, and is nothing cleared between it and the step?",
     edits={ZERO: "", BACKWARD: BACKWARD + ZERO},
 )
 
@@ -135,7 +136,7 @@ train.wrong(
 
 train.wrong(
     "only the first batch",
-    "Your return stands inside the loop, so the epoch ends after the first batch. Look at its indentation.",
+    "Your epoch ends after the first batch. Does your `return` stand inside the loop? Look at its indentation.",
     edits={"    return total / seen": "        return total / seen"},
 )
 
@@ -220,7 +221,7 @@ def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
 
 @train.wrong(
     'always brought to max_norm',
-    'You bring every gradient to max_norm, short ones as well. Only those that are longer are shortened.'
+    "You bring every gradient to max_norm, short ones as well. Only longer ones should be shortened."
 )
 def train_epoch(model, batches, optimizer, scheduler=None, max_norm=1.0):
     model.train()
@@ -420,7 +421,7 @@ measure.wrong(
 
 measure.wrong(
     "only the first batch",
-    "Your return stands inside the loop, so only the first batch is evaluated. Look at its indentation.",
+    "Only the first batch is evaluated. Does your `return` stand inside the loop? Look at its indentation.",
     edits={"    return total / seen, correct / seen": "            return total / seen, correct / seen"},
 )
 

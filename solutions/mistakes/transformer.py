@@ -134,7 +134,7 @@ class FeedForward(nn.Module):
 
 feed_forward.wrong(
     'two activations in a row',
-    'You apply a second activation of your own between the layers. self.activation(...) is the only one.',
+    "You apply a second activation of your own between the layers. self.activation(...) should be the only one.",
     edits={
         "hidden = self.activation(self.linear1(x))  # (B, N, hidden)\n"
         "        return self.linear2(hidden)": "return self.linear2(self.activation(F.gelu(self.linear1(x))))",
@@ -431,7 +431,7 @@ class EncoderLayer(nn.Module):
 
 @encoder.wrong(
     'dropout before the move',
-    'Your dropout acts on what the move reads. It belongs on what the move adds, behind it.'
+    "In your pre-LN, dropout acts on what the move reads. It belongs on what the move adds, before the sum."
 )
 class EncoderLayer(nn.Module):
 

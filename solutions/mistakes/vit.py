@@ -139,7 +139,7 @@ vit.right(
 
 vit.wrong(
     'dropout before the positions',
-    'Your dropout comes before CLS and positions are added. It acts on the embedded tokens, positions included.',
+    "Your dropout comes before CLS and positions are added. It should act on the embedded tokens, positions included.",
     edits={
         "tokens = self.patch_embedding(images)  # (B, N, D)\n"
         "        tokens = self.dropout(add_cls_and_positions(tokens, self.cls_token, self.positions))\n"
@@ -210,7 +210,7 @@ vit.wrong(
 
 vit.wrong(
     'dropout twice',
-    'You drop the pooled vector as well. Dropout acts on the embedded tokens, and in every block.',
+    "You apply dropout to the pooled vector as well. It acts on the embedded tokens and inside every block only.",
     edits={
         "tokens = self.patch_embedding(images)  # (B, N, D)\n"
         "        tokens = self.dropout(add_cls_and_positions(tokens, self.cls_token, self.positions))\n"

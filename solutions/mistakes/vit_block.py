@@ -76,8 +76,8 @@ SPLIT = '"b n (h d) -> b h n d"'
 
 attention.wrong(
     "heads interleaved",
-    "You deal the channels out to the heads like cards: head 0 gets channels 0, H, 2H, ... A head owns d neighbouring channels, so "
-    "that its axis is the slower one.",
+    "You give the channels to the heads in turn: head 0 gets channels 0, H, 2H, ... A head owns d neighbouring "
+    "channels, so that its axis is the slower one.",
     edits={SPLIT: '"b n (d h) -> b h n d"'},
 )
 
@@ -594,7 +594,7 @@ block.wrong(
 
 block.wrong(
     'residual from the norm',
-    'Your residual path carries the normalised tokens. It carries x itself.',
+    "Your residual path carries the normalised tokens. It should carry x itself.",
     edits={
         "attended = self.self_attn(self.norm1(x))\n"
         "        x = x + self.drop_path(self.dropout(attended))\n"

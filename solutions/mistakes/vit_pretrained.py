@@ -277,7 +277,7 @@ loading.wrong(
 
 loading.wrong(
     "biases left out",
-    "Only the weights of the blocks are copied; every one has a bias, too.",
+    "Weights are copied without their biases: every linear layer and every norm has one, too.",
     edits={'for kind in ("weight", "bias")': 'for kind in ("weight",)'},
 )
 
@@ -403,7 +403,7 @@ def load_pretrained(model, state):
 
 @loading.wrong(
     'biases in another order',
-    'Your biases are stacked in another order than your weights. Both are query, key, value.'
+    "Your biases are stacked in another order than your weights. Both should be query, key, value."
 )
 def load_pretrained(model, state):
     checkpoint = Checkpoint(state)
@@ -489,7 +489,7 @@ def load_pretrained(model, state):
 
 @loading.wrong(
     'kernels transposed',
-    'You exchange rows and columns of the kernels. They are flattened as they are: (C p p).'
+    "You exchange rows and columns of the kernels. Flatten them as they are: (C p p)."
 )
 def load_pretrained(model, state):
     checkpoint = Checkpoint(state)

@@ -11,8 +11,8 @@ SOLVE = "return torch.linalg.pinv(columns) @ outputs.flatten()"
 
 shared.wrong(
     "kernel flipped",
-    "Your kernel comes out in the opposite order: entry j should meet the input j - r places *behind* the output's own place, as in "
-    "conv1d, and yours meets the one before it.",
+    "Your kernel comes out in the opposite order: for the output at i, entry j should meet the input at i + j - r, "
+    "as in conv1d, and yours meets the one at i - j + r.",
     edits={SHIFTED: "shifted = [inputs.roll(j - reach, dims=-1) for j in range(kernel_size)]"},
 )
 shared.wrong(
@@ -29,8 +29,8 @@ shared.wrong(
 )
 shared.wrong(
     "rows and columns mixed",
-    "Your table has the right size, but its rows do not belong to the outputs' order: a reshape has mixed positions and kernel entries. "
-    "Stack the shifted signals along a *new last* axis.",
+    "Your table has the right size, but its rows do not belong to the outputs' order: a reshape has mixed positions "
+    "and kernel entries. Stack the shifted signals along a new last axis.",
     edits={COLUMNS: "columns = torch.stack(shifted, dim=1).reshape(-1, kernel_size)"},
 )
 shared.wrong(
@@ -66,7 +66,8 @@ shared.wrong(
 )
 shared.wrong(
     "correlation in place of a fit",
-    "You correlate inputs and outputs, and leave out the division by how the shifted inputs overlap: that is X'y, and the fit is (X'X)^-1 X'y.",
+    "You fit each entry of the kernel by itself: X'y, divided by each column's own squares. The shifted inputs "
+    "overlap, so all entries must be fitted together: (X'X)^-1 X'y.",
     edits={SOLVE: "return columns.T @ outputs.flatten() / columns.square().sum(0)"},
 )
 shared.wrong(
@@ -111,6 +112,8 @@ shared.right(
 
 @shared.right("loops and NumPy")
 def fit_convolution(inputs, outputs, kernel_size):
+    if kernel_size % 2 == 0 or not 1 <= kernel_size <= inputs.shape[1] or inputs.shape != outputs.shape:
+        raise ValueError(f'kernel size {kernel_size}')
     import numpy as np
 
     n, d = inputs.shape
@@ -219,7 +222,7 @@ free.wrong(
 
 free.wrong(
     "not transposed",
-    "Your matrix is (d, e), for inputs that stand in front of it. Turn it: outputs[s] = matrix @ inputs[s].",
+    "Your matrix is (d, e), for inputs that stand in front of it. Transpose it: outputs[s] = matrix @ inputs[s].",
     edits={TURN: "return transposed"},
 )
 free.wrong(
@@ -229,7 +232,7 @@ free.wrong(
 )
 free.wrong(
     "with an intercept",
-    "You subtract the means first, which fits a matrix *and* an offset. The model here has no offset.",
+    "You subtract the means first, which fits a matrix and an offset. The model here has no offset.",
     edits={FIT: "transposed = torch.linalg.pinv(inputs - inputs.mean(0)) @ (outputs - outputs.mean(0))"},
 )
 free.wrong(
@@ -253,14 +256,16 @@ free.wrong(
 )
 free.wrong(
     "normal equations without a way out",
-    "Your normal equations divide by X'X, which has no inverse when there are fewer signals than positions. The pseudo-inverse works in both cases.",
+    "You add a small number to the diagonal of X'X so that it has an inverse, and that changes the fit. The "
+    "pseudo-inverse needs no such help, also with fewer signals than positions.",
     edits={
         FIT: "gram = inputs.mT @ inputs + 1e-3 * torch.eye(inputs.shape[1], dtype=inputs.dtype)\n    transposed = torch.linalg.solve(gram, inputs.mT @ outputs)"
     },
 )
 free.wrong(
     "a diagonal",
-    "You fit one weight per position, a diagonal. A free matrix has a weight for every pair of positions.",
+    "Your matrix has weights on its diagonal only, one per position. A free matrix has a weight for every pair of "
+    "positions.",
     edits={
         FIT: "weight = (inputs[:, :1] * outputs).sum(0) / inputs[:, :1].square().sum()\n    transposed = torch.zeros(inputs.shape[1], outputs.shape[1], dtype=inputs.dtype)\n    transposed[range(min(transposed.shape)), range(min(transposed.shape))] = weight[: min(transposed.shape)]"
     },
@@ -291,8 +296,8 @@ free.right(
 
 @free.wrong(
     'gradient descent',
-    'Your gradient descent stops before it is there, and keeps what its start has outside the signals. Solve the least-squares '
-    'problem directly.'
+    "Your gradient descent stops before it has converged, and keeps its random start in directions of which the "
+    "signals say nothing. Solve the least-squares problem directly."
 )
 def fit_matrix(inputs, outputs):
     if len(inputs) != len(outputs):

@@ -140,7 +140,7 @@ def relative_position_index(window_size):
 
 @index.wrong(
     'one-based',
-    "Your columns' offsets begin at 1. They begin at 0: add M - 1."
+    "Your columns' offsets begin at 1. They should begin at 0: add M - 1."
 )
 def relative_position_index(window_size):
     at = torch.arange(window_size ** 2)
@@ -276,7 +276,8 @@ attention.wrong(
 
 attention.wrong(
     "heads interleaved",
-    "You take every heads-th channel for one head. A head's d channels lie side by side: split C as (heads, d), heads outside.",
+    "You give a head every `num_heads`-th channel. A head's d channels lie side by side: split C as (heads, d), "
+    "heads outside.",
     edits={_SPLIT: '"w n (three d h) -> three w h n d"'},
 )
 
@@ -331,6 +332,8 @@ attention.right(
 @attention.right("window by window, head by head")
 class WindowAttention(nn.Module):
     def __init__(self, dim, window_size, num_heads):
+        if dim % num_heads:
+            raise ValueError(f'{num_heads} heads, {dim} channels')
         super().__init__()
         self.num_heads, self.window_size = num_heads, window_size
         self.qkv = nn.Linear(dim, 3 * dim)

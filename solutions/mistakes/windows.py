@@ -10,8 +10,8 @@ partition = Bank("window_partition")
 
 partition.wrong(
     "reshape alone",
-    "You reshape without moving axes, so a window is a strip of one row, not an M x M square. First split H into "
-    "(rows, M) and W into (columns, M), then bring the two grid axes to the front.",
+    "You reshape without moving axes, so a window holds M * M pixels in reading order, not an M x M square. First "
+    "split H into (rows, M) and W into (columns, M), then bring the two grid axes to the front.",
     edits={
         'rearrange(x, "b (rows m) (cols n) c -> (b rows cols) m n c", m=window_size, n=window_size)': "x.reshape(-1, window_size, window_size, x.shape[-1])"
     },
@@ -78,6 +78,8 @@ def window_partition(x, window_size):
 
 @partition.right("Tensor.unfold")
 def window_partition(x, window_size):
+    if x.shape[1] % window_size or x.shape[2] % window_size:
+        raise ValueError(f'windows of {window_size}')
     x = x.unfold(1, window_size, window_size).unfold(2, window_size, window_size)
     return x.permute(0, 1, 2, 4, 5, 3).flatten(0, 2)
 
@@ -167,8 +169,8 @@ reverse.wrong(
 
 @reverse.wrong(
     "one image only",
-    "You put all windows into one image. The batch size is the number of windows divided by the windows per image, "
-    "(H / M) * (W / M).",
+    "Your result holds the first image only. The batch size is the number of windows divided by the windows per "
+    "image, (H / M) * (W / M).",
 )
 def window_reverse(windows, window_size, height, width):
     channels = windows.shape[-1]
@@ -208,7 +210,7 @@ def window_reverse(windows, window_size, height, width):
 
 @reverse.wrong(
     'one image',
-    'You take it that there is one image. Their number follows from the number of windows.'
+    "You assume that there is one image only; how many there are follows from the number of windows."
 )
 def window_reverse(windows, window_size, height, width):
     h, w = (height // window_size, width // window_size)
@@ -218,7 +220,7 @@ def window_reverse(windows, window_size, height, width):
 
 @reverse.wrong(
     'fold',
-    '`F.fold` takes floating-point numbers only. A map of whole numbers comes back, too.'
+    "`F.fold` takes floating-point numbers only, and windows may hold whole numbers. Put them together by moving axes."
 )
 def window_reverse(windows, window_size, height, width):
     b = len(windows) * window_size ** 2 // (height * width)
@@ -229,7 +231,7 @@ def window_reverse(windows, window_size, height, width):
 
 @reverse.wrong(
     'cat along the wrong axis',
-    'You put the windows of a row below each other. They lie side by side.'
+    "You put the windows of a row below each other. They belong side by side."
 )
 def window_reverse(windows, window_size, height, width):
     h, w = (height // window_size, width // window_size)
@@ -240,7 +242,7 @@ def window_reverse(windows, window_size, height, width):
 
 @reverse.wrong(
     'float result',
-    'Your map is always float32. It has the dtype of the windows.'
+    "Your map is always float32. It should have the dtype of the windows."
 )
 def window_reverse(windows, window_size, height, width):
     m, h, w = (window_size, height // window_size, width // window_size)

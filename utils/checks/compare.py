@@ -131,7 +131,7 @@ def _form(key: str, expected: Tensor, got: Tensor | None, inner: bool) -> Findin
 
 def _hint_shape(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     if got.ndim == expected.ndim and sorted(got.shape) == sorted(expected.shape):
-        return (later("the sizes are right and in another order: two axes are swapped"),)
+        return (later("the sizes are right and in another order: axes have changed places"),)
     if got.numel() == expected.numel():
         return (later("the number of values is right: the axes are joined or split differently"),)
     if got.ndim == expected.ndim and all(g in (e, 1) for g, e in zip(got.shape, expected.shape, strict=True)):
@@ -155,7 +155,7 @@ def _unchanged(key: str, expected: Tensor, got: Tensor | None) -> Finding | None
         return Finding(
             "changed input",
             later(
-                "Your code changes its input `{name}`. Work on a new tensor (no in-place operation on an argument).",
+                "Your code changes its input `{name}`. Work on a copy (no in-place operation on an argument).",
                 name=name,
             ),
         )
@@ -228,7 +228,9 @@ def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None
             "the values are right, but cut from the graph: look for detach(), .data, .item(), torch.no_grad() or torch.tensor(...)"
         )
         return Finding(
-            "gradient", later("No gradient reaches {names}, so it could not be trained.", names=what), (hint,)
+            "gradient",
+            later("No gradient reaches {names}, so nothing there or before can be trained.", names=what),
+            (hint,),
         )
     for key in keys:
         if key in seen and (off := differs(exercise, expected[key], seen[key])):

@@ -54,15 +54,15 @@ REDRAWS = 30  # after so many there is no other input of this kind (a mask for o
 
 def drawn(exercise: Exercise, seed: int) -> list[Case]:
     """The cases of a seed. Those of any other seed than the public one share no input with the public cases, wherever there are others to draw."""
-    cases = exercise.cases(Draw(seed))
+    cases = exercise.draw(seed)
     if seed == PUBLIC_SEED:
         return cases
-    public = {same_input(case) for case in exercise.cases(Draw(PUBLIC_SEED))}
+    public = {same_input(case) for case in exercise.draw(PUBLIC_SEED)}
     for attempt in range(1, REDRAWS + 1):
         shared = [index for index, case in enumerate(cases) if same_input(case) in public]
         if not shared:
             break
-        others = exercise.cases(Draw(seed + 104_729 * attempt))
+        others = exercise.draw(seed + 104_729 * attempt)
         for index in shared:
             cases[index] = others[index]
     return cases
@@ -89,7 +89,7 @@ def prepare(exercise: Exercise, reference: Any, seed: int) -> Fixture:
     for index, one in enumerate(drawn(exercise, seed)):
         draw = Draw(seed + 7919 * (index + 1))
         case = replace(one, exercise=exercise)
-        if exercise.kind == "module" and case.weights is None:
+        if exercise.kind == "module" and case.weights is None and case.mode != "refused":
             case = replace(case, weights=draw_weights(exercise, reference, case, draw))
         first = _must_see(exercise, reference, case)
         if exercise.gradients:

@@ -14,12 +14,14 @@ import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from utils.checks import again
 from utils.checks.attempts import own_codes
 from utils.checks.chance import without_chance
 from utils.checks.limits import PATIENCE, TimeLimitExceeded, time_limit
@@ -80,11 +82,17 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
         the observed tensors (detached; `left:gradients` or `left:dtype` where the attempt changes the session for good), or the problem that prevented it.
     """
     exercise = _exercise(case)
-    look = exercise.observe or observe_default
+    look = observe_refusal if case.mode == "refused" else exercise.observe or observe_default
     with own_state(seed):
         try:
             with time_limit(exercise.seconds if seconds is None else seconds):
                 seen = dict(look(attempt, case))
+                if exercise.kind == "module" and case.mode == "eval":
+                    build = partial(_target, attempt, case)
+                    sizes = case.name == again.asked_in(exercise)
+                    seen.update(again.other_inputs(build, lambda: _arguments(case), seen, sizes=sizes))
+                elif exercise.kind == "function" and exercise.observe is None and case.mode == "eval":
+                    seen.update(again.one_example(attempt, lambda: _arguments(case)))
         except ObservationError as error:
             return error.problem
         except TimeLimitExceeded as error:
@@ -152,73 +160,44 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     if exercise.gradients:
         seen.update(gradients(outputs, case, leaves))
     if case.mode == "eval":
-        seen.update(_once_more(target, case, outputs, drawn))
-        if (
-            module is not None
-            and not seen.keys() & {"again:kept", "again:random"}
-            and _remembers(attempt, target, case)
-        ):
-            seen["again:kept"] = torch.tensor(True)
+        seen.update(again.repeated(target, case, lambda: _arguments(case), outputs, drawn))
     return seen
 
 
-def _once_more(target: Callable[..., Any], case: Case, outputs: dict[str, Tensor], drawn: Tensor) -> Seen:
-    """Whether an equal call gives an equal result: a note if not. The generator stands elsewhere, so that what is drawn shows.
-
-    Args:
-        target: what was called.
-        case: how.
-        outputs: what it gave.
-        drawn: the generator's state before that call.
-    """
-    exercise = _exercise(case)
-
-    def differs() -> bool:
-        args = [_argument(name, value, {}, exercise.gradients) for name, value in case.args.items()]
-        kwargs = {name: _argument(name, value, {}, exercise.gradients) for name, value in case.kwargs.items()}
-        again = name_outputs(target(*args, **kwargs), exercise)
-        return again.keys() != outputs.keys() or not all(
-            again[name].shape == value.shape
-            and torch.allclose(again[name].double(), value.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
-            for name, value in outputs.items()
-        )
-
-    torch.default_generator.manual_seed(1)
-    if not differs():
-        return {}
-    torch.default_generator.set_state(drawn)
-    return {"again:kept" if differs() else "again:random": torch.tensor(True)}
+def _arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
+    """Fresh copies of a case's arguments."""
+    gradients = _exercise(case).gradients
+    args = [_argument(name, value, {}, gradients) for name, value in case.args.items()]
+    return args, {name: _argument(name, value, {}, gradients) for name, value in case.kwargs.items()}
 
 
-def _remembers(attempt: Any, used: Callable[..., Any], case: Case) -> bool:
-    """Whether a module that has been called answers other inputs differently than a fresh one: something of the first call is kept."""
-    exercise = _exercise(case)
-
-    def others() -> tuple[list[Any], dict[str, Any]]:
-        args, kwargs = copy.deepcopy(dict(case.args)), copy.deepcopy(dict(case.kwargs))
-        for given in (args, kwargs):
-            for name, value in given.items():
-                if isinstance(value, Tensor) and value.is_floating_point():
-                    given[name] = 0.7 * value.flip(0) + 0.2
-        return list(args.values()), kwargs
-
-    module = build_module(attempt, case)
-    fresh = getattr(module, case.method) if case.method else module
-    with torch.no_grad():
-        results = []
-        for target in (used, fresh):
-            args, kwargs = others()
-            results.append(name_outputs(target(*args, **kwargs), exercise))
-    return not all(
-        value.shape == results[1][name].shape
-        and torch.allclose(value.double(), results[1][name].double(), rtol=1e-3, atol=1e-4, equal_nan=True)
-        for name, value in results[0].items()
-    )
+def observe_refusal(attempt: Any, case: Case) -> Seen:
+    """Whether an error is raised, when the module is built or when it is called; which one is left open."""
+    try:
+        if _exercise(case).kind == "module":
+            module = attempt(**case.init)
+            target = getattr(module, case.method) if case.method else module
+            if case.args:
+                args, kwargs = _arguments(case)
+                target(*args, **kwargs)
+        else:
+            args, kwargs = _arguments(case)
+            attempt(*args, **kwargs)
+    except (NotImplementedError, TimeLimitExceeded):
+        raise
+    except Exception:
+        return {"an error": torch.tensor(True)}
+    return {"an error": torch.tensor(False)}
 
 
 def _shares_memory(outputs: dict[str, Tensor], given: list[Any]) -> bool:
     inputs = {value.untyped_storage().data_ptr() for value in given if isinstance(value, Tensor)}
     return any(value.untyped_storage().data_ptr() in inputs for value in outputs.values())
+
+
+def _target(attempt: Any, case: Case) -> Any:
+    module = build_module(attempt, case)
+    return getattr(module, case.method) if case.method else module
 
 
 def build_module(attempt: Any, case: Case) -> nn.Module:

@@ -7,7 +7,7 @@ which properties hold beyond equality of values. It holds no answer and no verdi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -82,7 +82,7 @@ class Case:
         args: positional arguments in order, under the names that messages use.
         kwargs: arguments passed by name.
         init: constructor arguments, passed by name (modules only).
-        mode: "eval" or "train" (modules only).
+        mode: "eval" or "train" (modules only); "refused": what the stub's text says to raise an error for.
         method: method called instead of the module itself.
         weights: state dict to load strictly; None = drawn from the reference's at build time.
         cotangents: one per differentiable output; drawn at build time.
@@ -93,7 +93,7 @@ class Case:
     args: Mapping[str, Any] = field(default_factory=dict)
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     init: Mapping[str, Any] = field(default_factory=dict)
-    mode: Literal["eval", "train"] = "eval"
+    mode: Literal["eval", "train", "refused"] = "eval"
     method: str = ""
     weights: Mapping[str, Tensor] | None = None
     cotangents: Mapping[str, Tensor] = field(default_factory=dict)
@@ -128,6 +128,7 @@ class Exercise:
         reference: "solutions.<stem>:<name>" of the answer; resolved by authors' commands only. The stem is shared: the check lies in
             `utils/checks/exercises/<stem>.py`, the bank in `solutions/mistakes/<stem>.py`.
         cases: draws the cases from a seeded source.
+        refuses: draws cases for which the stub's text says to raise an error.
         kind: "function" or "module".
         outputs: names of the returned values.
         gradients: whether gradients are compared.
@@ -155,12 +156,18 @@ class Exercise:
     observe: Callable[[Any, Case], Seen] | None = None
     weights: Callable[[str, Tensor, Draw], Tensor] | None = None
     properties: tuple[Property, ...] = ()
+    refuses: Callable[[Draw], list[Case]] = lambda draw: []
     uses: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     stand_in: str = ""
     rtol: float = 1e-4
     atol: float = 2e-5
     seconds: float = 20.0
+
+    def draw(self, seed: int) -> list[Case]:
+        """All cases that a seed gives."""
+        draw = Draw(seed)
+        return [*self.cases(draw), *(replace(case, mode="refused") for case in self.refuses(draw))]
 
     def __post_init__(self) -> None:
         if not 1 <= self.stars <= 5:

@@ -13,8 +13,12 @@ NOTES = {
         "(is a dropout still active? `F.dropout` needs `training=self.training`)."
     ),
     "again:kept": later(
-        "A second call with the same inputs gives another result: your code keeps something of the first call "
-        "(a changed attribute, a global, a default argument that is a list)."
+        "A second call gives another result than it would as the first: your code keeps something of the first call "
+        "(a changed attribute, a size that is remembered, a global, a default argument that is a list)."
+    ),
+    "one:axes": later(
+        "With a batch of one your result has fewer axes than with a larger batch: `squeeze()` takes every axis of size one out. "
+        "Say which axis."
     ),
     "left:gradients": later(
         "Your code switches gradients off and leaves them off, so nothing can be trained after it. Write "
@@ -55,12 +59,15 @@ INNER = {
     "left as it was": later("A part of the model was filled before the file was refused."),
     "the model is returned": later("What is returned is not the model that was given."),
     "the given token mixer": later("The token mixer is not the module that was given."),
+    "an error": later(
+        'What is asked for here cannot be done, and the text of the cell ("Raises") wants an error. Yours returns something.'
+    ),
     "refused": later(
         "Weights that do not fit should be refused with an error; yours accepts them, or refuses those that fit."
     ),
     "called_in_training": later("The model was in training mode while you measured."),
     "left_in_training": later("The model is not in the mode in which it was given to you."),
-    "head_is_linear": later("The new head should be an `nn.Linear`."),
+    "head_is_linear": later("The new head should be an `nn.Linear` with a bias."),
     "head_weight": later("The weights of the new head are wrong at the start."),
     "head_bias": later("The bias of the new head is wrong at the start."),
     "rates": later("The learning rates of the parameters are wrong."),

@@ -9,6 +9,8 @@ from torch import Tensor
 
 def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
     """(B, C, H, W) -> windows (B, C, K, N) with zeros outside the image, and (K, N) bool, True inside it."""
+    if kernel_size % 2 == 0:
+        raise ValueError(f"a window has a middle only if its side is odd, got {kernel_size}")
     margin = kernel_size // 2
 
     def windows_of(images: Tensor) -> Tensor:

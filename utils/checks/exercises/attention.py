@@ -30,6 +30,9 @@ SPLIT_HEADS = Exercise(
     reference="solutions.attention:split_heads",
     stand_in="utils.stand_ins.attention:split_heads",
     cases=_split_cases,
+    refuses=lambda draw: [
+        Case("a width that the heads do not divide", args={"x": draw.normal(2, 3, 10), "num_heads": 4})
+    ],
 )
 
 
@@ -132,6 +135,9 @@ MULTI_HEAD_ATTENTION = Exercise(
     stand_in="utils.stand_ins.attention:MultiHeadAttention",
     outputs=("output", "weights"),
     cases=_multi_head_cases,
+    refuses=lambda draw: [
+        Case("a width that the heads do not divide", init={"embed_dim": 8, "num_heads": 3})
+    ],
     properties=(ROWS, HIDDEN),
     uses=("scaled_dot_product_attention", "split_heads", "merge_heads"),
 )

@@ -24,6 +24,7 @@ def _memory_cases(draw: Draw) -> list[Case]:
             "in the usual precision",
             args={"num_tokens": draw.integer(20, 90), "num_layers": 3, "num_heads": 2},
         ),
+        case("an odd number of tokens, exact to the byte", 2 * draw.integer(10_000, 20_000) + 1, 3, 5, 2),
     ]
 
 

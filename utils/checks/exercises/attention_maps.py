@@ -77,6 +77,9 @@ MEAN_ATTENTION_DISTANCE = Exercise(
     reference="solutions.attention_maps:mean_attention_distance",
     stand_in="utils.stand_ins.attention_maps:mean_attention_distance",
     cases=distance_cases,
+    refuses=lambda draw: [
+        Case("a grid that does not fit", args={"weights": draw.normal(2, 6, 6).softmax(-1), "grid": (2, 2)})
+    ],
     gradients=False,
     properties=(
         Property(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from utils.checks.observe import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 
 # compare_models
@@ -89,18 +90,29 @@ def _table(rows: Any, names: list[str]) -> Tensor:
         raise ObservationError(Problem("type", sentence))
 
     if rows is None:
-        stop("compare_models returned None. Is there a `return` missing?")
+        stop(later("{name} returned None. Is there a `return` missing?", name="compare_models"))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        stop(f"compare_models must return a list of dicts, and returned a {type(rows).__name__}.")
+        stop(
+            later(
+                "compare_models must return a list of dicts, and returned a {kind}.", kind=type(rows).__name__
+            )
+        )
     for row in rows:
         missing = [key for key in KEYS if key not in row]
         if missing:
             stop(
-                f"A row of your table lacks {', '.join(map(repr, missing))}; it has {', '.join(map(repr, row))}."
+                later(
+                    "A row of your table lacks {missing}; it has {there}.",
+                    missing=", ".join(map(repr, missing)),
+                    there=", ".join(map(repr, row)),
+                )
             )
         if row["model"] not in names:
             stop(
-                f"A row's 'model' should be a name from `factories`, and yours holds a {type(row['model']).__name__}."
+                later(
+                    "A row's 'model' should be a name from `factories`, and yours holds a {kind}.",
+                    kind=type(row["model"]).__name__,
+                )
             )
     values = [[float(names.index(row["model"])), *(float(row[key]) for key in KEYS[1:])] for row in rows]
     return torch.tensor(sorted(values), dtype=torch.float64).reshape(len(rows), len(KEYS))

@@ -163,6 +163,7 @@ def _greedy_cases(draw: Draw) -> list[Case]:
         ),
         case("all end with their first token", [1, 1], start=0, end=3, vocabulary=5, longest=5, width=2),
         case("only one token may be written", [4, 1, 2], start=2, end=0, vocabulary=6, longest=1, width=3),
+        case("start and end are the same token", [3, 5], start=1, end=1, vocabulary=5, longest=7, width=3),
     ]
 
 

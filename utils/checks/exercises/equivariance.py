@@ -74,9 +74,8 @@ TRANSLATION_EQUIVARIANCE_ERROR = Exercise(
     properties=(
         Property(
             "no border, no error",
-            "A convolution that sees the opposite side beyond the border commutes with every cyclic shift, so its error "
-            "should be 0 up to rounding, and yours is not. Do you compare the two outputs position by position, after "
-            "moving the second one?",
+            "This layer commutes with every cyclic shift, so its error should be 0 up to rounding, and yours is not. Do you "
+            "compare the two outputs position by position, after moving the second one?",
             no_border_no_error,
         ),
     ),
@@ -159,8 +158,8 @@ SHIFT_CONSISTENCY = Exercise(
         ),
         Property(
             "mode restored",
-            "The model came in training mode and is left in evaluation mode: you return before the last lines can put it "
-            "back. Give your result the name `consistency`, and let them return it.",
+            "The model is not left in the mode in which it came: you return before the last lines can put it back. Give "
+            "your result the name `consistency`, and let them return it.",
             mode_is_restored,
         ),
         Property(

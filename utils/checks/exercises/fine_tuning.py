@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from utils.checks.observe import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 DOUBLE = torch.float64
 
@@ -81,7 +82,9 @@ def _must_be_groups(groups: Any) -> None:
         raise ObservationError(
             Problem(
                 "type",
-                'fine_tune must return a list of parameter groups, `[{"params": [...], "lr": ...}, ...]`.',
+                later(
+                    'fine_tune must return a list of parameter groups, `[{"params": [...], "lr": ...}, ...]`.'
+                ),
             )
         )
 

@@ -45,6 +45,7 @@ def _cases(draw: Draw) -> list[Case]:
         frame,
         sizes,
         case("one image", 1, 4, 3),
+        case("a hundred classes", 60, 9, 100),
     ]
 
 
@@ -58,5 +59,15 @@ INVARIANT_CEILING = Exercise(
     stand_in="utils.stand_ins.invariance:invariant_ceiling",
     outputs=("accuracy",),
     cases=_cases,
+    refuses=lambda draw: [
+        Case(
+            "no image",
+            args={
+                "orbits": torch.tensor([], dtype=torch.int64),
+                "labels": torch.tensor([], dtype=torch.int64),
+            },
+        ),
+        Case("a label too few", args={"orbits": draw.integers(0, 3, 6), "labels": draw.integers(0, 2, 5)}),
+    ],
     gradients=False,
 )

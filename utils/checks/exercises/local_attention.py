@@ -42,6 +42,9 @@ NEIGHBORHOODS = Exercise(
     reference="solutions.local_attention:neighborhoods",
     outputs=("windows", "inside"),
     cases=_window_cases,
+    refuses=lambda draw: [
+        Case("an even window, which has no middle", args={"x": draw.normal(1, 2, 4, 5), "kernel_size": 2})
+    ],
     stand_in="utils.stand_ins.local_attention:neighborhoods",
     properties=(
         Property(

@@ -16,6 +16,7 @@ from utils.checks.observe import (
     name_outputs,
 )
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 
 def _lstm_cases(draw: Draw) -> list[Case]:
@@ -60,7 +61,7 @@ def _observe_lstm(attempt: Any, case: Case) -> Seen:
     if isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], tuple | list):
         result = (result[0], *result[1])
     if result is not None and (not isinstance(result, tuple) or len(result) != 3):
-        sentence = "LSTM must return two things: outputs, and the pair (h, c) of final states."
+        sentence = later("LSTM must return two things: outputs, and the pair (h, c) of final states.")
         raise ObservationError(Problem("type", sentence))
     seen = name_outputs(result, exercise)
     values = dict(seen)

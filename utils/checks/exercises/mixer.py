@@ -178,6 +178,20 @@ MLP_MIXER = Exercise(
     stand_in="utils.stand_ins.mixer:MLPMixer",
     uses=("MixerBlock",),
     cases=mlp_mixer_cases,
+    refuses=lambda draw: [
+        Case(
+            "patches that do not tile the image",
+            init={
+                "image_size": (4, 6),
+                "patch_size": 4,
+                "dim": 6,
+                "depth": 1,
+                "token_hidden": 5,
+                "channel_hidden": 8,
+                "num_classes": 3,
+            },
+        )
+    ],
     observe=observe_mlp_mixer,
     properties=(
         ALONE,

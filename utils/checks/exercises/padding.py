@@ -82,6 +82,14 @@ def _pool_cases(draw: Draw) -> list[Case]:
         case('"mean", a row of length zero', "mean", (2, 3, 5), [3, 0]),
         case('"last", a row of length zero', "last", (3, 3, 2), [2, 0, 3], bidirectional=True),
         case('"max", float64', "max", (2, 7, 3), [5, 7], dtype=torch.float64),
+        case(
+            '"max" of values below any fixed number',
+            "max",
+            (2, 4, 3),
+            [2, 4],
+            shift=-3e10,
+            dtype=torch.float64,
+        ),
         *(
             Case(
                 f'"{how}", lengths as int32',
@@ -106,6 +114,12 @@ POOL = Exercise(
     reference="solutions.padding:pool",
     stand_in="utils.stand_ins.padding:pool",
     cases=_pool_cases,
+    refuses=lambda draw: [
+        Case(
+            "a way that there is not",
+            args={"outputs": draw.normal(2, 3, 4), "lengths": torch.tensor([3, 2]), "how": "sum"},
+        )
+    ],
     properties=(
         Property(
             "empty rows are zero",
@@ -141,6 +155,11 @@ def _padding_mask_cases(draw: Draw) -> list[Case]:
         Case("an empty sentence", args={"lengths": torch.tensor([3, 0, draw.integer(4, 7)])}),
         Case("a single sentence", args={"lengths": torch.tensor([draw.integer(2, 6)])}),
         Case("lengths as int32", args={"lengths": uneven(draw, 2, 7).int()}),
+        Case(
+            "lengths as int8, a wide batch",
+            args={"lengths": torch.tensor([draw.integer(2, 40), 100, 7], dtype=torch.int8)},
+            kwargs={"max_length": draw.integer(140, 190)},
+        ),
     ]
 
 

@@ -38,6 +38,11 @@ PATCHIFY = Exercise(
     reference="solutions.patches:patchify",
     stand_in="utils.stand_ins.patches:patchify",
     cases=patchify_cases,
+    refuses=lambda draw: [
+        Case(
+            "a side that the patches do not divide", args={"images": draw.normal(1, 3, 4, 7), "patch_size": 2}
+        )
+    ],
     properties=(Property("each pixel once", EVERY_PIXEL, same_numbers("images")),),
 )
 
@@ -64,5 +69,11 @@ UNPATCHIFY = Exercise(
     reference="solutions.patches:unpatchify",
     stand_in="utils.stand_ins.patches:unpatchify",
     cases=unpatchify_cases,
+    refuses=lambda draw: [
+        Case(
+            "too few patches",
+            args={"patches": draw.normal(1, 5, 12), "patch_size": 2, "height": 4, "width": 6},
+        )
+    ],
     properties=(Property("each pixel once", EVERY_PIXEL, same_numbers("patches")),),
 )

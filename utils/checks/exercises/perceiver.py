@@ -79,6 +79,9 @@ CROSS_ATTENTION = Exercise(
     by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.perceiver:CrossAttention",
     cases=cross_cases,
+    refuses=lambda draw: [
+        Case("a width that the heads do not divide", init={"query_dim": 6, "input_dim": 4, "num_heads": 4})
+    ],
     observe=observe_cross,
     properties=(
         Property(

@@ -61,6 +61,12 @@ PERMUTE_PIXELS = Exercise(
     reference="solutions.permutation:permute_pixels",
     stand_in="utils.stand_ins.permutation:permute_pixels",
     cases=permutation_cases,
+    refuses=lambda draw: [
+        Case(
+            "an order that names a pixel twice",
+            args={"images": draw.normal(1, 2, 2, 3), "permutation": torch.tensor([0, 1, 2, 3, 4, 4])},
+        )
+    ],
     fresh=True,
     observe=observe_permutation,
     properties=(

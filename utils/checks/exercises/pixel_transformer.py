@@ -86,6 +86,20 @@ PIXEL_TRANSFORMER = Exercise(
     by_hand=by_hand.TRANSFORMER,
     kind="module",
     cases=_transformer_cases,
+    refuses=lambda draw: [
+        Case(
+            "images of another size",
+            init={
+                "image_size": (2, 3),
+                "in_channels": 1,
+                "num_classes": 3,
+                "dim": 6,
+                "depth": 1,
+                "num_heads": 3,
+            },
+            args={"images": draw.normal(2, 1, 3, 2)},
+        )
+    ],
     observe=_watch_transformer,
     weights=_transformer_weights,
     uses=("pixel_tokens", "EncoderLayer"),

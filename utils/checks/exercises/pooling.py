@@ -59,6 +59,7 @@ POOLING = Exercise(
     reference="solutions.pooling:Pooling",
     stand_in="utils.stand_ins.pooling:Pooling",
     cases=pooling_cases,
+    refuses=lambda draw: [Case("an even neighbourhood, which has no middle", init={"pool_size": 4})],
     properties=(
         Property(
             "nothing to say about a constant map",

@@ -76,6 +76,12 @@ RETENTION_CHUNKWISE = Exercise(
     reference="solutions.retention_recurrent:retention_chunkwise",
     outputs=("output", "state"),
     cases=chunk_cases,
+    refuses=lambda draw: [
+        Case(
+            "a chunk without positions",
+            args={**retention_arguments(draw, (1, 2, 4, 3, 2)), "chunk_size": 0, "state": None},
+        )
+    ],
     observe=observe_retention,
     uses=("retention_parallel",),
     properties=(NO_FUTURE, GOES_ON),

@@ -63,6 +63,10 @@ TOP_K_ROUTER = Exercise(
     stand_in="utils.stand_ins.routing:top_k_router",
     outputs=("weights", "experts"),
     cases=router_cases,
+    refuses=lambda draw: [
+        Case("more experts per token than there are", args={"logits": draw.normal(4, 3), "k": 4}),
+        Case("no expert per token", args={"logits": draw.normal(4, 3), "k": 0}),
+    ],
     properties=(
         Property(
             "largest first",

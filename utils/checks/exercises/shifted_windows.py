@@ -16,6 +16,7 @@ def _shift_cases(draw: Draw) -> list[Case]:
         Case("not at all", args={"x": draw.normal(2, 3, 4, 1), "shift_size": 0}),
         Case("and back", args={"x": draw.normal(2, 5, 6, 3), "shift_size": -2}),
         Case("float64", args={"x": draw.normal(2, 6, 4, 5, dtype=torch.float64), "shift_size": 2}),
+        Case("further than the map is wide", args={"x": draw.normal(1, 3, 4, 2), "shift_size": 6}),
     ]
 
 
@@ -99,7 +100,9 @@ SHIFTED_WINDOW_MASK = Exercise(
     uses=("window_partition",),
     properties=(
         Property(
-            "everyone sees itself", "A position must always be allowed to attend to itself.", _sees_itself
+            "everyone sees itself",
+            "A position must always be allowed to attend to itself; in yours some are not.",
+            _sees_itself,
         ),
         Property(
             "nothing wraps",

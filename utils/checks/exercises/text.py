@@ -10,6 +10,7 @@ from torch import Tensor
 
 from utils.checks.observe import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 
 def _sentences(draw: Draw, words: list[str], sizes: list[int]) -> list[list[str]]:
@@ -31,7 +32,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
     return [
         Case(
             "every word kept",
-            args={"sentences": few, "words": ["good", "unheard", "not", "plot"]},
+            args={"sentences": few, "words": ["good", "unheard", "<pad>", "not", "plot"]},
             kwargs={"min_frequency": 1},
         ),
         Case(
@@ -74,14 +75,19 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
     vocabulary = attempt.build(given, **case.kwargs)
     if vocabulary is None:
         raise ObservationError(
-            Problem("type", "Vocabulary.build returned None. Is there a `return` missing?")
+            Problem(
+                "type", later("{name} returned None. Is there a `return` missing?", name="Vocabulary.build")
+            )
         )
     if not isinstance(vocabulary, attempt):
         kind = type(vocabulary).__name__
         raise ObservationError(
             Problem(
                 "type",
-                f"Vocabulary.build should return a Vocabulary (`cls(...)`), and yours returned a {kind}.",
+                later(
+                    "Vocabulary.build should return a Vocabulary (`cls(...)`), and yours returned a {kind}.",
+                    kind=kind,
+                ),
             )
         )
     size = len(vocabulary)
@@ -91,7 +97,10 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
             "a list with other things in it" if isinstance(encoded, list) else f"a {type(encoded).__name__}"
         )
         raise ObservationError(
-            Problem("type", f"Vocabulary.encode should return a list of int, and yours returned {kind}.")
+            Problem(
+                "type",
+                later("Vocabulary.encode should return a list of int, and yours returned {kind}.", kind=kind),
+            )
         )
     return {  # looked up after encoding, which must change nothing
         "indices of the words": torch.tensor([vocabulary.index.get(word, -1) for word in _known(case)]),
@@ -128,7 +137,7 @@ VOCABULARY = Exercise(
         ),
         Property(
             "encoding adds nothing",
-            "Your `encode` changes the table: a word that is not in it gets the index of `<unk>`, and no index of its own.",
+            "Your `encode` changes the table: a word that is not in it should get the index of `<unk>`, and none of its own.",
             lambda case, seen: seen["size"] == seen["size after encoding"],
         ),
         Property(

@@ -68,13 +68,17 @@ class PlainOptimizer(torch.optim.Optimizer):
     Written out: the first step of PyTorch's own imports its compiler, which takes seconds.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
+    def __init__(self, parameters: list[dict[str, Any]], lr: float) -> None:
         super().__init__(parameters, {"lr": lr})
         self.steps = 0
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """p <- p - lr v, with v <- 0.9 v + gradient, for each parameter that has a gradient."""
+    def step(self, closure: Any = None) -> Any:
+        """p <- p - lr v, with v <- 0.9 v + gradient, for each parameter that has a gradient. Returns what the closure does."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         self.steps += 1
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -82,6 +86,7 @@ class PlainOptimizer(torch.optim.Optimizer):
                     before = self.state[parameter].get("velocity", torch.zeros_like(parameter))
                     self.state[parameter]["velocity"] = velocity = 0.9 * before + parameter.grad
                     parameter -= group["lr"] * velocity
+        return loss
 
 
 class _Graph:
@@ -150,7 +155,9 @@ def _observe_train(attempt: Any, case: Case) -> Seen:
     probe.eval()
     for parameter in probe.parameters():  # what an earlier backward() has left
         parameter.grad = torch.linspace(-1, 1, parameter.numel()).view_as(parameter)
-    optimizer = PlainOptimizer(probe.parameters(), case.kwargs["lr"])
+    # in two groups, as where a part of a model has a learning rate of its own
+    groups = [{"params": list(part.parameters())} for part in (probe.embedding, probe.head)]
+    optimizer = PlainOptimizer(groups, case.kwargs["lr"])
     decay = case.kwargs["decay"]
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, decay) if decay < 1.0 else None
     with warnings.catch_warnings():  # PyTorch warns of a scheduler out of order; the check says it better
@@ -186,7 +193,7 @@ TRAIN_EPOCH = Exercise(
     properties=(
         Property(
             "training mode",
-            "The model was not in training mode while it was trained, so its dropout was off.",
+            "Not every batch passed through the model in training mode. Is `model.train()` missing, or is a batch left out?",
             lambda case, seen: seen["in training mode"],
         ),
         Property(
@@ -245,7 +252,8 @@ EVALUATE = Exercise(
     properties=(
         Property(
             "evaluation mode",
-            "The model was not in evaluation mode: dropout would still be on, and the figures would be noisy and too low.",
+            "Not every batch passed through the model in evaluation mode. Is `model.eval()` missing (then dropout stays "
+            "on), or is a batch left out?",
             lambda case, seen: seen["in evaluation mode"],
         ),
         Property(

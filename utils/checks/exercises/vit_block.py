@@ -11,6 +11,7 @@ from torch import Tensor
 from utils.checks import by_hand
 from utils.checks.observe import ObservationError, Problem, build_module, observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+from utils.words import later
 
 DOUBLE = torch.float64
 
@@ -54,7 +55,11 @@ def observe_attention(attempt: Any, case: Case) -> Seen:
     if not isinstance(weights, Tensor):
         raise ObservationError(
             Problem(
-                "type", f"`weights(x)` must return a torch.Tensor, and returned a {type(weights).__name__}."
+                "type",
+                later(
+                    "`weights(x)` must return a torch.Tensor, and returned a {kind}.",
+                    kind=type(weights).__name__,
+                ),
             )
         )
     return {"output": seen.pop("output"), "weights": weights, **seen}

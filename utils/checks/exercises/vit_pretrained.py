@@ -42,6 +42,12 @@ INTERPOLATE_POSITIONS = Exercise(
     minutes=15,
     reference="solutions.vit_pretrained:interpolate_positions",
     cases=position_cases,
+    refuses=lambda draw: [
+        Case(
+            "another number of positions",
+            args={"positions": draw.normal(1, 9, 3), "old_grid": (3, 4), "new_grid": (4, 4)},
+        )
+    ],
     properties=(
         Property(
             "CLS unchanged",
@@ -158,6 +164,7 @@ def pretrained_cases(draw: Draw) -> list[Case]:
         case("all matrices square", square_mlp, _hub_state(draw, square_mlp)),
         case("timm's names", size, _timm_state(_hub_state(draw, size))),
         case("a file of another depth", size, _hub_state(draw, size | {"depth": 3})),
+        case("a file of another image size", size, _hub_state(draw, size | {"image_size": (6, 6)})),
     ]
 
 
@@ -189,7 +196,7 @@ def observe_pretrained(attempt: Any, case: Case) -> Seen:
         for parameter in model.parameters():
             parameter.zero_()
     state = {name: value.clone() for name, value in case.args["state"].items()}
-    if case.name == "a file of another depth":
+    if case.name.startswith("a file of another"):
         try:
             attempt(model, state)
         except ValueError:

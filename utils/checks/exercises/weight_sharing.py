@@ -78,6 +78,12 @@ FIT_CONVOLUTION = Exercise(
     stand_in="utils.stand_ins.weight_sharing:fit_convolution",
     outputs=("kernel",),
     cases=_convolution_cases,
+    refuses=lambda draw: [
+        Case(
+            "an even kernel",
+            args={"inputs": draw.normal(4, 6), "outputs": draw.normal(4, 6), "kernel_size": 2},
+        )
+    ],
     gradients=False,
     rtol=1e-3,
     atol=1e-4,
@@ -101,6 +107,9 @@ FIT_MATRIX = Exercise(
     stand_in="utils.stand_ins.weight_sharing:fit_matrix",
     outputs=("matrix",),
     cases=_matrix_cases,
+    refuses=lambda draw: [
+        Case("fewer outputs than inputs", args={"inputs": draw.normal(4, 3), "outputs": draw.normal(3, 2)})
+    ],
     gradients=False,
     rtol=1e-3,
     atol=1e-4,

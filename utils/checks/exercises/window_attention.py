@@ -132,6 +132,9 @@ WINDOW_ATTENTION = Exercise(
     by_hand=by_hand.MULTIHEAD,
     stand_in="utils.stand_ins.window_attention:WindowAttention",
     cases=_attention_cases,
+    refuses=lambda draw: [
+        Case("channels that the heads do not divide", init={"dim": 6, "window_size": 2, "num_heads": 4})
+    ],
     uses=("relative_position_index",),
     properties=(
         Property(

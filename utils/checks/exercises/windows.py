@@ -36,6 +36,9 @@ WINDOW_PARTITION = Exercise(
     reference="solutions.windows:window_partition",
     stand_in="utils.stand_ins.windows:window_partition",
     cases=_partition_cases,
+    refuses=lambda draw: [
+        Case("a side that windows do not divide", args={"x": draw.normal(1, 4, 6, 2), "window_size": 4})
+    ],
     properties=(
         Property(
             "neighbours stay together",

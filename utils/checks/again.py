@@ -1,0 +1,157 @@
+"""More calls than the one that is compared: is a result repeated, does a module remember its first call, does a batch of one keep its axes?
+
+What is asked here compares an answer with itself, so it needs no expected value, and an input that the answer does not take is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.checks.limits import TimeLimitExceeded
+from utils.checks.spec import Case, Exercise, Seen
+
+Arguments = tuple[list[Any], dict[str, Any]]
+Fresh = Callable[[], Arguments]
+NOTHING: Arguments = ([], {})
+
+
+def repeated(
+    target: Callable[..., Any], case: Case, fresh: Fresh, outputs: dict[str, Tensor], drawn: Tensor
+) -> Seen:
+    """Whether an equal call gives an equal result: a note if not. The generator stands elsewhere, so that what is drawn shows.
+
+    Args:
+        target: what was called.
+        case: how.
+        fresh: gives new copies of the arguments.
+        outputs: what it gave.
+        drawn: the generator's state before that call.
+    """
+    from utils.checks.observe import name_outputs
+
+    def differs() -> bool:
+        args, kwargs = fresh()
+        again = name_outputs(target(*args, **kwargs), case.exercise)
+        return again.keys() != outputs.keys() or not all(
+            _alike(again[name], value) for name, value in outputs.items()
+        )
+
+    torch.default_generator.manual_seed(1)
+    if not differs():
+        return {}
+    torch.default_generator.set_state(drawn)
+    return {"again:kept" if differs() else "again:random": torch.tensor(True)}
+
+
+@cache
+def asked_in(exercise: Exercise) -> str:
+    """The case in which a module is given inputs of other sizes: one of them is enough, and calls cost time."""
+    cases = [case for case in exercise.draw(0) if case.mode == "eval"]
+    several = [case for case in cases if _cut(([*case.args.values()], {}), 1)]
+    return (several or cases)[0].name if cases else ""
+
+
+def other_inputs(
+    build: Callable[[], Callable[..., Any]], arguments: Fresh, seen: Seen, *, sizes: bool
+) -> Seen:
+    """Calls a module, then it and a new one with other inputs: whatever the new one takes, both must answer alike.
+
+    Args:
+        build: makes the module, or a method of it, with the case's weights.
+        arguments: gives new copies of the case's arguments.
+        seen: notes of earlier questions: where a result is random, or kept already, nothing is asked.
+        sizes: also inputs of other sizes, and a batch of one.
+    """
+    if seen.keys() & {"again:kept", "again:random"}:
+        return {}
+    with torch.no_grad():
+        used = _called(build, NOTHING)  # a check that builds its modules in another way asks by itself
+        if used is None or _flat(_called(used, arguments())) is None:
+            return {}
+        for given in [*_others(arguments)][: None if sizes else 1]:
+            wanted = _flat(_called(build(), given()))
+            if wanted is None:
+                continue
+            got = _flat(_called(used, given()))
+            if got is None or len(got) != len(wanted) or not all(map(_alike, got, wanted)):
+                return {"again:kept": torch.tensor(True)}
+    return one_example(used, arguments) if sizes else {}
+
+
+def one_example(target: Callable[..., Any], arguments: Fresh) -> Seen:
+    """Whether a batch of one gives results with fewer axes than a larger batch: a note if so."""
+    given = _cut(arguments(), 1)
+    if given is None:
+        return {}
+    with torch.no_grad():
+        many, one = (_flat(_called(target, each)) or [] for each in (arguments(), given))
+    if len(many) == len(one) and any(a.ndim > b.ndim for a, b in zip(many, one, strict=True)):
+        return {"one:axes": torch.tensor(True)}
+    return {}
+
+
+def _others(arguments: Fresh) -> Iterator[Fresh]:
+    """Other inputs: other values, fewer examples, longer and larger ones."""
+
+    def changed(change: Callable[[Tensor], Tensor]) -> Fresh:
+        def given() -> Arguments:
+            args, kwargs = arguments()
+
+            def of(value: Any) -> Any:
+                return change(value) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+            return [of(value) for value in args], {name: of(value) for name, value in kwargs.items()}
+
+        return given
+
+    yield changed(lambda x: 0.7 * x.detach().flip(0) + 0.2 if x.ndim else x.detach())
+    if _cut(arguments(), 1):
+        yield lambda: _cut(arguments(), 1) or arguments()
+    yield changed(lambda x: torch.cat([x, x], 1).detach() if x.ndim == 3 else x.detach())
+    yield changed(lambda x: torch.cat([x, x], 2).detach() if x.ndim == 4 else x.detach())
+    yield changed(lambda x: torch.cat([x, x], 1).detach() if x.ndim == 4 else x.detach())
+
+
+def _cut(given: Arguments, examples: int) -> Arguments | None:
+    """The first examples alone, of every tensor that has as many as the first one; None if that one has no more."""
+    args, kwargs = given
+    first = next((value for value in args if isinstance(value, Tensor) and value.ndim), None)
+    if first is None or len(first) <= examples:
+        return None
+    batch = len(first)
+
+    def of(value: Any) -> Any:
+        return value[:examples] if isinstance(value, Tensor) and value.ndim and len(value) == batch else value
+
+    return [of(value) for value in args], {name: of(value) for name, value in kwargs.items()}
+
+
+def _called(target: Callable[..., Any], given: Arguments) -> Any:
+    """The result, or None where the answer does not take this."""
+    args, kwargs = given
+    try:
+        return target(*args, **kwargs)
+    except TimeLimitExceeded:
+        raise
+    except Exception:
+        return None
+
+
+def _flat(result: Any) -> list[Tensor] | None:
+    """All tensors of a result, however nested; None if there is none."""
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [tensor for part in result for tensor in _flat(part) or []] or None
+    return None
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(
+        one.double(), other.double(), rtol=1e-3, atol=1e-4, equal_nan=True
+    )

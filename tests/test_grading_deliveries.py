@@ -8,6 +8,7 @@ import pytest
 
 from tests.deliveries import FILE, NAME, lay, right, script, tarred, zipped
 from utils.grading import submissions
+from utils.grading.arrivals import walk
 from utils.grading.reading import RELEASE, BadNotebook, named, read_cells
 
 NOTEBOOKS = sorted(path.stem for path in RELEASE.glob("[0-9][0-9]_*.ipynb"))
@@ -133,6 +134,21 @@ def test_no_name_inside_of_what_a_student_sent_is_an_identity(claim, tmp_path):
     assert {one.student for one in handed} <= {"Ann", "Bo", "Eve"} and "Eve" in {
         one.student for one in handed
     }
+
+
+@pytest.mark.parametrize(
+    "names", [("hw1/Ann/a.zip", "hw1/Ben/a.zip", "hw1/Zoe/a.zip"), ("Ann/1.zip", "Ann/2.zip", "Ann/3.zip")]
+)
+def test_no_archives_member_takes_the_place_of_anothers(names, tmp_path):
+    """Each file that is read later must still be the one that arrived, whoever's archives lie in one folder."""
+    made = {name: right() + f"<{name}>".encode() for name in names}  # as long as it is different
+    files = {name: zipped({FILE: content, f"more/{FILE}": content}) for name, content in made.items()}
+    (tmp_path / "scratch").mkdir()
+    found = [*walk(lay(tmp_path / "in", files), tmp_path / "scratch")]
+    assert len(found) == 6 and len({one.path for one in found}) == 6
+    for one in found:
+        archive = one.origin.partition(".zip")[0] + ".zip"
+        assert one.path.read_bytes() == made[archive], one.origin
 
 
 def test_the_one_on_time_counts_and_the_other_is_named(tmp_path):

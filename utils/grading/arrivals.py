@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import hashlib
 import os
 import re
 import tarfile
+import tempfile
 import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -122,7 +122,6 @@ class Opener:
 
     scratch: Path
     left: int
-    count: int = field(default=0)
 
     def open(self, archive: Path, kind: str, parts: tuple[str, ...], depth: int = 1) -> Iterator[Arrival]:
         """What an archive holds, archives in it included; one row with the reason where it cannot be read."""
@@ -183,8 +182,6 @@ class Opener:
         if self.left <= 0:
             yield Arrival(parts, None, "", say("the archive holds more than the limit for one archive"), when)
             return
-        self.count += 1
-        target = self.scratch / f"{hashlib.sha256(str(parts[0]).encode()).hexdigest()[:8]}-{self.count}.ipynb"
         kind = ""
         try:
             source = opened()
@@ -198,13 +195,8 @@ class Opener:
                     yield Arrival(parts, None, kind, when=when)
                     return
                 most = min(self.left, STUDENTS_BYTES if archive else MAX_BYTES + 1)
-                with open(target, "wb") as file:
-                    while head and most > 0:
-                        file.write(head[:most])
-                        most -= len(head)
-                        head = source.read(2**20)
+                target = self._put(head, source, most)
         except _BROKEN as error:
-            target.unlink(missing_ok=True)
             _not_the_hosts(error)
             yield Arrival(
                 parts, None, kind, say("it cannot be unpacked ({error})", error=type(error).__name__), when
@@ -218,6 +210,20 @@ class Opener:
         else:
             yield from self.open(target, kind, parts, depth + 1)
             target.unlink()
+
+    def _put(self, head: bytes, source: IO[bytes], most: int) -> Path:
+        """Writes what was read of a member and what follows, up to `most` bytes, to a file that no other member has or gets."""
+        descriptor, name = tempfile.mkstemp(".ipynb", dir=self.scratch)
+        try:
+            with open(descriptor, "wb") as file:
+                while head and most > 0:
+                    file.write(head[:most])
+                    most -= len(head)
+                    head = source.read(2**20)
+        except BaseException:
+            Path(name).unlink()
+            raise
+        return Path(name)
 
 
 def _not_the_hosts(error: Exception) -> None:

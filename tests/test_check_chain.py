@@ -147,7 +147,7 @@ def test_parts_of_an_attempt():
 def test_stand_ins_lay_their_values_out_as_an_answer_would(name):
     """`window_partition(y, m).view(...)` is right behind the answer, and so it has to be behind the stand-in."""
     exercise = find(name)
-    for case in fixtures.load(exercise).cases:
+    for case in (case for case in fixtures.load(exercise).cases if case.mode != "refused"):
         result = pkgutil.resolve_name(exercise.stand_in)(*case.args.values(), **case.kwargs)
         assert (
             result.is_contiguous()

@@ -121,7 +121,7 @@ def test_wrong_values_are_located():
     [
         (lambda x, weights, bias=None: None, "returned None"),
         (lambda x, weights, bias=None: scale_rows(x, weights, bias).detach().numpy(), "NumPy ndarray"),
-        (lambda x, weights, bias=None: scale_rows(x, weights, bias).T, "two axes are swapped"),
+        (lambda x, weights, bias=None: scale_rows(x, weights, bias).T, "axes have changed places"),
         (
             lambda x, weights, bias=None: scale_rows(x, weights, bias).half(),
             "dtype float16, expected float32",

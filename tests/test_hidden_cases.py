@@ -16,6 +16,7 @@ SEEDS = (1, 2_000_000_011)
 ONLY_ONE = {  # there is no other input of that kind
     ("causal_mask", "a single position"),
     ("relative_position_index", "a window of a single position"),
+    ("invariant_ceiling", "no image"),
 }
 
 
@@ -59,7 +60,7 @@ def table_of(exercise: Exercise):
         return same_input(Case("", args={str(key): value for key, value in given.items()}))
 
     table = {
-        asked(tuple(case.args.values()), dict(case.kwargs)): seen["output"]
+        asked(tuple(case.args.values()), dict(case.kwargs)): seen.get("output")
         for case, seen in zip(fixture.cases, fixture.expected, strict=True)
     }
     return lambda *args, **kwargs: table[asked(args, kwargs)]

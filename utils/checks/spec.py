@@ -68,6 +68,10 @@ class Draw:
         order = torch.randperm(n, generator=self.generator)
         return order.roll(1) if n > 1 and torch.equal(order, torch.arange(n)) else order
 
+    def indivisible(self, by: int, most: int = 40) -> int:
+        """An int between `by` and `by * most` of which `by` is no divisor."""
+        return by * self.integer(1, most) + self.integer(1, by)
+
     def choice(self, options: list[Any]) -> Any:
         """One element of `options`."""
         return options[self.integer(0, len(options))]

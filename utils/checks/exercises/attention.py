@@ -136,7 +136,7 @@ MULTI_HEAD_ATTENTION = Exercise(
     outputs=("output", "weights"),
     cases=_multi_head_cases,
     refuses=lambda draw: [
-        Case("a width that the heads do not divide", init={"embed_dim": 8, "num_heads": 3})
+        Case("a width that the heads do not divide", init={"embed_dim": draw.indivisible(3), "num_heads": 3})
     ],
     properties=(ROWS, HIDDEN),
     uses=("scaled_dot_product_attention", "split_heads", "merge_heads"),

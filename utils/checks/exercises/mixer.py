@@ -182,7 +182,7 @@ MLP_MIXER = Exercise(
         Case(
             "patches that do not tile the image",
             init={
-                "image_size": (4, 6),
+                "image_size": (8, draw.indivisible(4)),
                 "patch_size": 4,
                 "dim": 6,
                 "depth": 1,

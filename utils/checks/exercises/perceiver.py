@@ -80,7 +80,10 @@ CROSS_ATTENTION = Exercise(
     stand_in="utils.stand_ins.perceiver:CrossAttention",
     cases=cross_cases,
     refuses=lambda draw: [
-        Case("a width that the heads do not divide", init={"query_dim": 6, "input_dim": 4, "num_heads": 4})
+        Case(
+            "a width that the heads do not divide",
+            init={"query_dim": draw.indivisible(4), "input_dim": draw.integer(2, 20), "num_heads": 4},
+        )
     ],
     observe=observe_cross,
     properties=(

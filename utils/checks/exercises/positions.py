@@ -26,7 +26,9 @@ SINUSOIDAL_POSITIONS = Exercise(
     reference="solutions.positions:sinusoidal_positions",
     stand_in="utils.stand_ins.positions:sinusoidal_positions",
     cases=_position_cases,
-    refuses=lambda draw: [Case("an odd width", args={"length": draw.integer(3, 7), "dim": 5})],
+    refuses=lambda draw: [
+        Case("an odd width", args={"length": draw.integer(3, 40), "dim": draw.indivisible(2)})
+    ],
     gradients=False,
     properties=(
         Property(

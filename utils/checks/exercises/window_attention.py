@@ -133,7 +133,10 @@ WINDOW_ATTENTION = Exercise(
     stand_in="utils.stand_ins.window_attention:WindowAttention",
     cases=_attention_cases,
     refuses=lambda draw: [
-        Case("channels that the heads do not divide", init={"dim": 6, "window_size": 2, "num_heads": 4})
+        Case(
+            "channels that the heads do not divide",
+            init={"dim": draw.indivisible(4), "window_size": draw.integer(2, 6), "num_heads": 4},
+        )
     ],
     uses=("relative_position_index",),
     properties=(

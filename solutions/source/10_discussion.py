@@ -333,6 +333,13 @@ if crossing:
             f" (ceiling {1 - share:.1%}) at {n:,.0f} frames ({low:,.0f} to {high:,.0f}; {seeds}"
             " seeds).",
         )
+    most = max(row["size"] for row in crossing)
+    ahead = paired_difference(select(crossing, share=1 / 4, size=most), "CNN", "ViT")
+    evidence.add(
+        "E21",
+        f"The same with zeros beyond the CNN's border, exception in a quarter, {most:,} frames:"
+        f" CNN minus ViT {plots.describe(ahead)}.",
+    )
 
 # %% [markdown]
 # ## 3 · Exact facts

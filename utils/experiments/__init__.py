@@ -19,7 +19,7 @@ DOOR = {
     "live": ("run_live",),
     "models": ("MODELS", "build"),
     "results": ("load", "select"),
-    "statistics": ("mean_interval", "means", "paired_difference"),
+    "statistics": ("mean_interval", "means", "over_seeds_and_images", "paired_difference"),
     "verdicts": ("judge",),
 }
 

@@ -112,9 +112,10 @@ def _others(arguments: Fresh) -> Iterator[Fresh]:
     yield changed(lambda x: 0.7 * x.detach().flip(0) + 0.2 if x.ndim else x.detach())
     if _cut(arguments(), 1):
         yield lambda: _cut(arguments(), 1) or arguments()
-    yield changed(lambda x: torch.cat([x, x], 1).detach() if x.ndim == 3 else x.detach())
-    yield changed(lambda x: torch.cat([x, x], 2).detach() if x.ndim == 4 else x.detach())
-    yield changed(lambda x: torch.cat([x, x], 1).detach() if x.ndim == 4 else x.detach())
+    for axis in (1, 2, 3):  # tokens; rows and columns, in either order of the axes
+        yield changed(
+            lambda x, axis=axis: torch.cat([x, x], axis).detach() if 2 < x.ndim > axis else x.detach()
+        )
 
 
 def _cut(given: Arguments, examples: int) -> Arguments | None:

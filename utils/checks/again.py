@@ -6,7 +6,7 @@ What is asked here compares an answer with itself, so it needs no expected value
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -113,9 +113,11 @@ def _others(arguments: Fresh) -> Iterator[Fresh]:
     if _cut(arguments(), 1):
         yield lambda: _cut(arguments(), 1) or arguments()
     for axis in (1, 2, 3):  # tokens; rows and columns, in either order of the axes
-        yield changed(
-            lambda x, axis=axis: torch.cat([x, x], axis).detach() if 2 < x.ndim > axis else x.detach()
-        )
+        yield changed(partial(_lengthened, axis=axis))
+
+
+def _lengthened(x: Tensor, axis: int) -> Tensor:
+    return torch.cat([x, x], axis).detach() if 2 < x.ndim > axis else x.detach()
 
 
 def _cut(given: Arguments, examples: int) -> Arguments | None:

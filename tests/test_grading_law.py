@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from copy import deepcopy
 
@@ -148,7 +149,13 @@ def test_python_of_a_later_version_is_no_zero(tmp_path):
     assert not normalise(path, NAME).newer, "the version of the kernel is not told: it is a mistake"
     notebook["metadata"]["language_info"] = {"name": "python", "version": "3.99.1"}
     path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert not normalise(path, NAME).newer, (
+        "no such Python exists: who says so shall not have a blank for a zero"
+    )
+    later = f"3.{sys.version_info.minor + 1}"
+    notebook["metadata"]["language_info"]["version"] = f"{later}.1"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
     submission = normalise(path, NAME)
-    assert submission.newer and any("written with Python 3.99" in note for note in submission.notes)
+    assert submission.newer and any(f"written with Python {later}" in note for note in submission.notes)
     entry = {"student": "Ann", "notebook": NAME, "verdicts": [], "written": {}, "problem": "", "newer": True}
     assert tables.grade(entry) is None and [*pages._marked([entry])]

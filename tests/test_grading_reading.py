@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import tempfile
+import time
 from copy import deepcopy
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from utils.authoring.attacks.scene import answers, solved
+from utils.authoring.attacks.scene import answers, code_cell, solved
 from utils.grading import likeness
 from utils.grading.cells import binds, plain, problem_of, read
 from utils.grading.needs import needed, statement
@@ -218,3 +219,73 @@ def test_a_number_that_python_cannot_write_costs_its_cell_alone(where, tmp_path)
     path.write_text(json.dumps(cells), encoding="utf-8")
     assert "causal_mask" in normalise(path, NAME).answers
     likeness.record(normalise(path, NAME))
+
+
+def _with(tmp_path: Path, *sources: str, behind: str = "") -> Path:
+    """A solved notebook with other cells at the front, and one at the end."""
+    notebook = solved()
+    notebook["cells"][1:1] = [code_cell(source, f"own-{n}") for n, source in enumerate(sources)]
+    notebook["cells"].append(code_cell(behind, "behind"))
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = ?\n" + " " * 100_000,  # a pattern that began with blanks, twice
+        "x = 0\n" + "x += x\n" * 20_000 + "def causal_mask(n): return x",  # who makes x, for each line anew
+        "a\n\n" * 50_000,  # the least of the lines that are left, for each of them
+        *3_000,  # who else makes its name, for each
+    ],
+    ids=["blanks", "one name", "many trials"],
+)
+def test_the_time_to_read_a_cell_does_not_grow_with_its_square(source, tmp_path):
+    """Seconds of the processor."""
+    path = _with(tmp_path, source)
+    began = time.thread_time()
+    normalise(path, NAME)
+    assert time.thread_time() - began < 8
+
+
+def test_what_python_itself_reads_too_slowly_has_a_limit_and_a_sentence(tmp_path, monkeypatch):
+    """Its parser needs seconds for one long f-string, in a process that has other submissions to read."""
+    path = _with(tmp_path, *["x = f'" + "{a}" * 10_000 + "'"] * 9)
+    monkeypatch.setattr("utils.grading.normalise.SECONDS", 0.01)
+    with pytest.raises(BadNotebook, match="to be read"):
+        normalise(path, NAME)
+
+
+DEEP = "+".join(["1"] * 1500)
+
+
+@pytest.mark.parametrize(
+    "where", ["check({})", "def own(): return {}", "own = [{}]", "if {}: own = causal_mask"]
+)
+def test_an_expression_that_is_nested_too_deep_to_be_written_costs_nothing_else(where, tmp_path):
+    """`ast.unparse` raised RecursionError on it, and the whole file was "not graded, run the command again"."""
+    source = where.format(DEEP)
+    for path in (_with(tmp_path, source), _with(tmp_path, behind=source)):
+        submission = normalise(path, NAME)
+        assert {*submission.answers} == {*answers()}
+        ran = "\n".join(part.source for part in submission.parts)
+        assert DEEP in ran or not source.startswith("def"), "it is run as it stands"
+
+
+def test_a_text_that_nobody_has_thought_of_is_no_failure_of_the_grader(tmp_path, monkeypatch):
+    def fail(*given):
+        raise RecursionError
+
+    monkeypatch.setattr("utils.grading.normalise._pieces", fail)
+    with pytest.raises(BadNotebook, match="RecursionError"):
+        normalise(_with(tmp_path), NAME)
+
+
+def test_a_shortage_of_memory_is_nobodys_zero(tmp_path, monkeypatch):
+    def fail(*given):
+        raise MemoryError
+
+    monkeypatch.setattr("utils.grading.normalise._pieces", fail)
+    with pytest.raises(MemoryError):
+        normalise(_with(tmp_path), NAME)

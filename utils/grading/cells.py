@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import itertools
+import math
 import re
+import time
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 # Calls that build a constant: cheap, and without them an answer may miss a name (`NEG_INF = float("-inf")`).
 _CHEAP = {
@@ -15,40 +19,95 @@ _CHEAP = {
     *("math", "torch", "nn", "F", "np", "numpy", "re", "functools", "collections", "itertools", "operator", "string", "os"),
 }  # fmt: skip
 _HUGE = re.compile(
-    r"0[xXoObB]\w{3000}"
+    r"\b0[xXoObB]\w{3000}"
 )  # Python reads such a number and refuses to write it, as `ast.unparse` must
 _number = itertools.count()
 _KINDS = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+_end: ContextVar[float] = ContextVar("_end", default=math.inf)
+#: what reading or writing Python raises on text that is no Python, or that is nested too deep
+DEEP = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+
+class TooLong(Exception):
+    """A submission's text takes too much time to read."""
+
+
+@contextlib.contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """Within the block, whoever reads Python looks at the clock first.
+
+    Some texts cost Python's own parser time that grows with their square. The time is the processor's, of this thread: a busy machine
+    costs nobody a grade.
+
+    Args:
+        seconds: after which :func:`look_at_the_clock` raises.
+    """
+    before = _end.set(time.thread_time() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(before)
+
+
+def look_at_the_clock() -> None:
+    """Ends a reading that has had its time.
+
+    Raises:
+        TooLong: it has.
+    """
+    if time.thread_time() > _end.get():
+        raise TooLong
 
 
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None if it is no Python. Lines for IPython (`%magic`, `!shell`, `name?`) count as what `plain` makes of them."""
+    """The syntax tree, or None if it is no Python. Lines for IPython (`%magic`, `!shell`, `name?`) count as what `plain` makes of them.
+
+    Raises:
+        TooLong: see `bounded`.
+    """
     return read(source)[0]
 
 
 def read(source: str) -> tuple[ast.Module | None, str, list[int]]:
-    """The syntax tree (None: no Python), the text that it is of, and the lines for IPython in it that are not run, from 1."""
+    """The syntax tree (None: no Python), the text that it is of, and the lines for IPython in it that are not run, from 1.
+
+    Raises:
+        TooLong: see `bounded`.
+    """
     if _HUGE.search(source):
         return None, source, []
-    for text, lines in ((source, []), plain(source), plain(source, indented=False)):
+    for text, lines in _ways(source):
+        look_at_the_clock()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "invalid escape sequence" and the like are the student's
                 return ast.parse(text), text, lines
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except DEEP:
             continue
     return None, source, []
 
 
+def _ways(source: str) -> Iterator[tuple[str, list[int]]]:
+    """As Python, and only if that fails as a cell for IPython."""
+    yield source, []
+    yield plain(source)
+    yield plain(source, indented=False)
+
+
 def problem_of(source: str) -> str:
-    """Why a cell is no Python, with the line, or ""."""
+    """Why a cell is no Python, with the line, or "".
+
+    Raises:
+        TooLong: see `bounded`.
+    """
+    look_at_the_clock()
     if _HUGE.search(source):
         return "a number of thousands of digits"
     try:
         ast.parse(plain(source)[0])
     except SyntaxError as error:
         return f"line {error.lineno}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
+    except DEEP as error:
         return type(error).__name__
     return ""
 
@@ -95,7 +154,7 @@ def _python_of(line: str) -> str | None:
     """What a line for IPython becomes, or None if it is none."""
     if found := re.match(r"([ \t]*)%time(?:it)?[ \t]+(?!-)(.+)$", line):
         return f"{found[1]}{found[2]}" if "%timeit" not in line else f"{found[1]}pass"
-    if found := re.match(r"([ \t]*[\w.,\[\] \t\"']+=)[ \t]*([%!])(.*)$", line):
+    if found := re.match(r"([\w.,\[\] \t\"']+=)[ \t]*([%!])(.*)$", line):
         if found[2] == "%" and (timed := re.match(r"time[ \t]+(.+)$", found[3])):
             return f"{found[1]} {timed[1]}"
         return f"{found[1]} {'[]' if found[2] == '!' else 'None'}"
@@ -157,7 +216,7 @@ def definitions(source: str, *, constants: bool = True) -> str:
         kept = [node for node in kept if not isinstance(node, ast.Assign | ast.AnnAssign)]
     try:
         return "\n".join(ast.unparse(node) for node in kept)
-    except (RecursionError, ValueError):
+    except DEEP:
         return ""
 
 

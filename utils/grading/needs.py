@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ast
 import symtable
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from utils.grading.cells import DEEP, binds, look_at_the_clock
 
 # Calls that look at their arguments and change none of them.
 _LOOK = {
@@ -19,7 +22,6 @@ _LOOK = {
     *("tuple", "sorted", "any", "all", "range", "enumerate", "zip", "hasattr", "callable", "hash", "dir", "help", "abs", "round", "float", "int"),
 }  # fmt: skip
 _WILD = {"exec", "globals", "locals", "vars", "eval"}  # with these a statement may do anything to any name
-_DEEP = (RecursionError, MemoryError, ValueError, SyntaxError)
 
 
 @dataclass
@@ -63,11 +65,19 @@ class Statement:
 
 
 def statement(node: ast.stmt, *, own: bool = True) -> Statement:
-    """Reads one statement."""
+    """Reads one statement.
+
+    Raises:
+        TooLong: see `cells.bounded`.
+    """
+    look_at_the_clock()
     found = Statement(node, own)
+    named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     try:
         table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
-    except _DEEP:
+        found.later = _inner(table)
+    except DEEP:  # nested too deep to be told apart: all its names count
+        found.makes, found.now, found.later = binds(ast.Module([node], [])), named, named
         found.wild = own
         return found
     for symbol in table.get_symbols():
@@ -75,9 +85,7 @@ def statement(node: ast.stmt, *, own: bool = True) -> Statement:
             found.makes.add(symbol.get_name())
         if symbol.is_referenced():
             found.now.add(symbol.get_name())
-    found.later = _inner(table)
     found.changes = _changes(node)
-    named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     star = isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names)
     found.wild = own and (
         star or bool(named & _WILD and isinstance(node, ast.Expr | ast.Assign | ast.For | ast.If))
@@ -151,6 +159,7 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
         changed = (one.changes if bare else one.changes - modules) & made if one.own else set()
         for name in one.makes | changed:
             touched[name].append(index)
+    makers = _Makers(statements, touched)
     found: set[int] = set()
     todo: list[tuple[str, int | None]] = [(name, None) for name in answers]
 
@@ -172,20 +181,47 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
         place = todo.pop()
         if place not in asked:
             asked.add(place)
-            take(_makers(statements, touched[place[0]], place))
+            take(makers.of(*place))
     return found
 
 
-def _makers(statements: list[Statement], touched: list[int], place: tuple[str, int | None]) -> list[int]:
-    """Who makes a name, or changes what it stands for, as a statement (or, at None, a function called at any time) finds it."""
-    name, user = place
-    before = [index for index in touched if user is not None and index < user]
-    if not before:
+class _Makers:
+    """Who makes a name, or changes what it stands for. Nobody is told twice, so thousands of lines on one name take no longer than on many.
+
+    Args:
+        statements: all.
+        touched: name -> indices of those that make or change it, in order.
+    """
+
+    def __init__(self, statements: list[Statement], touched: dict[str, list[int]]) -> None:
+        self.statements, self.touched = statements, touched
+        # name -> places in `touched[name]` behind which what was before does not matter
+        self.firm = {
+            name: [n for n, i in enumerate(who) if statements[i].firm and name in statements[i].makes]
+            for name, who in touched.items()
+        }
+        self.told: dict[tuple[str, int], int] = {}  # name and first place of a stretch -> its end, so far
+
+    def of(self, name: str, user: int | None) -> list[int]:
+        """Those that a statement finds (at None: a function called at any time) and that were not told before."""
+        who = self.touched.get(name, [])
+        end = 0 if user is None else bisect_left(who, user)
+        if end == 0:
+            return self._at_any_time(name, who)
+        firm = self.firm[name]
+        last = bisect_left(firm, end)
+        begin = firm[last - 1] if last else 0
+        first = self.told.get((name, begin), begin)
+        self.told[name, begin] = max(first, end)
+        return who[first:end]
+
+    def _at_any_time(self, name: str, who: list[int]) -> list[int]:
+        if (name, -1) in self.told:
+            return []
+        self.told[name, -1] = 0
         # what the release makes in a live cell, under an `if`, counts where nothing else makes the name
-        sure = [index for index in touched if statements[index].own or statements[index].firm]
-        return sure or touched
-    firm = [index for index in before if statements[index].firm and name in statements[index].makes]
-    return [index for index in before if not firm or index >= firm[-1]]
+        sure = [index for index in who if self.statements[index].own or self.statements[index].firm]
+        return sure or who
 
 
 def _sets_on(node: ast.stmt, modules: set[str]) -> bool:

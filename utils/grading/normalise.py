@@ -7,6 +7,7 @@ check stands. Outputs, metadata, kernel specification and check cells are ignore
 from __future__ import annotations
 
 import ast
+import datetime
 import re
 import sys
 from collections.abc import Iterable
@@ -17,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from utils.grading.beside import missing
 from utils.grading.cells import (
+    DEEP,
+    TooLong,
     binds,
+    bounded,
     definitions,
     is_definition,
     is_stub,
@@ -52,6 +56,9 @@ class _Shell:
 def get_ipython():
     return _Shell()
 """
+SECONDS = (
+    10.0  # of the processor, to read one submission; the longest of honest notebooks takes a tenth of one
+)
 READY = "def ready(*names):\n    return True\n"  # in a notebook that is green, every check above has passed
 
 
@@ -128,14 +135,26 @@ def normalise(path: Path, notebook: str) -> Submission:
     """Reads a submission of `notebook`.
 
     Raises:
-        BadNotebook: empty, corrupt, too large, or another assignment.
+        BadNotebook: empty, corrupt, too large, another assignment, or a text that Python itself cannot read in time.
     """
     from utils.checks.registry import exercises_of  # comes with torch, which a reader of names needs not
 
     cells = read_cells(path)
     language = language_of(cells, notebook)
+    exercises = exercises_of(notebook)
+    release_cells(notebook, language)  # what is not the student's is read before the clock runs
     with speaking(language):
-        return _normalised(path, cells, Submission(notebook, language=language), exercises_of(notebook))
+        try:
+            with bounded(SECONDS):
+                return _normalised(path, cells, Submission(notebook, language=language), exercises)
+        except TooLong as error:
+            raise BadNotebook(
+                say("its code takes more than {seconds:.0f} s to be read", seconds=SECONDS)
+            ) from error
+        except (BadNotebook, OSError, MemoryError):  # what this machine lacks is nobody's zero
+            raise
+        except Exception as error:  # of a text that nobody has thought of
+            raise BadNotebook(say("its code cannot be read ({error})", error=type(error).__name__)) from error
 
 
 def _normalised(
@@ -172,9 +191,17 @@ def _normalised(
 
 
 def _read(cell: Cell) -> Cell:
+    """The cell, and for each statement which names it makes and what it checks."""
     tree, text, left = read(cell["source"])
     body = tree.body if tree else []
-    return cell | {"tree": tree, "text": text, "left": left, "body": body}
+    return cell | {
+        "tree": tree,
+        "text": text,
+        "left": left,
+        "body": body,
+        "makes": [binds(ast.Module([node], [])) for node in body],
+        "checks": set[str]().union(*map(_checked, body)),
+    }
 
 
 @cache
@@ -183,23 +210,19 @@ def release_definitions(source: str) -> str:
     return definitions(source)
 
 
-def _makes(node: ast.stmt, name: str) -> bool:
-    return name in binds(ast.Module([node], []))
-
-
-def _checks(cell: Cell, name: str) -> bool:
-    """Whether it has `check(name)`, or `check(something, "name")`."""
-    return any(name in _checked(node) for node in cell["body"])
+def _making(cell: Cell, name: str) -> list[ast.stmt]:
+    """Statements of a cell that make a name."""
+    return [node for node, makes in zip(cell["body"], cell["makes"], strict=True) if name in makes]
 
 
 def _checked(node: ast.stmt) -> set[str]:
+    """What a call of `check` is given: `check(name)`, or `check(something, "name")`."""
     call = node.value if isinstance(node, ast.Expr) else None
     if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "check"):
         return set()
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return {str(one.value) if isinstance(one, ast.Constant) else ast.unparse(one) for one in given} | {
-        "check"
-    }
+    names = {one.id for one in given if isinstance(one, ast.Name)}
+    return {"check", *names, *(str(one.value) for one in given if isinstance(one, ast.Constant))}
 
 
 def _is_check(node: ast.stmt) -> bool:
@@ -212,8 +235,8 @@ def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> F
     Where no check stands behind any of them: rather the one in its own place, rather the last.
     """
     mine = (name, f"{name}-check")
-    makes = [i for i, cell in enumerate(code) if any(_makes(node, name) for node in cell["body"])]
-    written = [i for i in makes if any(_makes(node, name) and not is_stub(node) for node in code[i]["body"])]
+    makes = [i for i, cell in enumerate(code) if _making(cell, name)]
+    written = [i for i in makes if not all(map(is_stub, _making(code[i], name)))]
     if not makes:
         broken = [i for i, c in enumerate(code) if name in (c["id"], c["grade_id"]) and c["source"].strip()]
         if broken:  # a syntax error, most likely
@@ -230,7 +253,7 @@ def _find(name: str, code: list[Cell], cells: list[Cell], notes: list[str]) -> F
             else say("{name}: no cell defines it.", name=name)
         )
         return None
-    checks = [i for i, cell in enumerate(code) if _checks(cell, name)]
+    checks = [i for i, cell in enumerate(code) if name in cell["checks"]]
     if not written:
         return Found(makes[-1:], makes[-1])
     behind = [i for i in checks if i >= written[0]]
@@ -266,7 +289,9 @@ def _explain_syntax(submission: Submission, path: Path, code: list[Cell], answer
         answering: indices of those that answer an exercise.
     """
     theirs = re.match(r"3\.(\d+)", written_with(path))
-    if theirs and int(theirs[1]) > sys.version_info.minor:
+    # Python 3.n is from October of the year 2011 + n, and its first trials from the year before: what is later does not exist
+    newest = datetime.date.today().year - 2010
+    if theirs and sys.version_info.minor < int(theirs[1]) <= newest:
         for index, cell in enumerate(code):
             if cell["tree"] is None and cell["source"].strip():
                 submission.newer |= index in answering
@@ -304,6 +329,10 @@ def _pieces(
     last = max(asked, default=-1)
     moved = any(place.late for place in places.values())
     sequence = _by_release(asked, order) if moved else [*range(last + 1)]
+    making: dict[int, list[str]] = {}
+    for name, place in places.items():
+        for i in place.cells:
+            making.setdefault(i, []).append(name)
     pieces: list[Piece] = []
     done: set[int] = set()
 
@@ -317,13 +346,13 @@ def _pieces(
         cell = code[i]
         index = by_source.get(cell["source"].strip(), order.get(cell["id"], -1))
         same = index in kept and kept[index]["source"].strip() == cell["source"].strip()
-        makes = [name for name, place in places.items() if i in place.cells]
+        makes = making.get(i, [])
         closes = asked.get(i, [])
         if index in kept and not moved:
             upto(index + 1)
         upto(max((order.get(name, 0) for name in [*makes, *closes]), default=0))
         if not (same and index in kept):
-            pieces.append(_own(cell, makes, closes, answers, i, places))
+            pieces.append(_own(cell, makes, closes, answers, places))
     upto(len(release))
     return pieces, [code[i] for i in range(last + 1, len(code)) if code[i]["source"].strip() not in by_source]
 
@@ -350,27 +379,23 @@ def _released(cell: Cell) -> Piece:
 
 
 def _own(
-    cell: Cell, makes: list[str], closes: list[str], answers: set[str], index: int, places: dict[str, Found]
+    cell: Cell, makes: list[str], closes: list[str], answers: set[str], places: dict[str, Found]
 ) -> Piece:
     piece = Piece(cell, answers=makes, asked=closes)
-    elsewhere = {name for name in answers if index not in places[name].cells}
-    for node in cell["body"]:
-        made = binds(ast.Module([node], []))
+    elsewhere = answers - {*makes}
+    # stubs of these stand beside what was written in their place
+    written = {name for name in makes if len(places[name].cells) > 1}
+    for node, made in zip(cell["body"], cell["makes"], strict=True):
+        written |= set() if is_stub(node) else made & answers
+    for node, made in zip(cell["body"], cell["makes"], strict=True):
         if _is_check(node) or made & elsewhere:  # another version of an answer
             continue
-        if is_stub(node) and any(_written_elsewhere(name, node, cell, places) for name in made & answers):
+        if made & written and is_stub(node):
             continue
         if makes or is_definition(node):
             piece.always.add(len(piece.statements))
         piece.statements.append(statement(node))
     return piece
-
-
-def _written_elsewhere(name: str, stub: ast.stmt, cell: Cell, places: dict[str, Found]) -> bool:
-    """Whether a stub stands beside what was written in its place."""
-    return len(places[name].cells) > 1 or any(
-        _makes(node, name) and not is_stub(node) for node in cell["body"] if node is not stub
-    )
 
 
 def _run_what_is_needed(
@@ -432,12 +457,19 @@ def _late(cell: Cell, made: set[str]) -> str:
     """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes."""
     kept = [
         node
-        for node in cell["body"]
-        if is_definition(node)
-        and not isinstance(node, ast.Assign | ast.AnnAssign)
-        and not binds(ast.Module([node], [])) & made
+        for node, makes in zip(cell["body"], cell["makes"], strict=True)
+        if is_definition(node) and not isinstance(node, ast.Assign | ast.AnnAssign) and not makes & made
     ]
-    return "\n".join(ast.unparse(node) for node in kept)
+    return "\n".join(_as_text(node, cell) for node in kept)
+
+
+def _as_text(node: ast.stmt, cell: Cell) -> str:
+    """The statement as Python; where it is nested too deep for `ast.unparse`, its lines."""
+    try:
+        return ast.unparse(node)
+    except DEEP:
+        first, last = statement(node).lines
+        return "\n".join(cell["text"].split("\n")[first - 1 : last])
 
 
 def _late_piece(cell: Cell) -> Piece:
@@ -456,11 +488,10 @@ def _not_run(piece: Piece, chosen: list[Statement]) -> list[str]:
         return [f"cell {cell['number']}: it is no Python ({problem_of(cell['source'])})"]
     found = []
     source = cell["source"].split("\n")
-    while lines:
-        first = last = min(lines)
-        while last + 1 in lines:
-            last += 1
-        lines -= {*range(first, last + 1)}
+    ordered = sorted(lines)
+    begins = [n for n in ordered if n - 1 not in lines]
+    ends = [n for n in ordered if n + 1 not in lines]
+    for first, last in zip(begins, ends, strict=True):
         where = f"line {first}" if first == last else f"lines {first} to {last}"
         found.append(f"cell {cell['number']}, {where}: {source[first - 1].strip()[:60]}")
     return found

@@ -137,6 +137,16 @@ def test_every_page_leads_to_itself_in_every_language(site):
     assert english.select_one('article [lang="en"] h1').get_text() == "How this course is built#"
 
 
+@pytest.mark.parametrize("size", [PHONE, TABLET, LAPTOP, DESK], ids=lambda size: str(size["width"]))
+def test_the_switch_of_languages_is_whole_within_the_bar(address, page, size):
+    """In a second row of the bar at the top it was cut in two."""
+    page.set_viewport_size(size)
+    page.goto(f"{address}/ko/{FIRST}.html")
+    bar, switch = (page.locator(name).bounding_box() for name in (".bd-header-article", ".course-languages"))
+    assert bar["y"] <= switch["y"] and switch["y"] + switch["height"] <= bar["y"] + bar["height"]
+    assert 0 <= switch["x"] and switch["x"] + switch["width"] <= size["width"]
+
+
 def test_the_korean_site_speaks_korean_and_finds_it(address, page, site):
     console = Console(page)
     page.goto(f"{address}/{FIRST}.html")

@@ -144,7 +144,7 @@ def test_the_switch_of_languages_is_whole_within_the_bar(address, page, size):
     page.goto(f"{address}/ko/{FIRST}.html")
     bar, switch = (page.locator(name).bounding_box() for name in (".bd-header-article", ".course-languages"))
     assert bar["y"] <= switch["y"] and switch["y"] + switch["height"] <= bar["y"] + bar["height"]
-    assert 0 <= switch["x"] and switch["x"] + switch["width"] <= size["width"]
+    assert switch["x"] >= 0 and switch["x"] + switch["width"] <= size["width"]
 
 
 def test_the_korean_site_speaks_korean_and_finds_it(address, page, site):

@@ -135,6 +135,10 @@ def test_every_page_leads_to_itself_in_every_language(site):
         assert all(target.is_file() and target.name == path.name for target in links.values()), path
     english = BeautifulSoup((site / "ko" / "contributing.html").read_bytes(), "html.parser")
     assert english.select_one('article [lang="en"] h1').get_text() == "How this course is built#"
+    korean = BeautifulSoup((site / "ko" / "places.html").read_bytes(), "html.parser")
+    assert (
+        not korean.select('article [lang="en"]') and "남습니까" in korean.select_one("article h1").get_text()
+    )
 
 
 @pytest.mark.parametrize("size", [PHONE, TABLET, LAPTOP, DESK], ids=lambda size: str(size["width"]))

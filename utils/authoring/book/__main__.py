@@ -13,22 +13,12 @@ from pathlib import Path
 import nbformat
 
 from utils.authoring.book import look
-from utils.authoring.book.editions import ENGLISH
+from utils.authoring.book.editions import TEXTS, translated
 from utils.authoring.book.pages import page
 from utils.authoring.book.texts import relinked
 from utils.authoring.languages import edition
 from utils.paths import ROOT
 from utils.words import language, languages, say, speaking
-
-TEXTS = {
-    "README.md": "index",
-    "CONTRIBUTING.md": "contributing",
-    "data/README.md": "data",
-    "docs/measured.md": "measured",
-    "docs/claims.md": "claims",
-    "docs/instructors.md": "instructors",
-    "docs/places.md": "places",
-}
 
 
 def notebook_names() -> list[str]:
@@ -44,11 +34,10 @@ def notebook_names() -> list[str]:
 
 def stage(folder: Path) -> None:
     """Writes Sphinx's sources in the language in use: configuration and templates from `docs/`, pages from notebooks and Markdown files."""
-    shutil.copytree(ROOT / "docs", folder, dirs_exist_ok=True)
+    others = shutil.ignore_patterns("*.??.md")  # texts in other languages: the right one is written below
+    shutil.copytree(ROOT / "docs", folder, dirs_exist_ok=True, ignore=others)
     names, spoken = notebook_names(), language()
-    readme = ROOT / f"README.{spoken}.md"
-    texts = {name: stem for name, stem in TEXTS.items() if stem != "index"}
-    texts[readme.name if readme.exists() else "README.md"] = "index"
+    texts = {translated(name, spoken): stem for name, stem in TEXTS.items()}
     pages = {name: f"{stem}.md" for name, stem in texts.items()}
     pages |= {
         f"{where}/{name}.ipynb": f"{name}.ipynb" for where in ("notebooks", "solutions") for name in names
@@ -71,7 +60,10 @@ def stage(folder: Path) -> None:
             relinked(text, source.parent, ROOT, pages, folder / "assets"), encoding="utf-8"
         )
     with open(folder / "index.md", "a", encoding="utf-8") as index:
-        index.write(_contents(say("Notebooks"), [*names, "look"]) + _contents(say("The course"), [*ENGLISH]))
+        index.write(
+            _contents(say("Notebooks"), [*names, "look"])
+            + _contents(say("The course"), [stem for stem in TEXTS.values() if stem != "index"])
+        )
 
 
 def _contents(caption: str, names: list[str]) -> str:

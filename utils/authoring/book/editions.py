@@ -10,10 +10,30 @@ from typing import Any
 
 from babel import Locale
 
+from utils.paths import ROOT
 from utils.words import language, languages, say
 
-#: Pages whose text is English in every edition; `lang` says so to a screen reader.
-ENGLISH = ("places", "instructors", "measured", "claims", "contributing", "data")
+#: Texts beside the notebooks, and the names of their pages.
+TEXTS = {
+    "README.md": "index",
+    "CONTRIBUTING.md": "contributing",
+    "data/README.md": "data",
+    "docs/measured.md": "measured",
+    "docs/claims.md": "claims",
+    "docs/instructors.md": "instructors",
+    "docs/places.md": "places",
+}
+
+
+def translated(name: str, spoken: str) -> str:
+    """The file of a text in a language, such as "docs/places.ko.md" for "docs/places.md"; the English one where there is none."""
+    other = name.removesuffix(".md") + f".{spoken}.md"
+    return other if (ROOT / other).exists() else name
+
+
+def _is_english(page: str) -> bool:
+    """Whether a page of another edition shows an English text; `lang` says so to a screen reader."""
+    return any(stem == page and translated(name, language()) == name for name, stem in TEXTS.items())
 
 
 def links(page: str) -> list[tuple[str, str, str]]:
@@ -31,7 +51,7 @@ def links(page: str) -> list[tuple[str, str, str]]:
 
 def _context(app, page: str, template: str, context: dict[str, Any], document) -> None:
     context |= {"say": say, "editions": links(page), "edition": language()}
-    if language() != "en" and page in ENGLISH:
+    if language() != "en" and _is_english(page):
         context["body"] = f'<div lang="en">{context["body"]}</div>'
 
 

@@ -10,11 +10,12 @@ import socket
 import pytest
 
 from utils.authoring.attacks.scene import NOTEBOOK, TARGET, answers, code_cell, solved
-from utils.checks.chain import stand_in
+from utils.checks.chain import rests_on, stand_in
 from utils.checks.registry import all_exercises, exercises_of
 from utils.grading import isolation, lending
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
+from utils.grading.reading import release_cells
 from utils.grading.verdict import NEUTRAL, Examiner
 from utils.grading.worker import Sandbox, grade, grade_some
 from utils.paths import ROOT
@@ -222,6 +223,46 @@ def test_what_is_lent_for_an_exercise_holds_neither_its_own_stand_in_nor_more_th
             if isinstance(node, ast.FunctionDef | ast.ClassDef)
         }
         assert exercise.stand_in not in defined and defined <= group.lent
+
+
+def test_only_code_asks_for_an_earlier_notebooks_exercise():
+    """A comment with the word and a name was enough, and any notebook's would do."""
+    lent = {
+        '# reuse("TransformerEncoder") reuse("ViT")\nx = 1': [],
+        'reuse("TransformerEncoder")': [],  # what comes later holds parts of what is asked now
+        'from utils.checks import reuse\nx = "patchify"  # reuse("EncoderLayer")': [],
+        'x = "EncoderLayer"': [],
+        'reuse("EncoderLayer"': [],
+        'E = reuse("EncoderLayer")': ["EncoderLayer"],
+        'from utils import checks\nE = checks.reuse(name="EncoderLayer")': ["EncoderLayer"],
+        'A, B = map(reuse, ("Vocabulary", "collate"))': ["Vocabulary", "collate"],
+    }
+    assert {text: lending.reused([text], COURSE, "03_transformer_sentiment") for text in lent} == lent
+    assert lending.reused(['reuse("EncoderLayer")'], COURSE, NOTEBOOK) == []
+
+
+@pytest.mark.parametrize("name", [name for name, exercise in COURSE.items() if exercise.stand_in])
+def test_what_a_stand_in_is_built_from_is_withheld_with_it(name):
+    """Beside everybody else's: `class EncoderLayer(Layer)`, with the stand-in's own base class, had full points."""
+    exercise = COURSE[name]
+    withheld = lending.private(exercise, COURSE)
+    assert exercise.stand_in in withheld
+    others = [other for other in COURSE if other != name]
+    (group,) = lending.groups({name: rests_on(exercise)}, COURSE, others)
+    assert not group.lent & withheld
+    assert all(COURSE[n].stand_in in group.lent for n in rests_on(exercise) if COURSE[n].stand_in)
+    together = lending.groups({n: rests_on(COURSE[n]) for n in COURSE}, COURSE)
+    assert not any(name in group.names and group.lent & withheld for group in together)
+
+
+def test_the_released_notebooks_get_all_that_they_reuse():
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        sources = [cell["source"] for cell in release_cells(path.stem) if cell["cell_type"] == "code"]
+        wanted = lending.reused(sources, COURSE, path.stem)
+        assert {*wanted} == {*re.findall(r'reuse\("(\w+)"\)', "\n".join(sources))}
+        for name in (e.name for e in exercises_of(path.stem)):
+            (group,) = lending.groups({name: ()}, COURSE, wanted)
+            assert all(COURSE[one].stand_in in group.lent for one in wanted), name
 
 
 def test_a_text_that_is_lent_works_as_the_module_does(tmp_path):

@@ -3,6 +3,7 @@
 The mother of all sandboxes has empty rooms where `utils.stand_ins` would be, and the files are not in a sandbox's root. With a request comes the text of what
 it needs: earlier notebooks' exercises that the notebook takes by `reuse`, substitutes for exercises that failed, and what a check
 itself builds on. Only the definitions that these need are in the text. Checks of which one needs what another one asks for go into different sandboxes.
+What a stand-in is built from, and nothing that its exercise may use, is withheld with it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from utils.checks.spec import Exercise
+from utils.grading.cells import DEEP
 from utils.paths import ROOT
 
 PACKAGE = "utils.stand_ins"
@@ -106,14 +108,52 @@ def looks_with(exercise: Exercise) -> frozenset[str]:
 
 
 def reused(sources: Iterable[str], exercises: Mapping[str, Exercise], notebook: str) -> list[str]:
-    """Names of other notebooks' exercises that code takes by `reuse("name")`."""
+    """Names of earlier notebooks' exercises that code takes by `reuse("name")`, or names where it uses `reuse` (`map(reuse, ("name",))`).
+
+    What later notebooks built is nobody's to reuse: it holds parts of what is asked here.
+    """
     names: dict[str, None] = {}
     for source in sources:
         if "reuse" in source:
-            for name, exercise in exercises.items():
-                if exercise.notebook != notebook and (f'"{name}"' in source or f"'{name}'" in source):
-                    names[name] = None
-    return list(names)
+            names |= dict.fromkeys(_texts_beside_reuse(source))
+    return [name for name in names if name in exercises and exercises[name].notebook < notebook]
+
+
+def _texts_beside_reuse(source: str) -> list[str]:
+    """The texts in a piece of code that calls, or hands on, `reuse`; a comment is no code."""
+    try:
+        nodes = [*ast.walk(ast.parse(source))]
+    except DEEP:  # then nothing is lent for it
+        return []
+    called = {
+        n.id if isinstance(n, ast.Name) else n.attr for n in nodes if isinstance(n, ast.Name | ast.Attribute)
+    }
+    imported = {alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names}
+    if "reuse" not in called | imported:
+        return []
+    return [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def private(exercise: Exercise, exercises: Mapping[str, Exercise]) -> frozenset[str]:
+    """What an exercise's stand-in is built from, itself included, without what stands in for the exercises that the answer may use.
+
+    Args:
+        exercise: which.
+        exercises: all of the course, by name.
+    """
+    if not exercise.stand_in:
+        return frozenset()
+    below, todo = set[str](), [*exercise.uses]
+    while todo:
+        name = todo.pop()
+        if name not in below:
+            below.add(name)
+            todo += exercises[name].uses
+    return closure(exercise.stand_in) - _closures(below, exercises)
+
+
+def _closures(names: Iterable[str], exercises: Mapping[str, Exercise]) -> frozenset[str]:
+    return frozenset().union(*(closure(exercises[n].stand_in) for n in names if exercises[n].stand_in))
 
 
 @dataclass
@@ -127,28 +167,26 @@ class Group:
 def groups(
     wanted: Mapping[str, Iterable[str]], exercises: Mapping[str, Exercise], everybody: Iterable[str] = ()
 ) -> list[Group]:
-    """Cuts checks into as few groups as it takes that nobody is lent the stand-in of what is asked.
+    """Cuts checks into as few groups as it takes that nobody is lent the stand-in of what is asked, or what it is built from.
 
     Args:
         wanted: exercise that is asked -> exercises for which stand-ins shall be there.
         exercises: all of the course, by name.
-        everybody: exercises whose stand-ins every group gets.
+        everybody: exercises whose stand-ins every group gets, but those that hold a part of what is asked.
     """
-
-    def needs(names: Iterable[str]) -> frozenset[str]:
-        return frozenset().union(*(closure(exercises[n].stand_in) for n in names if exercises[n].stand_in))
-
-    common = needs(everybody)
+    withheld = {name: private(exercises[name], exercises) for name in wanted}
+    everybody = list(everybody)
     found: list[Group] = []
     for name, others in wanted.items():
-        mine = common | needs(others) | looks_with(exercises[name])
+        common = [n for n in everybody if not _closures([n], exercises) & withheld[name]]
+        mine = _closures([*common, *others], exercises) | looks_with(exercises[name])
         for group in found:
             lent, asked = group.lent | mine, [*group.names, name]
-            if not lent & {exercises[n].stand_in for n in asked}:
+            if not any(lent & withheld[n] for n in asked):
                 group.names, group.lent = asked, lent
                 break
         else:
-            found.append(Group([name], mine - {exercises[name].stand_in}))
+            found.append(Group([name], mine - withheld[name]))
     return found
 
 

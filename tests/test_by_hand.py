@@ -93,6 +93,22 @@ def test_of_the_banks_right_answers_those_are_marked_that_name_the_librarys_laye
         "Base = nn.LSTM\nclass Other(Base): pass\nclass LSTM(Other): pass\n",
         "class LSTM(nn.Module): pass\nLSTM.forward = nn.LSTM.forward\n",
         "import timm.models as t\nLSTM = t.LSTM\n",
+        "k = nn\nLSTM = k.LSTM\n",
+        "import importlib\nclass LSTM(importlib.import_module('torch.nn').LSTM): pass\n",
+        "k = __import__('torch').nn\nclass LSTM(k.LSTM): pass\n",
+        "import sys\nLSTM = sys.modules['torch.nn'].LSTM\n",
+        "def made(k):\n    return k.LSTM\nLSTM = made(nn)\n",
+        "class LSTM(nn.Module):\n    k = nn\n    def __init__(self): self.inner = self.k.LSTM(3, 4)\n",
+        "class LSTM(nn.Module):\n    def __init__(self):\n        self.k = nn\n        self.m = self.k.modules\n        self.m.LSTM(3)\n",
+        "class LSTM(torch." + "nn.modules.rnn." * 400 + "LSTM): pass\n",
+        "g = getattr\nLSTM = g(nn, 'LSTM')\n",
+        "from operator import attrgetter\nLSTM = attrgetter('nn.LSTM')(torch)\n",
+        "LSTM = vars(nn).get('LSTM')\n",
+        "import importlib\nLSTM = importlib.import_module('timm.models').rnn\n",
+        "def install():\n    global LSTM\n    LSTM = nn.LSTM\ninstall()\n",
+        "globals()['LSTM'] = nn.LSTM\n",
+        "globals().update({'LSTM': nn.LSTM})\n",
+        "LSTM = " + "a." * 50_000 + "b",  # nobody can tell, and a deeper stack may run it
     ],
 )
 def test_disguises_of_a_name_are_seen(text):
@@ -107,7 +123,8 @@ def test_disguises_of_a_name_are_seen(text):
         "class LSTM(nn.Module): pass\ndef compare(x):\n    return nn.LSTM(3, 4)(x)\n",
         "class LSTM(nn.Module): 'as nn.LSTM'\n",
         "class LSTM(:",
-        "LSTM = " + "a." * 50_000 + "b",
+        "class LSTM(nn.Module):\n    def forward(self, x): return self.LSTM(x) + self.cells[0].lstm(x) + super().lstm(x)\n",
+        "class LSTM(nn.Module): pass\ndef other(x):\n    setattr(x, 'a', 1)\nk = nn\n",
     ],
 )
 def test_what_an_answer_does_not_rest_on_is_no_mark(text):
@@ -121,6 +138,19 @@ def test_what_an_answer_builds_on_in_another_cell_is_seen_and_an_earlier_exercis
     layer = "class EncoderLayer(nn.Module):\n    def __init__(self): self.self_attn = MultiHeadAttention()\n"
     assert not used("EncoderLayer", helper, answer, layer)
     assert not used("pool", "pool = nn.LSTM\n")
+
+
+def test_what_does_the_same_in_an_earlier_notebook_is_no_work_of_ones_own():
+    """The grader lends the library's version for it."""
+    assert used("SelfAttention", 'class SelfAttention(reuse("MultiHeadAttention")): pass\n') == [
+        'reuse("MultiHeadAttention")'
+    ]
+    lent = "from utils.stand_ins.attention import MultiHeadAttention as M\nclass SelfAttention(M): pass\n"
+    assert used("SelfAttention", lent)
+    assert not used(
+        "PixelTransformer", 'Layer = reuse("EncoderLayer")\nclass PixelTransformer(Layer): pass\n'
+    )
+    assert not used("SelfAttention", 'class SelfAttention(reuse("sinusoidal_positions")): pass\n')
 
 
 def test_check_accepts_it_with_a_sentence():

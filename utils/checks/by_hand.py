@@ -7,7 +7,7 @@ whose policy can refuse it.
 from __future__ import annotations
 
 import ast
-import contextlib
+import functools
 import inspect
 import linecache
 import textwrap
@@ -32,7 +32,11 @@ TRANSFORMER = (
 )
 #: the recurrent layers, and what they call
 LSTM = ("nn.LSTM", "nn.LSTMCell", "torch.lstm", "torch.lstm_cell")
-_DEEP = (SyntaxError, ValueError, RecursionError, MemoryError)
+_SELF = {"self", "cls", "super"}
+_FETCH = {"getattr", "attrgetter", "__getattribute__"}
+_IMPORT = {"import_module", "__import__"}
+_WILD = {"exec", "eval", "globals", "locals", "vars", "setattr"}  # with these a statement may make any name
+_LINKS = 50  # of `a.b.c`, that are followed
 #: packages whose models are those of the course
 PACKAGES = {"timm", "torchvision", "transformers", "x_transformers", "vit_pytorch"}
 
@@ -49,47 +53,127 @@ def used(exercise: Exercise, *texts: str) -> list[str]:
     wanted = {name.rpartition(".")[2] for name in exercise.by_hand}
     if not wanted and exercise.kind != "module":
         return []
-    body: list[ast.stmt] = []
-    for text in texts:
-        with contextlib.suppress(*_DEEP):
-            body += ast.parse(text).body
-    try:
-        return _found(_rests_on(exercise, body), wanted)
-    except _DEEP:
-        return []
-
-
-def _found(statements: list[ast.stmt], wanted: set[str]) -> list[str]:
-    nodes = [node for statement in statements for node in ast.walk(statement)]
-    torch, found, star = {"torch", "nn", "F"}, list[str](), False
-    for node in nodes:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
-                root = whole.split(".")[0]
-                if root == "torch":
-                    torch.add(alias.asname or alias.name.split(".")[0])
-                    star |= alias.name == "*"
-                if root in PACKAGES or (root == "torch" and alias.name in wanted):
-                    found.append(whole)
-    for node in nodes:
-        if isinstance(node, ast.Attribute) and node.attr in wanted and _root(node) in torch:
-            found.append(ast.unparse(node))
-        elif isinstance(node, ast.Name) and star and node.id in wanted:
-            found.append(node.id)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
-            found += [a.value for a in node.args if isinstance(a, ast.Constant) and a.value in wanted]
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):  # vars(nn)["LSTM"]
-            found += [node.slice.value] if node.slice.value in wanted else []
+    makers, deep = _read(texts)
+    found = _found(exercise, _rests_on(exercise, makers), wanted)
+    if deep and exercise.by_hand:  # a deeper stack than this process has may run it
+        found.append(f"{exercise.by_hand[0]} (a cell is nested too deep to tell)")
     return list(dict.fromkeys(found))
 
 
-def _rests_on(exercise: Exercise, body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements that make an answer, and those that make what they name, however far."""
+@functools.lru_cache(maxsize=4)  # a submission's cells are read once, not for each of its exercises
+def _read(texts: tuple[str, ...]) -> tuple[dict[str, list[ast.stmt]], bool]:
+    """Name -> the statements that make it, and whether a text is nested too deep to be read."""
     makers: dict[str, list[ast.stmt]] = {}
-    for statement in body:
-        for made in _makes(statement):
-            makers.setdefault(made, []).append(statement)
+    deep = False
+    for text in texts:
+        try:
+            body = ast.parse(text).body
+        except (SyntaxError, ValueError):  # no Python, so nothing that runs
+            continue
+        except (RecursionError, MemoryError):
+            deep = True
+            continue
+        for statement in body:
+            for made in set(_makes(statement)):
+                makers.setdefault(made, []).append(statement)
+    return makers, deep
+
+
+def _found(exercise: Exercise, statements: list[ast.stmt], wanted: set[str]) -> list[str]:
+    """What of a library stands in some statements."""
+    nodes = [node for statement in statements for node in ast.walk(statement)]
+    torch, star = _of_torch(nodes)
+    found: list[str] = []
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += _imported(node, wanted)
+        elif isinstance(node, ast.Attribute) and node.attr in wanted:
+            names = _chain(node)
+            # only of `self` is it known that it is no library
+            if names[0] not in _SELF or torch & {*names}:
+                found.append(".".join(name for name in names[-4:] if name))
+        elif isinstance(node, ast.Name) and star and node.id in wanted:
+            found.append(node.id)
+        elif isinstance(node, ast.Call):
+            found += _called(exercise, node, wanted, torch)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):  # vars(nn)["LSTM"]
+            found += [node.slice.value] if node.slice.value in wanted else []
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> Iterator[str]:
+    for alias in node.names:
+        whole = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        if whole.split(".")[0] in PACKAGES or alias.name in wanted or whole.startswith("utils.stand_ins"):
+            yield whole
+
+
+def _called(exercise: Exercise, call: ast.Call, wanted: set[str], torch: set[str]) -> Iterator[str]:
+    """What a call fetches by a text: `getattr(nn, "LSTM")`, `import_module("timm")`, `reuse("MultiHeadAttention")`."""
+    given = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    name = _chain(call.func)[-1] if given else ""
+    for text in given:
+        if text.rpartition(".")[2] in wanted:
+            if name in _FETCH or any(torch & {*_chain(part)} for part in (call.func, *call.args)):
+                yield text
+        elif name in _IMPORT and text.split(".")[0] in PACKAGES:
+            yield text
+        elif name == "reuse" and _does_the_same(text, exercise):
+            yield f'reuse("{text}")'
+
+
+def _does_the_same(name: str, exercise: Exercise) -> bool:
+    """Whether an exercise that is reused asks for what this one asks for, and this one is not meant to build on it."""
+    from utils.checks.registry import all_exercises  # which imports the exercises, and these this
+
+    other = all_exercises().get(name)
+    return other is not None and name not in exercise.uses and bool({*other.by_hand} & {*exercise.by_hand})
+
+
+def _of_torch(nodes: list[ast.AST]) -> tuple[set[str], bool]:
+    """Names and attributes (`self.k`) under which torch or something of it goes, and whether all of a module was imported."""
+    torch, star = {"torch", "nn", "F"}, False
+    leads: dict[str, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                if (module or alias.name).split(".")[0] == "torch":
+                    torch.add(alias.asname or alias.name.split(".")[0])
+                    star |= alias.name == "*"
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if isinstance(node.value, ast.Name | ast.Attribute):
+                for name in _chain(node.value):
+                    leads.setdefault(name, set()).update(_chain(target)[-1] for target in targets)
+    todo = [*torch]
+    while todo:
+        new = leads.pop(todo.pop(), set()) - torch
+        torch |= new
+        todo += new
+    return torch - _SELF, star
+
+
+def _chain(node: ast.AST) -> list[str]:
+    """The names in `nn.modules.rnn.LSTM`, from the left, and those that are given to calls in it; "" for what is no name, or too far."""
+    names: list[str] = []
+    for _ in range(_LINKS):
+        if isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Subscript):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            names += [a.id for a in node.args if isinstance(a, ast.Name)]
+            node = node.func
+        else:
+            break
+    names.append(node.id if isinstance(node, ast.Name) else "")
+    return names[::-1]
+
+
+def _rests_on(exercise: Exercise, makers: dict[str, list[ast.stmt]]) -> list[ast.stmt]:
+    """The statements that make an answer, and those that make what they name, however far."""
     found: dict[int, ast.stmt] = {}
     todo, seen = [exercise.name, "*"], set(exercise.uses)
     while todo:
@@ -104,23 +188,24 @@ def _rests_on(exercise: Exercise, body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _makes(statement: ast.stmt) -> Iterator[str]:
-    """Names that a statement binds, or changes (`LSTM.forward = ...`)."""
+    """Names that a statement binds, or changes (`LSTM.forward = ...`); "*" where it may be any."""
+    definition = False
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        definition = True
         yield statement.name
-        return
     for node in ast.walk(statement):
-        if isinstance(node, ast.alias):
+        if isinstance(node, ast.Global):
+            yield from node.names
+        elif isinstance(node, ast.Name) and node.id in _WILD:
+            yield "*"
+        elif definition:
+            continue
+        elif isinstance(node, ast.alias):
             yield (node.asname or node.name).split(".")[0]
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-            yield _root(node)
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+            yield _chain(node)[0]
 
 
 def note(exercise: Exercise, attempt: Any) -> str:

@@ -41,6 +41,7 @@ FILES = (
     "data/results/bench.json",
     "docs/_static/positions.png",
     "docs/places.md",
+    "docs/places.ko.md",
     "environment.yml",
     "start.py",
     "pyproject.toml",

@@ -21,7 +21,12 @@ NOTHING: Arguments = ([], {})
 
 
 def repeated(
-    target: Callable[..., Any], case: Case, fresh: Fresh, outputs: dict[str, Tensor], drawn: Tensor
+    target: Callable[..., Any],
+    case: Case,
+    fresh: Fresh,
+    outputs: dict[str, Tensor],
+    drawn: Tensor,
+    named: Callable[[Any, Exercise | None], dict[str, Tensor]],
 ) -> Seen:
     """Whether an equal call gives an equal result: a note if not. The generator stands elsewhere, so that what is drawn shows.
 
@@ -31,12 +36,12 @@ def repeated(
         fresh: gives new copies of the arguments.
         outputs: what it gave.
         drawn: the generator's state before that call.
+        named: reads a result, as `observe.name_outputs` does.
     """
-    from utils.checks.observe import name_outputs
 
     def differs() -> bool:
         args, kwargs = fresh()
-        again = name_outputs(target(*args, **kwargs), case.exercise)
+        again = named(target(*args, **kwargs), case.exercise)
         return again.keys() != outputs.keys() or not all(
             _alike(again[name], value) for name, value in outputs.items()
         )

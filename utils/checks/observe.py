@@ -160,7 +160,7 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     if exercise.gradients:
         seen.update(gradients(outputs, case, leaves))
     if case.mode == "eval":
-        seen.update(again.repeated(target, case, lambda: _arguments(case), outputs, drawn))
+        seen.update(again.repeated(target, case, lambda: _arguments(case), outputs, drawn, name_outputs))
     return seen
 
 

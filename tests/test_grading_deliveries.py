@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import datetime
+import gzip
+import io
+import lzma
+import os
 import re
+import tarfile
+import time
+import zipfile
 
 import pytest
 
 from tests.deliveries import FILE, NAME, lay, right, script, tarred, zipped
-from utils.grading import submissions
+from utils.grading import arrivals, submissions
 from utils.grading.arrivals import walk
+from utils.grading.policy import Policy
 from utils.grading.reading import RELEASE, BadNotebook, named, read_cells
 
 NOTEBOOKS = sorted(path.stem for path in RELEASE.glob("[0-9][0-9]_*.ipynb"))
@@ -125,6 +135,7 @@ def test_a_class_does_not_become_one_student(files, students, tmp_path):
             "Eve.zip": zipped({f"Ann_12_assignsubmission_file_/{FILE}": right()}),
             "Bo.zip": zipped({FILE: right()}),
         },
+        {"Eve.zip": zipped({f"Ann_1_2_{NAME}-99.ipynb": right()}), f"Bo_3_4_{FILE}": right()},
     ],
 )
 def test_no_name_inside_of_what_a_student_sent_is_an_identity(claim, tmp_path):
@@ -201,3 +212,208 @@ def test_format_3_is_read(tmp_path):
     path.write_text('{"worksheets": []}')
     with pytest.raises(BadNotebook):
         read_cells(path)
+
+
+def member(name, content, **more):
+    """A tar file of one member, with what else its header shall say."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tape:
+        one = tarfile.TarInfo(name)
+        one.size = len(content)
+        for key, value in more.items():
+            setattr(one, key, value)
+        tape.addfile(one, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def damaged(content):
+    """A compressed file with a byte of its middle changed."""
+    return content[:200] + bytes([content[200] ^ 255]) + content[201:]
+
+
+def long_name(size):
+    head = tarfile.TarInfo("././@LongLink")
+    head.type, head.size = tarfile.GNUTYPE_LONGNAME, size
+    return head.tobuf(tarfile.GNU_FORMAT) + bytes(size) + member("x.ipynb", b"{}")
+
+
+def entries(count):
+    """A zip file whose directory has many entries, all of one member."""
+    data = zipped({"a": b""})
+    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    one = data[start:end]
+    tail = bytearray(data[end:])
+    tail[8:12] = min(count, 65535).to_bytes(2, "little") * 2
+    tail[12:16] = (len(one) * count).to_bytes(4, "little")
+    return data[:start] + one * count + bytes(tail)
+
+
+def lzma_zip(content):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr(FILE, content)
+    return buffer.getvalue()
+
+
+BROKEN = {
+    "a time that is none": member(FILE, right(), pax_headers={"mtime": "inf"}),
+    "damaged .xz": damaged(lzma.compress(tarred({FILE: right()}))),
+    "damaged .bz2": damaged(bz2.compress(member(FILE, right()))),
+    "damaged .gz": damaged(gzip.compress(member(FILE, right()))),
+    "damaged LZMA in a zip": damaged(lzma_zip(right())),
+    "a long name": lzma.compress(long_name(64 * 2**20)),
+    "long headers": gzip.compress(member(FILE, right(), pax_headers={"comment": "x" * 2**20})),
+    "a number that tarfile looks through for hours": member(
+        FILE, right(), pax_headers={"comment": "1" * 200_000}
+    ),
+    "many entries": entries(150_000),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_no_archive_stops_the_others_or_takes_memory(kind, tmp_path):
+    """Whatever Python's readers raise or would read whole, it is that student's file, and the neighbour's is graded."""
+    import tracemalloc
+
+    files = {"Eve/work.zip": BROKEN[kind], "Zoe/a.zip": zipped({FILE: right()})}
+    tracemalloc.start()
+    began = time.monotonic()
+    found = {one.student: one for one in read(tmp_path, files)[0]}
+    took, peak = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["Zoe"].notebook == NAME and not found["Zoe"].problem
+    assert (not found["Eve"].problem) == (kind == "a time that is none"), found["Eve"]
+    assert peak < 48 * 2**20 and took < 30
+
+
+def test_what_cannot_be_read_for_whatever_reason_is_one_students(tmp_path, monkeypatch):
+    def fail(path):
+        if path.stat().st_size < 100:
+            raise MemoryError
+        return read_cells(path)
+
+    monkeypatch.setattr(submissions, "read_cells", fail)
+    found = who(read(tmp_path, {f"Ann/{FILE}": right(), f"Eve/{FILE}": b'{"cells": []}'})[0])
+    assert found["Ann"] == NAME and "MemoryError" in found["Eve"]
+
+
+@pytest.mark.parametrize("name", ["m_12_22_{}.zip", "Mal_6_assignsubmission_file_/{}.zip"])
+def test_no_students_archives_use_up_the_others_space(name, tmp_path, monkeypatch):
+    """In a platform's download a student's archives have a student's share; those of one folder of Moodle's share it."""
+    monkeypatch.setattr(arrivals, "STUDENTS_BYTES", 100_000)
+    monkeypatch.setattr(arrivals, "ALL_BYTES", 900_000)
+    bomb = zipped({f"{n}.ipynb": b"{" + b" " * 60_000 for n in range(100)})
+    files = {name.format(n): bomb for n in range(3)} | {f"z_13_23_{FILE}": right(), f"Zoe/{FILE}": right()}
+    handed, _ = read(
+        tmp_path, {"bulk.zip": zipped(dict(sorted(files.items(), key=lambda one: one[0] > "Z")))}
+    )
+    honest = [one for one in handed if one.origin.endswith(FILE)]
+    assert len(honest) == 2 and all(one.notebook == NAME and not one.problem for one in honest)
+    unpacked = sum(path.stat().st_size for path in (tmp_path / "scratch").iterdir()) - 2 * len(right())
+    assert unpacked < (110_000 if "/" in name else 330_000)
+
+
+def dated(content, when):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(FILE, when), content)
+    return buffer.getvalue()
+
+
+def test_no_time_in_a_students_own_archive_is_the_time_of_handing_in(tmp_path):
+    """The disk's holds, or the platform's archive's; the student's only says which of two files in one archive is the later one."""
+    old, late = (2020, 1, 1, 0, 0, 0), datetime.datetime(2026, 3, 18, 12)
+    none = bytearray(dated(right(), old))
+    place = none.index(b"PK\x01\x02")
+    none[place + 12 : place + 16] = bytes(4)
+    files = {
+        f"plain/{FILE}": right(),
+        "zip/w.zip": dated(right(), old),
+        "tar/w.tar": member(FILE, right(), mtime=1),
+        "undated/w.zip": bytes(none),
+        "top.zip": dated(right(), old),
+        "deep/w.zip": zipped({"v.zip": dated(right(), old)}),
+    }
+    folder = lay(tmp_path / "in", files)
+    for path in folder.rglob("*"):
+        os.utime(path, (late.timestamp(), late.timestamp()))
+    (tmp_path / "scratch").mkdir()
+    found = submissions.find(folder, tmp_path / "scratch", NOTEBOOKS)
+    assert {one.student: one.when for one in found} == dict.fromkeys(
+        ("plain", "zip", "tar", "undated", "top", "deep"), late
+    )
+    bulk = io.BytesIO()
+    with zipfile.ZipFile(bulk, "w") as archive:
+        for name, content in ((f"Ann_5_6_{FILE}", right()), ("Mal_7_8_w.zip", dated(right(), old))):
+            archive.writestr(zipfile.ZipInfo(name, (2026, 3, 18, 12, 0, 0)), content)
+    (tmp_path / "bulk.zip").write_bytes(bulk.getvalue())
+    found = submissions.find(tmp_path / "bulk.zip", tmp_path / "scratch", NOTEBOOKS)
+    assert [one.when for one in found] == [late, late]
+
+
+def test_of_two_files_in_one_archive_the_later_one_counts(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(FILE, (2026, 3, 2, 0, 0, 0)), right())
+        archive.writestr(zipfile.ZipInfo(f"{NAME}_zz.ipynb", (2026, 3, 1, 0, 0, 0)), right())
+    (one,), _ = read(tmp_path, {"Ann/w.zip": buffer.getvalue()})
+    assert one.origin.endswith(FILE) and "_zz" in one.note
+
+
+def test_downloads_side_by_side_are_opened_and_one_beside_other_work_is_a_students(tmp_path):
+    downloads = {f"hw{n}.zip": zipped({f"{who}_{who}1_2_{FILE}": right() for who in "67"}) for n in (1, 2)}
+    assert {one.user for one in read(tmp_path, downloads)[0]} == {"61", "71"}
+
+
+def test_names_that_differ_in_bytes_that_are_no_text_stay_two(tmp_path):
+    for name, content in ((b"M\xfcller", right()), (b"M\xf6ller", script(right()))):
+        folder = tmp_path / "in" / os.fsdecode(name)
+        folder.mkdir(parents=True)
+        (folder / FILE).write_bytes(content)
+    (tmp_path / "scratch").mkdir()
+    found = submissions.find(tmp_path / "in", tmp_path / "scratch", NOTEBOOKS)
+    assert len({one.student for one in found}) == 2 and not any(one.note for one in found)
+    assert all(one.student.encode() for one in found)
+
+
+def test_where_the_best_counts_guesses_are_not_without_end(tmp_path):
+    files = {"Eve/w.zip": zipped({f"{n:02}/{FILE}": right() for n in range(40)}), f"Ann/{FILE}": right()}
+    (tmp_path / "scratch").mkdir()
+    delivery = submissions.read(lay(tmp_path / "in", files), tmp_path / "scratch", NOTEBOOKS)
+    picked = Policy(attempt="best").pick(delivery.handed)
+    assert [one.student for one in picked] == ["Ann", *["Eve"] * submissions.ATTEMPTS]
+    assert picked[-1].origin.endswith(f"39/{FILE}") and "00/" in picked[-1].note and "more" in picked[-1].note
+
+
+BOMB = "".join(f"#   a{n + 1}: &a{n + 1} [{','.join([f'*a{n}'] * 9)}]\n" for n in range(7))
+HEAD = f"# ---\n# jupyter:\n#   a0: &a0 [x]\n{BOMB}# ---\n"
+CODE = "\ndef causal_mask(n):\n    return 1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + CODE,
+        "#!python\n# coding: utf-8\n" + HEAD + CODE,
+        "# ---\n# ---\n" + HEAD + CODE,
+        "#\n" + HEAD + CODE,
+        HEAD.replace("# ---", "#---\x0c") + CODE,
+        CODE + "\n" * 30_000,
+        "x = 1\n\n" * 8_000 + CODE,
+    ],
+)
+def test_no_script_takes_long_to_read(text, tmp_path):
+    path = tmp_path / "x.py"
+    path.write_text(text, encoding="utf-8")
+    began = time.monotonic()
+    try:
+        assert any("causal_mask" in cell["source"] for cell in read_cells(path))
+    except BadNotebook as error:
+        assert "limit" in str(error)
+    assert time.monotonic() - began < 10
+
+
+def test_libraries_in_an_archive_are_not_parsed(tmp_path, monkeypatch):
+    monkeypatch.setattr(submissions, "read_cells", lambda path: pytest.fail("parsed"))
+    handed, rows = read(tmp_path, {"Ann/lib.zip": zipped({"a.py": b"import os\n\ndef gcd(a): pass\n"})})
+    assert "without an exercise" in handed[0].problem and len(rows) == 1

@@ -5,27 +5,36 @@ Members are read one at a time, up to a limit, and written under names that this
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import datetime
 import errno
+import gzip
+import lzma
 import os
 import re
 import tarfile
 import tempfile
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
-from utils.grading.reading import MAX_BYTES, as_script, clean
+from utils.grading.reading import MAX_BYTES, as_script
 from utils.words import say
 
 STUDENTS_BYTES, ALL_BYTES = 256 * 2**20, 16 * 2**30  # unpacked: of one student's archive, of a platform's
 DEPTH, MEMBERS = 4, 20_000  # archives in archives; files of one archive
+DIRECTORY = 256 * MEMBERS  # bytes of a zip file's directory, of which an object is made for each entry
+HEADER, HEADERS = (
+    256 * 2**10,
+    4096 * MEMBERS,
+)  # bytes that a tar file may say of one member (names, attributes), and of all
+# Moodle: First Last_12345_assignsubmission_file_/filename.ipynb
+MOODLE = re.compile(r"^(?P<student>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?$", re.S)
 _SYSTEM = re.compile(
     r"^(?:__MACOSX|\.DS_Store|\._.*|\.ipynb_checkpoints|Thumbs\.db|desktop\.ini|__pycache__|\.git)$"
 )
@@ -42,16 +51,6 @@ _MAGIC = {
     b"\xff\xd8\xff": "a picture",
 }
 _HOSTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.EACCES}
-_BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    OSError,
-    RuntimeError,
-    NotImplementedError,
-    ValueError,
-    EOFError,
-)
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,10 @@ class Arrival:
         path: the file on disk, or None where there is none to read.
         kind: "json", "python", or in words what else it is.
         problem: why it cannot be read, or "".
-        when: last change, as the outermost archive or the disk has it.
-        packed: its first part is an archive at the top.
+        when: last change, as the disk or the archive has it in which it lies; of an archive's content that lies in a folder or in another
+            archive, the archive's: inside of it times are its owner's to choose.
+        edited: last change of an archive's member as that archive says, which only tells one student's files apart.
+        packed: when the archive at the top was last changed that its first part is, or None.
     """
 
     parts: tuple[str, ...]
@@ -72,7 +73,8 @@ class Arrival:
     kind: str
     problem: str = ""
     when: datetime.datetime | None = None
-    packed: bool = False
+    edited: datetime.datetime | None = None
+    packed: datetime.datetime | None = None
 
     @property
     def origin(self) -> str:
@@ -80,9 +82,13 @@ class Arrival:
 
 
 def tidy(name: str) -> tuple[str, ...]:
-    """The parts of a name, without those that climb; macOS writes Hangul in pieces, which are put together."""
-    text = unicodedata.normalize("NFC", clean(name))[:1000]
-    return tuple(part for part in re.split(r"[\\/]+", text) if part not in ("", ".", "..")) or ("unnamed",)
+    """The parts of a name, without those that climb; macOS writes Hangul in pieces, which are put together.
+
+    Bytes that are no UTF-8 stay apart ("M\\udcfcller"), so that two names that differ only there stay two.
+    """
+    parts = [part for part in re.split(r"[\\/]+", name[:1000]) if part not in ("", ".", "..")]
+    readable = (part.encode("utf-8", "backslashreplace").decode("utf-8") for part in parts)
+    return tuple(unicodedata.normalize("NFC", part) for part in readable) or ("unnamed",)
 
 
 def is_system(parts: tuple[str, ...]) -> bool:
@@ -112,32 +118,100 @@ def kind_of(head: bytes, name: str) -> str:
 
 
 @dataclass
+class Budget:
+    """Bytes that may still be unpacked: of one student's archives, within what is left for all of a delivery."""
+
+    left: int
+    above: Budget | None = None
+
+    def room(self) -> int:
+        """What may be unpacked now."""
+        return min(self.left, self.above.room()) if self.above else self.left
+
+    def take(self, size: int) -> None:
+        """Notes what has been unpacked."""
+        self.left -= size
+        if self.above:
+            self.above.take(size)
+
+
+Budgets = dict[tuple[str, ...], Budget]
+
+
+def budget_of(parts: tuple[str, ...], budgets: Budgets, above: Budget | None = None) -> Budget:
+    """The budget of a student's archive: its own; one for all that lie in a folder of Moodle's, which is one student's."""
+    folders = (end for end, part in enumerate(parts[:-1], start=1) if MOODLE.match(part))
+    return budgets.setdefault(parts[: next(folders, len(parts))], Budget(STUDENTS_BYTES, above))
+
+
+class Bounded:
+    """A file of which no more is read than is allowed, for readers of archives that read whatever length an archive states.
+
+    Args:
+        file: what is read.
+        allowed: bytes that may still be read; None: all.
+    """
+
+    def __init__(self, file: IO[bytes], allowed: int | None) -> None:
+        self.file, self.allowed = file, allowed
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's.
+
+        Raises:
+            ValueError: more than is allowed.
+        """
+        if self.allowed is None:
+            return self.file.read(size)
+        data = self.file.read(self.allowed + 1 if size < 0 else min(size, self.allowed + 1))
+        self.allowed -= len(data)
+        if self.allowed < 0:
+            raise ValueError("an archive's headers are larger than any that a program writes")
+        return data
+
+
+class Headers(Bounded):
+    """The same for a tar file, whose headers tarfile searches for numbers: in a long one each digit costs it a look at all that follow."""
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        if self.allowed is not None and re.search(rb"\d{100}", data):
+            raise ValueError("no header holds such a number")
+        return data
+
+
+@dataclass
 class Opener:
-    """Opens archives.
+    """Opens archives of one depth.
 
     Args:
         scratch: where members are put.
-        left: bytes that may still be unpacked.
+        budget: what may be unpacked.
+        when: last change of all that lies in them; None: members have their own times.
+        depth: 1, and one more for each archive around.
+        budgets: of the students whose archives lie in them; None: they are one student's.
     """
 
     scratch: Path
-    left: int
+    budget: Budget
+    when: datetime.datetime | None = None
+    depth: int = 1
+    budgets: Budgets | None = None
 
-    def open(self, archive: Path, kind: str, parts: tuple[str, ...], depth: int = 1) -> Iterator[Arrival]:
+    def open(self, archive: Path, kind: str, parts: tuple[str, ...]) -> Iterator[Arrival]:
         """What an archive holds, archives in it included; one row with the reason where it cannot be read."""
         try:
-            yield from (self._zip if kind == "zip" else self._tar)(archive, parts, depth)
-        except _BROKEN as error:
-            _not_the_hosts(error)
-            yield Arrival(
-                parts,
-                None,
-                "an archive",
-                say("the archive cannot be read ({error})", error=type(error).__name__),
-            )
+            yield from (self._zip if kind == "zip" else self._tar)(archive, parts)
+        except Exception as error:  # of Python's readers, which raise whatever they meet
+            not_the_hosts(error)
+            said = say("the archive cannot be read ({error})", error=type(error).__name__)
+            yield Arrival(parts, None, "an archive", said)
 
-    def _zip(self, archive: Path, parts: tuple[str, ...], depth: int) -> Iterator[Arrival]:
-        with zipfile.ZipFile(archive) as zipped:
+    def _zip(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
+        with contextlib.closing(Bounded(open(archive, "rb"), DIRECTORY)) as file:  # noqa: SIM115 - it is closed
+            zipped = zipfile.ZipFile(cast(IO[bytes], file))
+            file.allowed = None  # what a member unpacks to, `_member` limits
             members = [member for member in zipped.infolist() if not member.is_dir()]
             if any(member.filename == "[Content_Types].xml" for member in members):
                 yield Arrival(parts, None, "an Office document")
@@ -149,14 +223,23 @@ class Opener:
                 with contextlib.suppress(ValueError):
                     when = datetime.datetime(*member.date_time)
                 name = (*parts, *tidy(member.filename))
-                yield from self._member(partial(zipped.open, member), name, when, depth)
+                yield from self._member(partial(zipped.open, member), name, when)
 
-    def _tar(self, archive: Path, parts: tuple[str, ...], depth: int) -> Iterator[Arrival]:
-        with tarfile.open(archive, "r:*") as tape:
-            skimmed = 0
-            for number, member in enumerate(tape):
+    def _tar(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
+        with _unpressed(archive) as plain:
+            file = Headers(plain, HEADER)
+            tape = tarfile.TarFile(fileobj=cast(IO[bytes], file))
+            skimmed, headers, number = 0, HEADERS, 0
+            while True:
+                before = file.allowed = min(HEADER, headers)
+                member = tape.next()
+                headers -= before - (file.allowed or 0)
+                if member is None:
+                    return
+                file.allowed = None
                 skimmed += member.size
-                if number >= MEMBERS or skimmed > self.left + MAX_BYTES:
+                number += 1
+                if number > MEMBERS or skimmed > self.budget.room() + MAX_BYTES:
                     yield Arrival(
                         parts,
                         None,
@@ -165,21 +248,22 @@ class Opener:
                     )
                     return
                 if member.isfile():
-                    when = datetime.datetime.fromtimestamp(max(member.mtime, 0))
                     name = (*parts, *tidy(member.name))
-                    yield from self._member(partial(tape.extractfile, member), name, when, depth)
+                    yield from self._member(partial(tape.extractfile, member), name, _time(member.mtime))
+                vars(tape).update(members=[], pax_headers={})  # it keeps all that it has read
 
     def _member(
         self,
         opened: Callable[[], IO[bytes] | None],
         parts: tuple[str, ...],
-        when: datetime.datetime | None,
-        depth: int,
+        edited: datetime.datetime | None,
     ) -> Iterator[Arrival]:
         if is_system(parts):
             yield Arrival(parts, None, "a system file")
             return
-        if self.left <= 0:
+        when = self.when or edited
+        room = self.budget.room()
+        if room <= 0:
             yield Arrival(parts, None, "", say("the archive holds more than the limit for one archive"), when)
             return
         kind = ""
@@ -194,21 +278,20 @@ class Opener:
                 if not (archive or _may_be_notebook(kind, parts[-1])):
                     yield Arrival(parts, None, kind, when=when)
                     return
-                most = min(self.left, STUDENTS_BYTES if archive else MAX_BYTES + 1)
-                target = self._put(head, source, most)
-        except _BROKEN as error:
-            _not_the_hosts(error)
-            yield Arrival(
-                parts, None, kind, say("it cannot be unpacked ({error})", error=type(error).__name__), when
-            )
+                target = self._put(head, source, min(room, STUDENTS_BYTES if archive else MAX_BYTES + 1))
+        except Exception as error:  # as in `open`
+            not_the_hosts(error)
+            said = say("it cannot be unpacked ({error})", error=type(error).__name__)
+            yield Arrival(parts, None, kind, said, when)
             return
-        self.left -= target.stat().st_size
+        self.budget.take(target.stat().st_size)
         if not archive:
-            yield Arrival(parts, target, kind, when=when)
-        elif depth >= DEPTH:
+            yield Arrival(parts, target, kind, when=when, edited=edited)
+        elif self.depth >= DEPTH:
             yield Arrival(parts, None, "an archive", say("archives in archives are opened three deep"), when)
         else:
-            yield from self.open(target, kind, parts, depth + 1)
+            budget = self.budget if self.budgets is None else budget_of(parts, self.budgets, self.budget)
+            yield from Opener(self.scratch, budget, when, self.depth + 1).open(target, kind, parts)
             target.unlink()
 
     def _put(self, head: bytes, source: IO[bytes], most: int) -> Path:
@@ -226,8 +309,25 @@ class Opener:
         return Path(name)
 
 
-def _not_the_hosts(error: Exception) -> None:
-    """Raises what is no archive's fault: a full disk makes no student's file unreadable."""
+def _unpressed(archive: Path) -> IO[bytes]:
+    """The tar file in what may be a .tar.gz, .tar.bz2 or .tar.xz."""
+    with open(archive, "rb") as file:
+        magic = file.read(6)
+    for start, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open)):
+        if magic.startswith(start):
+            return cast(IO[bytes], opened(archive, "rb"))
+    return open(archive, "rb")
+
+
+def _time(seconds: float) -> datetime.datetime:
+    """A time of a tar file or a disk; what is none ("inf") is no way to be early."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.datetime.fromtimestamp(max(seconds, 0))
+    return datetime.datetime.max
+
+
+def not_the_hosts(error: Exception) -> None:
+    """Raises what is no student's fault: a full disk makes no file unreadable."""
     if isinstance(error, OSError) and error.errno in _HOSTS:
         raise error
 
@@ -242,8 +342,9 @@ def walk(folder: Path, scratch: Path) -> Iterator[Arrival]:
     An archive's content lies below the archive's own name.
     """
     if folder.is_file():
-        yield from _file(folder, tidy(folder.name), scratch, ALL_BYTES)
+        yield from _file(folder, tidy(folder.name), scratch, {})
         return
+    budgets: Budgets = {}
     for place, folders, files in os.walk(folder):
         folders.sort()
         here = Path(place)
@@ -253,11 +354,10 @@ def walk(folder: Path, scratch: Path) -> Iterator[Arrival]:
         links = [name for name in folders if (here / name).is_symlink()]
         for name in sorted([*files, *links]):
             parts = tidy("/".join((*inside, name)))
-            budget = ALL_BYTES if not inside else STUDENTS_BYTES
-            yield from _file(here / name, parts, scratch, budget)
+            yield from _file(here / name, parts, scratch, budgets)
 
 
-def _file(path: Path, parts: tuple[str, ...], scratch: Path, budget: int) -> Iterator[Arrival]:
+def _file(path: Path, parts: tuple[str, ...], scratch: Path, budgets: Budgets) -> Iterator[Arrival]:
     if is_system(parts):
         yield Arrival(parts, None, "a system file")
         return
@@ -271,12 +371,15 @@ def _file(path: Path, parts: tuple[str, ...], scratch: Path, budget: int) -> Ite
     if problem:
         yield Arrival(parts, None, "", problem)
         return
-    when = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    when = _time(path.stat().st_mtime)
     with open(path, "rb") as file:
         kind = kind_of(file.read(4096), path.name)
     if kind in ("zip", "tar"):
-        for one in Opener(scratch, budget).open(path, kind, parts):
-            yield replace(one, packed=len(parts) == 1)
+        if len(parts) == 1:  # a student's or all that a platform has: `submissions` tells
+            for one in Opener(scratch, Budget(ALL_BYTES), budgets={}).open(path, kind, parts):
+                yield replace(one, packed=when)
+        else:
+            yield from Opener(scratch, budget_of(parts, budgets), when).open(path, kind, parts)
     elif _may_be_notebook(kind, path.name):
         yield Arrival(parts, path, kind, when=when)
     else:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.grading.reading import RELEASE
-from utils.grading.submissions import Handed, chosen
+from utils.grading.submissions import Handed, best_of, chosen
 from utils.words import say, speaking
 
 Entry = dict[str, Any]
@@ -61,8 +61,8 @@ class Policy:
 
     def deadline(self, student: str, user: str, notebook: str) -> datetime.datetime | None:
         """Until when this student may hand this notebook in, grace not counted; None: no deadline."""
-        for who in (user, student):
-            if who and (who, notebook) in self.extensions:
+        for who in _names(student, user):
+            if (who, notebook) in self.extensions:
                 return self.extensions[who, notebook]
         return self.deadlines.get(notebook)
 
@@ -77,12 +77,17 @@ class Policy:
         return max(over, 0.0) / 86400 if over > self.grace.total_seconds() else 0.0
 
     def pick(self, handed: Iterable[Handed]) -> list[Handed]:
-        """The files to be graded: all attempts where the best counts, else one per student and notebook."""
+        """The files to be graded: the last attempts where the best counts, else one per student and notebook."""
         judged = [
             replace(one, late=self.late_by(one.student, one.user, one.notebook, one.when, one.late) != 0)
             for one in handed
         ]
-        return judged if self.attempt == "best" else chosen(judged, last=self.attempt == "last")
+        return best_of(judged) if self.attempt == "best" else chosen(judged, last=self.attempt == "last")
+
+
+def _names(student: str, user: str) -> list[str]:
+    """What a policy may call a student: the platform's id, and the name, unless that could be somebody else's id."""
+    return [who for who in (user, "" if user and student.isdigit() else student) if who]
 
 
 def read(path: Path) -> Policy:
@@ -100,30 +105,45 @@ def read(path: Path) -> Policy:
         raise BadPolicy(
             f"{path.name}: {', '.join(sorted(unknown))}: no such setting; there are {', '.join(sorted(known))}"
         )
-    late, exercises = raw.get("late", {}), raw.get("exercises", {})
+    late, exercises, groups = _table(raw, "late"), _table(raw, "exercises"), _table(raw, "groups")
+    extensions = _table(raw, "extensions")
     return Policy(
         attempt=_one_of(raw, "attempt", ATTEMPTS),
         deadlines={
             _notebook(name): _time(when, f"deadlines.{name}")
-            for name, when in raw.get("deadlines", {}).items()
+            for name, when in _table(raw, "deadlines").items()
         },
         grace=datetime.timedelta(minutes=_number(late.get("grace_minutes", 0), "late.grace_minutes", 1e6)),
         penalty=_number(late.get("cost_per_day", 0.0), "late.cost_per_day", 1),
         most=_number(late.get("at_most", 1.0), "late.at_most", 1),
         extensions={
             (who, _notebook(name)): _time(when, f"extensions.{who}.{name}")
-            for who, times in raw.get("extensions", {}).items()
-            for name, when in times.items()
+            for who in extensions
+            for name, when in _table(extensions, who, "extensions.").items()
         },
-        left_out=frozenset(_exercise(name) for name in exercises.get("left_out", [])),
+        left_out=frozenset(_exercise(name) for name in _list(exercises, "left_out", "exercises.")),
         points={
             _exercise(name): _number(value, f"exercises.points.{name}", 1e6)
-            for name, value in exercises.get("points", {}).items()
+            for name, value in _table(exercises, "points", "exercises.").items()
         },
         layers=_one_of(raw, "library_layers", LAYERS),
         written=_one_of(raw, "written", WRITTEN),
-        groups={name: tuple(map(str, members)) for name, members in raw.get("groups", {}).items()},
+        groups={name: tuple(map(str, _list(groups, name, "groups."))) for name in groups},
     )
+
+
+def _table(raw: dict[str, Any], key: str, before: str = "") -> dict[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, dict):
+        raise BadPolicy(f"{before}{key} = {value!r}: it must be a table (lines of the form name = value)")
+    return value
+
+
+def _list(raw: dict[str, Any], key: str, before: str) -> list[Any]:
+    value = raw.get(key, [])
+    if not isinstance(value, list):
+        raise BadPolicy(f'{before}{key} = {value!r}: it must be a list (["...", "..."])')
+    return value
 
 
 def _one_of(raw: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:
@@ -141,7 +161,10 @@ def _number(value: Any, key: str, most: float) -> float:
 
 def _time(value: Any, key: str) -> datetime.datetime:
     if isinstance(value, datetime.datetime):
-        return value.astimezone().replace(tzinfo=None) if value.tzinfo else value
+        try:
+            return value.astimezone().replace(tzinfo=None) if value.tzinfo else value
+        except (OverflowError, ValueError, OSError) as error:
+            raise BadPolicy(f"{key} = {value}: no clock here shows this time") from error
     if isinstance(value, datetime.date):
         return datetime.datetime.combine(value, datetime.time(23, 59, 59))
     raise BadPolicy(
@@ -156,10 +179,10 @@ def _notebook(name: str) -> str:
     return found[0]
 
 
-def _exercise(name: str) -> str:
+def _exercise(name: Any) -> str:
     from utils.checks.registry import all_exercises
 
-    if name not in all_exercises():
+    if not isinstance(name, str) or name not in all_exercises():
         raise BadPolicy(f"exercises: no exercise is called {name!r}")
     return name
 
@@ -217,7 +240,7 @@ def _counted(verdict: dict[str, Any], policy: Policy) -> dict[str, Any]:
 def _share_marks(entries: list[Entry], policy: Policy) -> None:
     """Gives a group's members the marks and comments of the one member whose written answer was marked."""
     for members in policy.groups.values():
-        inside = [e for e in entries if e["student"] in members or (e["user"] and e["user"] in members)]
+        inside = [e for e in entries if any(who in members for who in _names(e["student"], e["user"]))]
         for notebook in {entry["notebook"] for entry in inside}:
             theirs = [entry for entry in inside if entry["notebook"] == notebook]
             for kind in ("marks", "comments"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,16 @@ from utils.words import languages, say
 RELEASE = ROOT / "notebooks"
 MAX_BYTES = 32 * 2**20  # JSON of this size can need 1 GiB while it is read
 MAX_SCRIPT = 2 * 2**20  # of a script, bytes
+MAX_LINES = 10_000  # of a script: jupytext takes the square of them
 MAX_CELLS = 5000
 MAX_SOURCE = 200_000  # characters of one cell
 MAX_CODE = 2_000_000  # characters of all code cells: what is parsed here
 _NOT_ONE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, MemoryError, OSError)
 _BOUND = re.compile(r"^(?:(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)|(\w+)[ \t]*(?::[^=\n]+)?=(?!=))", re.M)
+# A script's YAML header: nothing in it is needed, and ten lines of YAML can stand for gigabytes.
+_HEADER = re.compile(
+    r"\A((?:#!.*\n)?(?:#.*coding[:=].*\n)?)#[ \t]*---[ \t]*\n(?:#.*\n)*?#[ \t]*---[ \t]*(?:\n|\Z)\n?"
+)
 _PYTHON = re.compile(r"^(?:(?:async )?def \w|class \w|import \w|from \w|# %%|# In\[|@\w)", re.M)
 
 
@@ -100,6 +106,14 @@ def _of_script(text: str) -> list[dict[str, Any]]:
     import jupytext
 
     text = re.sub(r"^# In\[[\d ]*\]:[ \t]*$", "# %%", text.replace("\r\n", "\n"), flags=re.M)
+    text = re.sub(r"\n(?:[ \t]*\n){10,}", "\n" * 11, _HEADER.sub(r"\1", text))
+    lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        raise BadNotebook(
+            say("the script has {count:,} lines; the limit is {most:,}", count=len(lines), most=MAX_LINES)
+        )
+    if any("---" in line for line in takewhile(lambda line: line.startswith("#"), lines)):
+        text = "\n" + text  # no header begins so, and jupytext reads none
     kind = "py:percent" if re.search(r"^# %%", text, re.M) else "py:light"
     try:
         found = jupytext.reads(text, fmt=kind).cells
@@ -162,6 +176,12 @@ def _marks() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
         names = {grade.removesuffix("-check") for grade in grades if grade.endswith("-check")}
         found[path.stem] = frozenset(names), frozenset(grades - names - {f"{name}-check" for name in names})
     return found
+
+
+def names_an_exercise(path: Path) -> bool:
+    """Whether a script has a name in it by which it could be a notebook of the course; parsing a folder of libraries would take hours."""
+    text = path.read_bytes()[: MAX_SCRIPT + 1].decode("utf-8", "replace")
+    return any(name in text for names, questions in _marks().values() for name in names | questions)
 
 
 def notebook_of(cells: list[dict[str, Any]], named: str = "") -> str:

@@ -13,17 +13,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from utils.grading.arrivals import Arrival, is_system, tidy, walk
-from utils.grading.reading import RELEASE, BadNotebook, named, notebook_of, read_cells
+from utils.grading.arrivals import MOODLE, Arrival, is_system, not_the_hosts, tidy, walk
+from utils.grading.reading import RELEASE, BadNotebook, named, names_an_exercise, notebook_of, read_cells
 from utils.words import say
 
-# Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb · Moodle: First Last_12345_assignsubmission_file_/filename.ipynb
+# Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb
 _CANVAS = re.compile(
     r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
     re.S,
 )
-_MOODLE = re.compile(r"^(?P<student>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?$", re.S)
+ATTEMPTS = 10  # of one notebook by one student, where the best counts
 _VERSION_WORDS = {
     *("final", "copy", "of", "my", "old", "new", "solution", "solutions", "solved", "homework", "hw", "submission", "submitted"),
     *("updated", "assignment", "notebook", "draft", "answers", "answer", "untitled", "lab", "backup", "fixed", "last", "latest"),
@@ -48,6 +49,7 @@ class Handed:
         late: the platform says so.
         when: when the file was last changed, as its place has it.
         how: how it was read, where that is not plain ("read as a notebook: its name ends in .txt"), or "".
+        edited: the same as the student's own archive says, which only orders what lies in it.
     """
 
     student: str
@@ -60,6 +62,7 @@ class Handed:
     late: bool = False
     when: datetime.datetime | None = None
     how: str = ""
+    edited: datetime.datetime | None = None
 
     @property
     def digest(self) -> str:
@@ -121,12 +124,18 @@ def read(folder: Path, scratch: Path, notebooks: list[str]) -> Delivery:
     owners = _several(
         [(one, _whose(place), place[1:] or place) for one, place in zip(arrived, places, strict=True)], notes
     )
-    for (one, (student, user, late), _), (notebook, made, problem) in zip(owners, notes, strict=True):
+    for (one, (student, user, late), _), (notebook, made, problem), place in zip(
+        owners, notes, places, strict=True
+    ):
         rows.append(Row(student, one.origin, made or problem))
         if notebook or problem:
             how = made if not made.startswith("graded as") else ""
             path = one.path or folder
-            handed.append(Handed(student, user, notebook, path, one.origin, problem, "", late, one.when, how))
+            # of a student's own archive at the top only its own time is not theirs to choose
+            when = one.packed if one.packed and len(place) == len(one.parts) else one.when
+            handed.append(
+                Handed(student, user, notebook, path, one.origin, problem, "", late, when, how, one.edited)
+            )
         else:
             seen[student, user].append(f"{one.parts[-1]} ({made})")
     known = {(one.student, one.user) for one in handed}
@@ -156,30 +165,52 @@ def chosen(handed: Iterable[Handed], *, last: bool = False) -> list[Handed]:
         handed: all attempts.
         last: the last one counts, though another one was on time.
     """
-    groups: dict[tuple[str, str, str], list[Handed]] = defaultdict(list)
-    for one in handed:
-        groups[one.student, one.user, one.notebook or one.origin].append(one)
-    kept = []
-    for group in groups.values():
-        order = sorted(
-            group,
-            key=lambda h: (
-                not h.problem,
-                last or not h.late,
-                h.attempt,
-                h.when or datetime.datetime.min,
-                h.origin,
-            ),
-        )
-        others = " ".join(one.origin for one in order[:-1])
-        kept.append(replace(order[-1], note=others))
+    kept = [replace(group[-1], note=_listed(group[:-1])) for group in _attempts(handed, last=last)]
     unread = {(one.student, one.user) for one in kept if not one.problem}
     # a second file that is no notebook does not need a line in the gradebook beside the one that is
     return [one for one in kept if not one.problem or one.notebook or (one.student, one.user) not in unread]
 
 
+def _attempts(handed: Iterable[Handed], *, last: bool = False) -> list[list[Handed]]:
+    """All attempts of each student and notebook; the one that counts most comes last: what can be read, on time (or `last`), late."""
+    groups: dict[tuple[str, str, str], list[Handed]] = defaultdict(list)
+    for one in handed:
+        groups[one.student, one.user, one.notebook or one.origin].append(one)
+
+    def order(one: Handed) -> tuple[Any, ...]:
+        when, edited = (time or datetime.datetime.min for time in (one.when, one.edited))
+        return not one.problem, last or not one.late, one.attempt, when, edited, one.origin
+
+    return [sorted(group, key=order) for group in groups.values()]
+
+
+def best_of(handed: Iterable[Handed]) -> list[Handed]:
+    """All files that are graded where the best attempt counts: the last `ATTEMPTS` of each student and notebook, with a note of the others.
+
+    Each attempt may guess, and an archive holds thousands of them.
+    """
+    kept = []
+    for group in _attempts(handed):
+        last = group[-ATTEMPTS:]
+        kept += [*last[:-1], replace(last[-1], note=_listed(group[:-ATTEMPTS]))]
+    return kept
+
+
+def _listed(handed: list[Handed]) -> str:
+    more = f" and {len(handed) - 20} more" if len(handed) > 20 else ""
+    return " ".join(one.origin for one in handed[:20]) + more
+
+
 def _read(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
-    """(notebook, what was made of it, problem) of something that arrived."""
+    """(notebook, what was made of it, problem) of something that arrived; nothing in one file stops the others' run."""
+    try:
+        return _made_of(one, notebooks)
+    except Exception as error:
+        not_the_hosts(error)
+        return "", "", say("it cannot be unpacked ({error})", error=type(error).__name__)
+
+
+def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
     canvas = _CANVAS.match(one.parts[-1])
     name = (canvas["name"] if canvas else "") or one.parts[-1]
     by_name = named(name, notebooks)
@@ -187,13 +218,15 @@ def _read(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
         return by_name, "", one.problem
     if one.path is None:
         return "", one.kind, ""
+    if one.kind == "python" and not names_an_exercise(one.path):
+        return "", "Python without an exercise of the course", ""
     ending = "." + name.rsplit(".", 1)[-1] if "." in name else "no ending"
     try:
         cells = read_cells(one.path)
     except BadNotebook as error:
         if name.casefold().endswith(".ipynb") and by_name:
             return by_name, f"graded as {by_name}", ""  # the grader says what is wrong with it
-        return "", "", str(error) if name.casefold().endswith(".ipynb") else ""
+        return ("", "", str(error)) if name.casefold().endswith(".ipynb") else ("", str(error), "")
     notebook = notebook_of(cells, by_name)
     if notebook not in notebooks:
         notebook = by_name if one.kind == "json" else ""
@@ -220,7 +253,7 @@ Owned = tuple[Arrival, tuple[str, str, bool], tuple[str, ...]]
 
 def _whose(place: tuple[str, ...]) -> tuple[str, str, bool]:
     """(student, id, late) of a place: only its first part is looked at."""
-    if moodle := _MOODLE.match(place[0]):
+    if moodle := MOODLE.match(place[0]):
         return moodle["student"], moodle["user"], False
     if canvas := _CANVAS.match(place[0]):
         return canvas["student"], canvas["user"], bool(canvas["late"])
@@ -234,7 +267,7 @@ def _stem(name: str) -> str:
 
 
 def _platforms(name: str) -> bool:
-    return bool(_MOODLE.match(name) or _CANVAS.match(name))
+    return bool(MOODLE.match(name) or _CANVAS.match(name))
 
 
 def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
@@ -257,7 +290,10 @@ def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
     flat = alone and any(
         len(arrived[index].parts) == 2 and not _platforms(arrived[index].parts[1]) for index in real
     )
-    downloads = all(inner and all(_platforms(name) for name in inner) for inner in archives.values())
+    # Several are downloads only where nothing lies beside: whoever hands in one archive cannot make it one.
+    downloads = all(arrived[index].parts[0] in archives for index in real) and all(
+        inner and all(_platforms(name) for name in inner) for inner in archives.values()
+    )
     places = []
     for one in arrived:
         parts = one.parts

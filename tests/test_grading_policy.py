@@ -72,6 +72,18 @@ def test_the_example_is_what_holds_without_a_file_and_its_lines_can_be_used(tmp_
         ("[exercises]\nleft_out = ['nothing']", "'nothing'"),
         ("dedlines = 1", "no such setting"),
         ("attempt = ", "grading.toml"),
+        ("late = 5", "late = 5: it must be a table"),
+        ("deadlines = [1]", "deadlines = .* must be a table"),
+        ("extensions = 3", "extensions = 3"),
+        ("extensions = {a = 5}", "extensions.a = 5"),
+        ("exercises = []", "exercises = "),
+        ("[exercises]\npoints = 5", "exercises.points = 5"),
+        ("[exercises]\nleft_out = 'causal_mask'", "must be a list"),
+        ("[exercises]\nleft_out = [['causal_mask']]", "no exercise is called"),
+        ("groups = {a = 5}", "groups.a = 5"),
+        ("[groups]\na = 'Kim'", "groups.a = 'Kim': it must be a list"),
+        ("[deadlines]\n01 = 9999-12-31T23:59:59-12:00", "no clock"),
+        ("attempt = ['best']", "attempt = "),
     ],
 )
 def test_what_cannot_be_is_named(text, words, tmp_path):
@@ -165,6 +177,75 @@ def test_a_name_of_two_people_is_nobodys():
     entries = [entry("Ann Lee")]
     missing, strangers = roster.join(entries, [Person("Ann Lee", "1"), Person("Lee, Ann", "2")])
     assert len(missing) == 2 and strangers == ["Ann Lee"]
+
+
+def points_of(path):
+    return {row[0]: row[5] for row in roster.rows_of(path)[2:]}
+
+
+def test_who_has_an_id_that_the_roster_does_not_know_takes_nobodys_line(tmp_path):
+    """The name is theirs to choose; and where only names tell, two who claim one line both stay out of it."""
+    people = [Person("Lee, Ann", "11"), Person("Kim, Zoe", "13"), Person("Oh, Ben", "14")]
+    entries = [entry("annlee", "11"), entry("annlee", "666", verdicts=[]), entry("kimzoe", "667")]
+    missing, strangers = roster.join(entries, people)
+    assert [one.get("person", {}).get("id") for one in entries] == ["11", None, None]
+    assert [one.id for one in missing] == ["13", "14"] and strangers == ["annlee", "kimzoe"]
+    assert points_of(tables.grades_csv(entries, tmp_path / "g.csv", people))["Lee, Ann"] == "3"
+    named = [
+        entry("Ann Lee"),
+        entry("Ann.Lee", verdicts=[]),
+        entry("Ben Oh"),
+        entry("Oh, Ben", notebook=WRITTEN),
+    ]
+    missing, strangers = roster.join(named, people)
+    assert [one.get("person", {}).get("id") for one in named] == [None, None, "14", "14"]
+    assert [one.id for one in missing] == ["11", "13"] and all(
+        "Lee, Ann of the roster" in text for text in strangers
+    )
+
+
+def test_where_the_rosters_ids_are_not_the_platforms_names_tell():
+    """Moodle's participants have the university's numbers, its download has its own."""
+    entries = [entry("Ann Lee", "48213"), entry("Ben Oh", "48214")]
+    assert roster.join(entries, [Person("Ann Lee", "2026-1"), Person("Ben Oh", "2026-2")]) == ([], [])
+
+
+def test_an_id_of_two_lines_is_nobodys_and_a_name_without_letters_has_no_form():
+    entries = [entry("whoever", "1"), entry("!!!")]
+    assert roster.join(entries, [Person("Ann", "1"), Person("Ben", "1"), Person("...", "2")])[1] == [
+        "whoever",
+        "!!!",
+    ]
+
+
+def test_no_file_name_in_ones_own_folder_makes_another_student():
+    entries = [entry("Kim: Jiwoo"), entry("Kim: Minsu"), entry("Minsu Kim")]
+    people = [Person("Kim", "4"), Person("Minsu Kim", "2"), Person("Jiwoo Kim", "3")]
+    missing, strangers = roster.join(entries, people)
+    assert [one.get("person", {}).get("id") for one in entries] == [None, None, "2"]
+    assert strangers == ["Kim: Jiwoo", "Kim: Minsu"]
+
+
+def test_who_is_called_like_an_id_has_not_its_extension_or_group():
+    rules = Policy(
+        deadlines={NAME: day(8)},
+        extensions={("48213", NAME): day(20)},
+        groups={"one": ("48213", "Ben")},
+    )
+    assert rules.late_by("48213", "7", NAME, day(9), False) == 1.0
+    assert rules.late_by("Ann", "48213", NAME, day(9), False) == 0.0
+    assert rules.late_by("48213", "", NAME, day(9), False) == 0.0, "folders may be named by ids"
+    team = [entry("Ben", "1", marks={"team": 9.0}), entry("48213", "7"), entry("Ann", "48213")]
+    found = policy.apply(team, rules)
+    assert [one.get("marks") for one in found] == [{"team": 9.0}, None, {"team": 9.0}]
+
+
+@pytest.mark.parametrize("field", ["a" * 200_000, '"' + "a,1\nb" * 50_000])
+def test_a_roster_that_is_no_table_is_one_sentence(field, tmp_path):
+    (tmp_path / "r.csv").write_text(f"Student,ID\n{field},1\n")
+    with pytest.raises(ValueError, match="r.csv: "):
+        roster.read(tmp_path / "r.csv")
+    assert len(roster.override([entry()], tmp_path / "r.csv")) == 1
 
 
 def test_a_roster_without_names_is_refused(tmp_path):

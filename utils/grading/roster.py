@@ -54,20 +54,27 @@ class Person:
 
 
 def rows_of(path: Path) -> list[list[str]]:
-    """Rows of a table that a spreadsheet may have saved with semicolons or tabs, in UTF-8 or UTF-16."""
+    """Rows of a table that a spreadsheet may have saved with semicolons or tabs, in UTF-8 or UTF-16.
+
+    Raises:
+        ValueError: it is no table (a quotation mark that does not end, say).
+    """
     data = path.read_bytes()
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = data.decode(encoding, errors="replace")
     first = text.split("\n", 1)[0]
     mark = max(",;\t", key=first.count)
-    return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if any(row)]
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if any(row)]
+    except csv.Error as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def read(path: Path) -> list[Person]:
     """Reads a roster: Canvas' gradebook export, Moodle's participants or worksheet, any table with a name and an id.
 
     Raises:
-        ValueError: it has no column for names.
+        ValueError: it has no column for names, or is no table.
     """
     rows = rows_of(path)
     head = [text.strip().casefold() for text in rows[0]] if rows else []
@@ -94,14 +101,19 @@ def read(path: Path) -> list[Person]:
 
 
 def keys_of(name: str) -> set[str]:
-    """Forms under which a name may stand: "Lee, Ann", "Ann Lee" and Canvas' "leeann" are one; so are those without accents."""
+    """Forms under which a name may stand: "Lee, Ann", "Ann Lee" and Canvas' "leeann" are one; so are those without accents.
+
+    A name that `submissions` put together ("Kim: Jiwoo") has no other form: its second part is what a student called a file.
+    """
     text = unicodedata.normalize("NFC", name).casefold()
+    if ": " in text:
+        return {text}
     words = [word for word in re.split(r"[^\w]+", text.replace("_", " ")) if word]
     if "," in name:
         last, _, first = text.partition(",")
         words = [word for word in re.split(r"[^\w]+", f"{first} {last}") if word]
     orders = {"".join(words), "".join(words[-1:] + words[:-1]), "".join(words[1:] + words[:1])}
-    return orders | {_plain(order) for order in orders}
+    return (orders | {_plain(order) for order in orders}) - {""}
 
 
 def _plain(text: str) -> str:
@@ -112,24 +124,38 @@ def _plain(text: str) -> str:
 def join(entries: list[Entry], people: Iterable[Person]) -> tuple[list[Person], list[str]]:
     """Gives each entry its `person`, in place: by id, else by a name that only one line of the roster has.
 
+    Where ids of the roster are the platform's (one entry has one of them), who has another id is in no line, whatever the name. Of two
+    students who have one line's name and the same notebook neither is joined: one of them only calls themselves so.
+
     Returns:
         who handed nothing in, and the students whom the roster does not know.
     """
     people = list(people)
-    by_id = {person.id: person for person in people if person.id}
+    by_id: dict[str, set[Person]] = defaultdict(set)
     by_key: dict[str, set[Person]] = defaultdict(set)
     for one in people:
+        if one.id:
+            by_id[one.id].add(one)
         for key in keys_of(one.name):
             by_key[key].add(one)
+    platforms = any(entry["user"] in by_id for entry in entries)
+    claims: dict[tuple[Person, str], set[tuple[str, str]]] = defaultdict(set)
+    meant: list[Person | None] = []
+    for entry in entries:
+        if platforms and entry["user"]:
+            found = by_id.get(entry["user"], set())
+        else:
+            found = {one for key in keys_of(entry["student"]) for one in by_key.get(key, ())}
+        meant.append(next(iter(found)) if len(found) == 1 else None)
+        if person := meant[-1]:
+            claims[person, entry["notebook"]].add((entry["student"], entry["user"]))
     here: set[Person] = set()
     strangers: dict[str, None] = {}
-    for entry in entries:
-        person: Person | None = by_id.get(entry["user"]) if entry["user"] else None
-        if person is None:
-            found = {one for key in keys_of(entry["student"]) for one in by_key.get(key, ())}
-            person = found.pop() if len(found) == 1 else None
+    for entry, person in zip(entries, meant, strict=True):
         if person is None:
             strangers[entry["student"]] = None
+        elif not (platforms and entry["user"]) and len(claims[person, entry["notebook"]]) > 1:
+            strangers[f"{entry['student']} (others too could be {person.name} of the roster)"] = None
         else:
             entry["person"] = asdict(person)
             here.add(person)
@@ -145,7 +171,10 @@ def override(entries: list[Entry], path: Path) -> list[str]:
     if not path.exists():
         path.write_text(",".join(OVERRIDES) + "\r\n", encoding="utf-8")
         return []
-    rows = rows_of(path)
+    try:
+        rows = rows_of(path)
+    except ValueError as error:
+        return [str(error)]
     complaints = []
     for number, row in enumerate(rows[1:], start=2):
         line = dict(zip(OVERRIDES, [text.strip() for text in row] + [""] * 7, strict=False))

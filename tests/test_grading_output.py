@@ -254,3 +254,12 @@ def test_partial_credit_is_by_cases():
             exercise.points * (count - wrong) / count, 2
         )
         assert (found.state == "passed") == (wrong == 0)
+
+
+def test_no_name_bends_a_terminal_or_the_page_of_another(capsys, tmp_path):
+    from utils.grading import __main__ as commands
+
+    commands._tell([], ["\x1b]0;owned\x07\x1b[2JAnn\u202e \x9b31m: no id"])
+    assert capsys.readouterr().err == "]0;owned[2JAnn 31m: no id\n"
+    name = tables.file_name({"student": "Ann Lee", "user": "1"})
+    assert re.fullmatch(r"Ann-Lee-[0-9a-f]{16,}", name)

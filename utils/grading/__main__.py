@@ -164,10 +164,12 @@ def _one(options: argparse.Namespace) -> int:
 
 
 def _tell(written: list[Path], said: list[str]) -> None:
+    from utils.grading.reports.tables import shown
+
     for path in written:
         print(f"wrote {path}")
     for line in said:
-        print(line, file=sys.stderr)
+        print(shown(line), file=sys.stderr)
 
 
 def _level(options: argparse.Namespace) -> int:

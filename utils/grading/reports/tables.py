@@ -331,8 +331,15 @@ def xml_text(text: str) -> str:
     return re.sub(r"[^\x09\x0a\x0d\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
 
 
+def shown(text: str) -> str:
+    """Text that no terminal obeys: without control characters and turned writing, which a name may hold."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", text)
+
+
 def file_name(entry: Entry) -> str:
     """A file name for an entry that no student name can bend: letters, digits and a short hash."""
     plain = re.sub(r"[^\w]+", "-", entry["student"], flags=re.A).strip("-")[:40]
-    digest = hashlib.sha256(f"{entry['student']}\0{entry['user']}".encode("utf-8", "replace")).hexdigest()[:8]
+    digest = hashlib.sha256(f"{entry['student']}\0{entry['user']}".encode("utf-8", "replace")).hexdigest()[
+        :16
+    ]
     return f"{plain or 'student'}-{digest}"

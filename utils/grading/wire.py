@@ -29,7 +29,8 @@ MAX_ELEMENTS = (
 NONCE = 16
 HEADER = struct.Struct(f"<4s{NONCE}sIQ")
 MAGIC = b"crs2"
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.S)
+# without its end too: a search that fails would begin again at each quote in it
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.S)
 _NO_BRACKET = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 

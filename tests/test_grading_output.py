@@ -13,7 +13,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from utils.checks.registry import exercises_of
+from utils.checks.observe import observe
+from utils.checks.registry import all_exercises, exercises_of
+from utils.checks.spec import Draw
 from utils.grading import hidden, marks, policy, reports, verdict
 from utils.grading.policy import Policy
 from utils.grading.reports import tables
@@ -226,6 +228,52 @@ def test_what_a_sandbox_says_is_not_what_a_student_reads():
             shown = found.record() | {"said": ""}
             assert "14159" not in json.dumps(shown), kind
             assert found.points == 0 and (kind == "not started" or "14159" in found.said)
+
+
+def examiner_of(exercise):
+    examiner = Examiner.__new__(Examiner)
+    examiner.notebook, examiner.exercises = exercise.notebook, {exercise.name: exercise}
+    examiner.fixtures = {exercise.name: hidden.build(exercise, 3)}
+    return examiner
+
+
+def test_of_which_kind_an_error_is_and_how_many_values_are_nan_carries_nothing_home():
+    """Fifty-nine kinds of errors are six bits an exercise, and a count of values is as many as there are."""
+    exercise = exercises_of("01_transformer_recap")[1]
+    examiner = examiner_of(exercise)
+    expected = examiner.fixtures[exercise.name].expected
+    shown = set()
+    for kind in ("ValueError", "KeyError", "MemoryError", "V3_14159"):
+        problem = {"kind": "raised", "sentence": f"Your code raised {kind}: no", "trace": ""}
+        payload = verdict.wire.pack({"exercise": exercise.name, "outcomes": [problem] * len(expected)}, {})
+        shown.add(examiner.judge(exercise.name, payload).sentence)
+    assert len(shown) == 1, shown
+    shown = set()
+    for count in (1, 3):
+        outcomes = [{key: value.clone().contiguous() for key, value in seen.items()} for seen in expected]
+        outcomes[0][exercise.outputs[0]].view(-1)[:count] = float("nan")
+        found = examiner._verdict(exercise, outcomes)
+        assert "NaN" in found.sentence
+        shown.add(found.sentence)
+    assert len(shown) == 1, shown
+
+
+@pytest.mark.parametrize(
+    "exercise", [e for e in all_exercises().values() if e.refuses(Draw(3))], ids=lambda e: e.name
+)
+def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
+    def raises(*given, **named):
+        raise ValueError
+
+    examiner = examiner_of(exercise)
+    fixture = examiner.fixtures[exercise.name]
+    seen = [observe(raises, case) for case in fixture.cases]
+    found = examiner._verdict(exercise, list(seen))
+    assert (found.points, found.right) == (0.0, 0)
+    ordinary = next(i for i, case in enumerate(fixture.cases) if case.mode != "refused")
+    seen[ordinary] = fixture.expected[ordinary]
+    due = sum(case.mode == "refused" for case in fixture.cases)
+    assert examiner._verdict(exercise, seen).right == 1 + due
 
 
 def test_partial_credit_is_by_cases():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -122,7 +120,7 @@ class Examiner:
                 if isinstance(outcome, Problem)
                 else _compare(exercise, case, wanted, outcome)
             )
-        right = sum(finding is None for finding in findings)
+        right = _right(fixture.cases, findings)
         base = Verdict(exercise.name, 0.0, exercise.points, right, len(findings), "passed")
         if right == len(findings):
             return replace(base, points=float(exercise.points))
@@ -134,11 +132,20 @@ class Examiner:
             points=round(exercise.points * right / len(findings), 2),
             state=state,
             concept=say(fixture.cases[index].name),
-            sentence=say(_neutral(outcome, exercise) if isinstance(outcome, Problem) else first.sentence),
+            sentence=say(_neutral(outcome, exercise) if isinstance(outcome, Problem) else _plain(first)),
             diagnosis=say(_diagnose(fixture, outcomes, findings)) if state == "failed" else "",
             ended=isinstance(outcome, Problem) and outcome.kind in ENDED,
             said=f"{outcome.sentence} {outcome.trace}".strip() if isinstance(outcome, Problem) else "",
         )
+
+
+def _right(cases: list[Case], findings: list[Finding | None]) -> int:
+    """How many cases are right. One in which an error is due proves nothing of code that can do nothing but raise one: it counts where another
+    case is right too."""
+    ordinary = [f for case, f in zip(cases, findings, strict=True) if case.mode != "refused"]
+    if ordinary and None not in ordinary:
+        return 0
+    return findings.count(None)
 
 
 # What a student reads of a problem. The words that came out of the sandbox are theirs to choose and could carry the
@@ -171,22 +178,19 @@ NEUTRAL = {
     "size": later("It returns far more values than the exercise asks for."),
 }
 ENDED = ("killed", "processes")  # what a limit of the whole submission looks like to the process that met it
-_ERROR = re.compile(r"Your code raised (\w+)")
-_BUILTIN = {
-    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)
-}
 
 
 def _neutral(problem: Problem, exercise: Exercise) -> str:
-    if problem.kind in NEUTRAL:
-        return NEUTRAL[problem.kind]
-    found = _ERROR.match(problem.sentence)
-    error = found[1] if found and found[1] in _BUILTIN else later("an error")
-    return later(
-        "Your code raised {error} here. Run check({name}) in your notebook: it shows the message where it happens there too.",
-        error=error,
+    """One sentence for errors of all kinds: which of Python's many it is, is theirs to choose too."""
+    return NEUTRAL.get(problem.kind) or later(
+        "Your code raised an error here. Run check({name}) in your notebook: it shows the message where it happens there too.",
         name=exercise.name,
     )
+
+
+def _plain(finding: Finding) -> str:
+    """A finding's sentence without a number that is theirs to choose: of how many values are NaN."""
+    return later("What it returns contains NaN.") if finding.kind == "nan" else finding.sentence
 
 
 def _bounded(outcome: Seen | Problem, wanted: Seen) -> Seen | Problem:

@@ -237,7 +237,7 @@ def _follow(
 
 
 def _over(used: float, passed: float, limit: float) -> Problem | None:
-    """Whether a check's time is over. A busy machine makes no answer slow, so computing and waiting are told apart.
+    """Whether the time of a check or a cell is over. A busy machine makes no answer slow, so computing and waiting are told apart.
 
     Args:
         used: processor seconds.
@@ -305,6 +305,7 @@ def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: 
     if tree is None:
         return "Your cell is not valid Python."
     with contextlib.suppress(TimeLimitExceeded), time_limit(seconds, clock=2 * seconds):
+        _spare_who_computes(seconds)
         for statement in tree.body:
             if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
                 named = [getattr(__future__, name.name, None) for name in statement.names]
@@ -321,6 +322,19 @@ def define(name: str, source: str, space: dict[str, Any], seconds: float, tree: 
                 first = first or f"Your cell raised {type(error).__name__}: {error}"[:500]
         return first
     return first or f"Your cell was still running after {seconds:.0f} s and was stopped."
+
+
+def _spare_who_computes(limit: float) -> None:
+    """Within a `time_limit`: its clock, which looks every second once its time is over, ends only what `_over` would end, so a cell that waits
+    for nothing but a busy machine goes on."""
+    end = signal.getsignal(signal.SIGALRM)
+    used, began = time.process_time(), time.monotonic()
+
+    def look(number: int, frame: types.FrameType | None) -> None:
+        if callable(end) and _over(time.process_time() - used, time.monotonic() - began, limit):
+            end(number, frame)
+
+    signal.signal(signal.SIGALRM, look)
 
 
 def answer(

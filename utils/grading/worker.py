@@ -27,12 +27,30 @@ from utils.words import later, say
 RESTART_AFTER = 500  # submissions per zygote
 PATIENCE = 3  # times its processor time that a submission may take on the clock
 DIED, NONE = later("its sandbox died"), "no sandbox"
+TOO_LONG = later("it took too long in all and was stopped")
 _NO_ANSWER = later("it sent something that is no answer ({why})")
 Judged = TypeVar("Judged")
 
 
 class NoSandbox(RuntimeError):
     """The host could not isolate a submission just now: that is nobody's zero."""
+
+
+@dataclass
+class Budget:
+    """What a submission may still use, in all its sandboxes together.
+
+    Args:
+        cpu: processor seconds.
+        clock: seconds on the clock. Who sleeps uses no processor and holds a worker all the same.
+    """
+
+    cpu: float
+    clock: float
+
+    @classmethod
+    def of(cls, limits: Limits) -> Budget:
+        return cls(limits.cpu, PATIENCE * limits.cpu + limits.seconds)
 
 
 @dataclass
@@ -73,6 +91,7 @@ class Run(Generic[Judged]):
         broken: number of the check at which the sandbox was stopped.
         sure: whether it was that check's answer for which it was stopped; else something that was asked before may be to blame.
         cpu: processor seconds used.
+        clock: seconds that it took on the clock.
     """
 
     judged: list[Judged]
@@ -80,6 +99,7 @@ class Run(Generic[Judged]):
     broken: int | None = None
     sure: bool = False
     cpu: float = 0.0
+    clock: float = 0.0
 
 
 class Sandbox:
@@ -113,7 +133,7 @@ class Sandbox:
         return self.level
 
     def run(
-        self, request: Request, judge: Callable[[int, bytes], Judged], cpu: float | None = None
+        self, request: Request, judge: Callable[[int, bytes], Judged], left: Budget | None = None
     ) -> Run[Judged]:
         """Runs a submission's parts and some of its checks in a fresh sandbox.
 
@@ -122,7 +142,7 @@ class Sandbox:
         Args:
             request: what to run and to ask.
             judge: what becomes of an answer, given its check's number and its bytes; called on each as it comes, while the sandbox goes on.
-            cpu: processor seconds that are left of the submission's; default all.
+            left: what is left of the submission's budget; default all.
 
         Returns:
             what `judge` made of the answers that came out, and how it ended.
@@ -131,21 +151,22 @@ class Sandbox:
             NoSandbox: the host cannot set one up now.
         """
         for _ in range(2):
-            found = self._once(request, judge, self.limits.cpu if cpu is None else cpu)
+            found = self._once(request, judge, left or Budget.of(self.limits))
             if found.ending not in (DIED, NONE):
                 return found
         if found.ending == NONE:
             raise NoSandbox("no sandbox could be set up; nothing was graded, run the command again")
         return found
 
-    def _once(self, request: Request, judge: Callable[[int, bytes], Judged], cpu: float) -> Run[Judged]:
+    def _once(self, request: Request, judge: Callable[[int, bytes], Judged], left: Budget) -> Run[Judged]:
         if self.served >= RESTART_AFTER:
             self.stop()
         self.start()
         self.served += 1
         assert self.zygote is not None
         try:
-            return _converse(self.zygote, replace(self.limits, cpu=cpu), request, judge)
+            limits = replace(self.limits, cpu=max(left.cpu, 1.0))
+            return _converse(self.zygote, limits, request, judge, left.clock)
         except OSError:  # the zygote is gone
             self.stop()
             return Run([], DIED)
@@ -168,9 +189,13 @@ class Sandbox:
 
 
 def _converse(
-    zygote: Zygote, limits: Limits, request: Request, judge: Callable[[int, bytes], Judged]
+    zygote: Zygote,
+    limits: Limits,
+    request: Request,
+    judge: Callable[[int, bytes], Judged],
+    clock: float,
 ) -> Run[Judged]:
-    """Has one sandbox set up, gives it the request, takes its answers, and has it killed.
+    """Has one sandbox set up, gives it the request, takes its answers for as long as `clock` says, and has it killed.
 
     Raises:
         OSError: the zygote is gone.
@@ -188,14 +213,17 @@ def _converse(
                 os.close(descriptor)
         os.set_blocking(asking, False)
         taken = _Answers(nonce, len(request.checks), judge)
+        began = time.monotonic()
         run = _take(
             zygote.control,
             mine,
             (asking, answers),
             request.bytes(nonce, limits),
             taken,
-            limits,
+            limits.seconds,
+            min(clock, PATIENCE * limits.cpu + limits.seconds),
         )
+        run.clock = time.monotonic() - began
         for descriptor in (
             living,
             answers,
@@ -257,20 +285,23 @@ def _take(
     pipes: tuple[int, int],
     request: bytes,
     answers: _Answers[Judged],
-    limits: Limits,
+    silence: float,
+    most: float,
 ) -> Run[Judged]:
-    """Writes the request and reads the answers, until all are there, the sandbox ends, or its time is over."""
+    """Writes the request and reads the answers, until all are there, the sandbox ends, or its time is over: `silence` without a byte, `most` in
+    all. No time that was measured is told: it is the sandbox's to choose, and could carry the values of a hidden case."""
     asking, reading = pipes
     left = memoryview(request)
     began = heard = time.monotonic()
-    most = PATIENCE * limits.cpu + limits.seconds
     while answers.reader.awaited:
         now = time.monotonic()
-        if now - heard > limits.seconds or now - began > most:
+        if now - heard > silence:
             silent = later(
-                "it gave no sign of life for {seconds} s and was stopped", seconds=f"{now - heard:.0f}"
+                "it gave no sign of life for {seconds} s and was stopped", seconds=f"{silence:.0f}"
             )
             return Run(answers.judged, silent)
+        if now - began > most:
+            return Run(answers.judged, TOO_LONG)
         readable, writable, _ = select.select([reading, end.fileno()], [asking] if left else [], [], 0.5)
         if writable:
             try:
@@ -300,7 +331,7 @@ def grade(sandbox: Sandbox, examiner: Examiner, submission: Submission) -> list[
 
     An answer that builds on an earlier one which did not pass is asked once more with the library's version of that one.
     """
-    left = Budget(sandbox.limits.cpu)
+    left = Budget.of(sandbox.limits)
     verdicts = _asked(sandbox, examiner, submission, dict.fromkeys(examiner.exercises, ()), left)
     failed = {name for name, verdict in verdicts.items() if verdict.state != "passed"}
     below = {name: tuple(sorted(failed & set(rests_on(examiner.exercises[name])))) for name in failed}
@@ -321,14 +352,7 @@ def grade_some(
     sandbox: Sandbox, examiner: Examiner, submission: Submission, names: list[str]
 ) -> dict[str, Verdict]:
     """Verdicts on some exercises only, in one round (no library versions stand in)."""
-    return _asked(sandbox, examiner, submission, dict.fromkeys(names, ()), Budget(sandbox.limits.cpu))
-
-
-@dataclass
-class Budget:
-    """Processor seconds that a submission may still use."""
-
-    seconds: float
+    return _asked(sandbox, examiner, submission, dict.fromkeys(names, ()), Budget.of(sandbox.limits))
 
 
 def _asked(
@@ -362,12 +386,17 @@ def _round(
     """One group of checks. An answer at which the sandbox had to be stopped is asked once more, first, of a fresh one; if that is stopped too, it
     was to blame, and what comes behind it is asked without it."""
     names, verdicts = list(group.names), dict[str, Verdict]()
+    ending = TOO_LONG
     for attempt in range(1 + RERUNS):
+        if left.clock <= 0:
+            break
         checks, tensors = examiner.request({name: list(substitutes[name]) for name in names})
         request = Request(submission, checks, tensors, lending.texts(group.lent))
         judge = partial(_judged, examiner, tuple(names))
-        run = sandbox.run(request, judge, max(left.seconds, 1.0))
-        left.seconds -= run.cpu
+        run = sandbox.run(request, judge, left)
+        left.cpu -= run.cpu
+        left.clock -= run.clock
+        ending = run.ending
         for found in run.judged:
             ended = (
                 found.ended and run.ending != "done"
@@ -380,9 +409,9 @@ def _round(
             name = names[run.broken]
             verdicts[name] = examiner.missing(name, _unanswered(run.ending))
         names = [name for name in names if name not in verdicts]
-        if run.broken is None or not names or attempt == RERUNS or left.seconds <= 0:
+        if run.broken is None or not names or attempt == RERUNS or left.cpu <= 0:
             break
-    why = later("its process ended before") if run.ending == "done" else run.ending
+    why = later("its process ended before") if ending == "done" else ending
     return verdicts | {name: examiner.missing(name, _unanswered(why)) for name in names}
 
 

@@ -171,7 +171,7 @@ def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
     def judge(index, payload):
         return examiner.judge(TARGET, payload)
 
-    thread = threading.Thread(target=box._once, args=(request, judge, 60.0))
+    thread = threading.Thread(target=box._once, args=(request, judge, worker.Budget(60.0, 300.0)))
     thread.start()
     until = time.monotonic() + 30
     while table.leftover_processes() == 0 and time.monotonic() < until:
@@ -194,7 +194,7 @@ def test_a_host_that_cannot_isolate_gives_no_zeros(monkeypatch, examiner, tmp_pa
 
 
 FILTERED = """
-import ctypes, os, sys, threading
+import ctypes, os, struct, sys, threading
 sys.path.insert(0, sys.argv[1])
 from utils.grading import kernel
 open(sys.argv[2], "w").close()
@@ -212,6 +212,20 @@ calls = {"chmod": (os.chmod, sys.argv[2], 0o777), "utime": (os.utime, sys.argv[2
 print([name for name, (call, *args) in calls.items() if not refused(call, *args)])
 print([flag for flag in (0x10000000, 0x20000000, 0x40000000) if libc.syscall(kernel.SYSCALLS["clone"], flag | 17, 0, 0, 0, 0) != -1])
 print(libc.prctl(1, 0, 0, 0, 0), libc.shmget(0, 4096, 0o1600), [f for f in range(46) if libc.socket(f, 1, 0) != -1])
+def said(name, *args):
+    ctypes.set_errno(0)
+    libc.syscall(kernel.SYSCALLS[name], *map(ctypes.c_long, args))
+    return ctypes.get_errno()
+limit, processors = ctypes.create_string_buffer(struct.pack("QQ", 2**40, 2**40)), ctypes.create_string_buffer(b"\\xff" * 128)
+nobody = 2**22 + 1  # no process has this number, so no test can hurt one
+print({said("prlimit64", nobody, 1, ctypes.addressof(limit), 0), said("sched_setaffinity", nobody, 128, ctypes.addressof(processors)),
+       *(said("setpriority", which, nobody, 0) for which in (0, 1, 2)), said("ioprio_set", 1, nobody, 0)})
+print(said("prlimit64", 0, 1, ctypes.addressof(limit), 0), said("sched_setaffinity", 0, 128, ctypes.addressof(processors)), said("setpriority", 0, 0, 0))
+before = os.getsid(0)
+if os.fork() == 0:
+    os.setsid()
+    os._exit(os.getsid(0) != before)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
 print(libc.socketpair(1, 1, 0, pair), libc.socketpair(1, 1 | 0x80800, 0, pair), libc.socketpair(1, 2, 0, pair), libc.socketpair(1, 5, 0, pair), libc.socketpair(30, 1, 0, pair))
 thread = threading.Thread(target=print, args=("threads work",))
 thread.start(); thread.join()
@@ -227,9 +241,17 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_the_filter_refuses_what_it_should_and_lets_forks_and_threads_be(tmp_path):
     command = [sys.executable, "-c", FILTERED, str(ROOT), str(tmp_path / "file")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ["[]", "[]", "-1 -1 []", "0 0 -1 -1 -1", "threads work", "7"], (
-        done.stdout + done.stderr
-    )
+    assert done.stdout.splitlines() == [
+        "[]",
+        "[]",
+        "-1 -1 []",
+        "{1}",
+        "0 0 0",
+        "0",
+        "0 0 -1 -1 -1",
+        "threads work",
+        "7",
+    ], done.stdout + done.stderr
 
 
 ORDINARY = """
@@ -277,6 +299,60 @@ def test_an_ordinary_user_gets_the_highest_level_and_a_limit_of_processes_by_the
     first, second = done.stdout.splitlines()
     assert first.split()[1] == "3" and first.split()[0] != "0", done.stdout + done.stderr
     assert second.startswith("refused at") and 10 <= int(second.split()[-1]) < 20, done.stdout + done.stderr
+
+
+SLOW_BYTES = """
+import gc, os, signal, time
+from utils.grading import inside, wire
+signal.setitimer(signal.ITIMER_PROF, 0)
+signal.setitimer(signal.ITIMER_REAL, 0)
+home = next(o for o in gc.get_objects() if isinstance(o, inside.Home))
+os.write(home.out, wire.HEADER.pack(wire.MAGIC, home.nonce, 0, 2**20))
+while True:
+    time.sleep(0.3)
+    os.write(home.out, b"x")
+"""
+
+
+@linux
+def test_who_sleeps_and_sends_single_bytes_holds_a_worker_no_longer_than_one_submission_may(
+    box, examiner, tmp_path, monkeypatch
+):
+    """Five sandboxes would each have had the whole time; and what a sandbox is stopped for tells no time that it chose."""
+    times: list[float] = []
+    once = worker.Sandbox._once
+
+    def watched(*args):
+        found = once(*args)
+        times.append(found.clock)
+        return found
+
+    monkeypatch.setattr(worker.Sandbox, "_once", watched)
+    monkeypatch.setattr(box, "limits", Limits(seconds=4.0, cpu=1.0))
+    first = next(iter(examiner.exercises))
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(solved(**{first: SLOW_BYTES})), encoding="utf-8")
+    verdicts = grade(box, examiner, normalise(path, NOTEBOOK))
+    assert sum(times) < worker.Budget.of(box.limits).clock + 2.0, times
+    assert {v.sentence for v in verdicts} == {f"No answer came back: {worker.TOO_LONG}."}
+
+
+@linux
+@pytest.mark.parametrize(("body", "goes_on"), [("pass", True), ("time.sleep(60)", False)])
+def test_a_cell_on_a_busy_machine_is_told_from_one_that_waits(body, goes_on):
+    """The clock runs fast here, as it does for a cell that gets a small share of the processor."""
+    code = (
+        "import time\nfrom utils.checks import limits\nfrom utils.grading import inside\n"
+        "began, clock = time.monotonic(), time.monotonic\n"
+        "inside.time = type('T', (), {'monotonic': staticmethod(lambda: began + 3 * (clock() - began)), 'process_time': staticmethod(time.process_time)})\n"
+        "real = limits.time_limit\nlimits.time_limit = lambda seconds, clock: real(seconds, clock=clock / 3)\n"
+        "cell = 'import time\\nused = time.process_time()\\nwhile time.process_time() - used < 2.5:\\n    BODY\\n'\n"
+        "print(repr(inside.define('x', cell, {}, 3.0, inside.parse(cell))))\n"
+    ).replace("BODY", body)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.strip() == repr(
+        "" if goes_on else "Your cell was still running after 3 s and was stopped."
+    ), done
 
 
 def test_every_reaching_attack_stays_bounded():

@@ -206,7 +206,8 @@ def new_root(wanted: Plan, size: int) -> None:
         Path(path).symlink_to(target)
     for folder in ("/proc", SCRATCH):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID)  # refused once the host's own is out of sight
+    # refused once the host's own is out of sight; processes only (Linux 5.8), for some of the rest tells root of the whole machine
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID, "subset=pid")
     kernel.detach("/old")
     Path("/old").rmdir()
     kernel.make_readonly("/")

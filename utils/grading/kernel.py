@@ -120,6 +120,8 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "quotactl": (179, 60), "settimeofday": (164, 170), "clock_settime": (227, 112), "adjtimex": (159, 171),
     "personality": (135, 92), "lookup_dcookie": (212, 18), "vhangup": (153, 58), "kcmp": (312, 272), "pidfd_getfd": (438, 438),
     "memfd_secret": (447, 447),
+    # other processes' memory and priority, as `OF_ONESELF` below
+    "migrate_pages": (256, 238), "move_pages": (279, 239), "process_mrelease": (448, 448), "ioprio_set": (251, 30),
     # memory that no limit sees: neither mapped nor in the sized folder
     "memfd_create": (319, 279), "shmget": (29, 194), "msgget": (68, 186), "mq_open": (240, 180),
     # Landlock leaves these calls on any path or descriptor to whoever owns the file
@@ -138,7 +140,16 @@ _OTHERS = {
     "clone": (56, 220),
     "clone3": (435, 435),
     "prctl": (157, 167),
+    "setsid": (112, 157),
+    "setpriority": (141, 140),
+    "prlimit64": (302, 261),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
 }
+# their first argument is a process, 0 for oneself; with another number they change what the grader's or your own may use
+OF_ONESELF = ("prlimit64", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr")
 SYSCALLS: dict[str, int] = {
     name: number
     for name, pair in (_NUMBERS | _OTHERS).items()
@@ -148,6 +159,7 @@ _AUDIT_ARCH = (0xC000003E, 0xC00000B7)
 FORBIDDEN = tuple(name for name in SYSCALLS if name in _NUMBERS)
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
 _ALLOW, _KILL, _REFUSE, _NO_SUCH_CALL = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # EPERM, ENOSYS
+_DO_NOTHING = 0x00050000  # the call is not made, and says that it went well
 _NEW_NAMESPACES = 0x7E020000  # the CLONE_NEW... flags that clone takes
 
 
@@ -158,8 +170,11 @@ def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 @cache
 def seccomp_program() -> bytes:
     """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets all but pairs of connected Unix streams (asyncio and
-    multiprocessing need them; a pair of datagram sockets could still send to a path), of clones those with new namespaces, and files'
-    modes, owners, times and attributes stay as they are.
+    multiprocessing need them; a pair of datagram sockets could still send to a path), of clones those with new namespaces; files' modes, owners, times and
+    attributes stay as they are, and so do limits, processors and priority of all processes but the caller.
+
+    A new session is not made, and nobody is told: the kernel shares a processor out by sessions (man 7 sched, autogroup), so a submission with
+    forty of them would get forty times what the one beside it gets.
 
     A call by another architecture's numbers, which would go round the list, kills the process.
     """
@@ -176,6 +191,14 @@ def seccomp_program() -> bytes:
     for name in FORBIDDEN:
         program += [_statement(_JUMP_EQUAL, SYSCALLS[name], 0, 1), _statement(_RETURN, _REFUSE)]
     argument = 16  # low half of a call's first argument
+    for name in OF_ONESELF:
+        program += [
+            _statement(_JUMP_EQUAL, SYSCALLS[name], 0, 4),
+            _statement(_LOAD, argument),
+            _statement(_JUMP_EQUAL, 0, 1, 0),
+            _statement(_RETURN, _REFUSE),
+            _statement(_RETURN, _ALLOW),
+        ]
     program += [
         # C libraries try clone3 first, whose flags a filter cannot see, and fall back to clone
         _statement(_JUMP_EQUAL, SYSCALLS["clone3"], 0, 1),
@@ -189,6 +212,15 @@ def seccomp_program() -> bytes:
         _statement(_JUMP_EQUAL, SYSCALLS["prctl"], 0, 4),
         _statement(_LOAD, argument),
         _statement(_JUMP_EQUAL, PR_SET_PDEATHSIG, 0, 1),
+        _statement(_RETURN, _REFUSE),
+        _statement(_RETURN, _ALLOW),
+        _statement(_JUMP_EQUAL, SYSCALLS["setsid"], 0, 1),
+        _statement(_RETURN, _DO_NOTHING),
+        _statement(_JUMP_EQUAL, SYSCALLS["setpriority"], 0, 6),
+        _statement(_LOAD, argument),
+        _statement(_JUMP_EQUAL, 0, 0, 2),  # PRIO_PROCESS: neither a group's nor a user's
+        _statement(_LOAD, argument + 8),
+        _statement(_JUMP_EQUAL, 0, 1, 0),
         _statement(_RETURN, _REFUSE),
         _statement(_RETURN, _ALLOW),
         _statement(_JUMP_EQUAL, SYSCALLS["socketpair"], 0, 6),

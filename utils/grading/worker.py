@@ -386,7 +386,7 @@ def _round(
     """One group of checks. An answer at which the sandbox had to be stopped is asked once more, first, of a fresh one; if that is stopped too, it
     was to blame, and what comes behind it is asked without it."""
     names, verdicts = list(group.names), dict[str, Verdict]()
-    ending = TOO_LONG
+    ending: str = TOO_LONG
     for attempt in range(1 + RERUNS):
         if left.clock <= 0:
             break

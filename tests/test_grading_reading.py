@@ -237,7 +237,6 @@ def _with(tmp_path: Path, *sources: str, behind: str = "") -> Path:
         "x = ?\n" + " " * 100_000,  # a pattern that began with blanks, twice
         "x = 0\n" + "x += x\n" * 20_000 + "def causal_mask(n): return x",  # who makes x, for each line anew
         "a\n\n" * 50_000,  # the least of the lines that are left, for each of them
-        *3_000,  # who else makes its name, for each
     ],
     ids=["blanks", "one name", "many trials"],
 )

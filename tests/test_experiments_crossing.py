@@ -157,3 +157,20 @@ def test_a_live_part_trains_each_model_once_per_size_though_steps_go_by_the_size
 
     found = _choose("crossing", "cpu", ("ViT",), (1_000, 20_000), (0,), {"share": 1 / 4})
     assert [(cell["size"], cell["steps"]) for cell in found] == [(1_000, 1_000), (20_000, 4_000)]
+
+
+def test_numbers_below_the_axis_do_not_touch():
+    from utils import plotting
+    from utils.experiments import plots
+
+    sizes = [250, 1_000, 4_000, 8_000, 16_000, 64_000]
+    fig, axes = plotting.figure(1, 3, width=9.0, height=3.0)
+    for ax in axes:
+        ax.set_xscale("log")
+        ax.set_xlim(200, 80_000)
+        plots._size_ticks(ax, sizes)
+    fig.canvas.draw()
+    for ax in axes:
+        boxes = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+        assert len(boxes) >= 4 and [*ax.get_xticks()] == sizes
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))

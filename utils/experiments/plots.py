@@ -119,10 +119,26 @@ def _reach(found: Sequence[Interval], value: str | Callable) -> tuple[list[float
     return low, [min(half, max(0.0, 100 - one.mean)) for half, one in zip(halves, found, strict=True)]
 
 
+LETTER = 0.085  # inches: a digit of a tick's number
+
+
 def _size_ticks(ax, sizes: Iterable[float]) -> None:
-    """Ticks at the sizes that were run, and nowhere else."""
+    """Ticks at the sizes that were run, and nowhere else; numbers where they do not touch: the first, the last, and what fits between."""
     sizes = sorted(sizes)
-    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    labels = [f"{size:,}" for size in sizes]
+    wide = (
+        ax.get_position().width * ax.figure.get_size_inches()[0] / LETTER
+    )  # letters that fit below the axis
+    place = [wide * math.log(size / sizes[0]) / max(math.log(sizes[-1] / sizes[0]), 1e-9) for size in sizes]
+
+    def touch(i: int, j: int) -> bool:
+        return abs(place[i] - place[j]) < (len(labels[i]) + len(labels[j])) / 2 + 1
+
+    kept = [0, len(sizes) - 1]
+    for i in range(1, len(sizes) - 1):
+        if not any(touch(i, j) for j in kept):
+            kept.append(i)
+    ax.set_xticks(sizes, [label if i in kept else "" for i, label in enumerate(labels)])
     ax.minorticks_off()
     if len(sizes) == 1:
         ax.set_xlim(sizes[0] / 2, sizes[0] * 2)

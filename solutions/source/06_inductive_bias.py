@@ -432,7 +432,8 @@ if rows:
         at = select(rows, share=share)
         for model in ("CNN", "ViT", "hybrid ViT"):
             n, low, high, seeds = crossing.crossing_interval(at, model, INVARIANT)
-            ahead = [d.mean > 0 for d in paired_difference(at, model, INVARIANT, "size").values()]
+            by_size = paired_difference(at, model, INVARIANT, "size")
+            ahead = [d.mean > 0 for d in by_size.values()]
             said = (
                 f"overtakes it at {n:,.0f} frames ({low:,.0f} to {high:,.0f}, {seeds} seeds)"
                 if seeds > 1
@@ -445,8 +446,8 @@ if rows:
         by_seeds = paired_difference(some, model, INVARIANT)
         by_both = over_seeds_and_images(some, model, INVARIANT)
         print(
-            f"{most:,} frames, share 0.25, {model} minus {INVARIANT}: {100 * by_seeds.mean:+.1f}"
-            f" points; 95% over seeds ± {100 * by_seeds.half:.1f},"
+            f"{most:,} frames, share 0.25, {model} minus {INVARIANT}:"
+            f" {100 * by_seeds.mean:+.1f} points; 95% over seeds ± {100 * by_seeds.half:.1f},"
             f" over seeds and test frames ± {100 * by_both.half:.1f}"
         )
     plotting.show(*drawn["parts"])

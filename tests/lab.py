@@ -139,7 +139,7 @@ class Student:
         self.notebook = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook")
         self.notebook.locator(".jp-Cell.jp-mod-active").wait_for()
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(
-            timeout=600_000
+            timeout=180_000
         )  # the kernel is there
 
     @property

@@ -27,6 +27,8 @@ ORDER = (
     "CNN, circular",
     "LSTM",
     "Transformer",
+    "Transformer, no positions",
+    "Transformer, dropout 0.1",
 )
 SHARES = ("test_accuracy", "train_accuracy")  # lie between 0 and 100%
 LABELS = {

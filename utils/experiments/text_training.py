@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from utils.data import TextData, TextSplit
 from utils.data.text import Batches, Example, tokenize
 from utils.stand_ins.text import Vocabulary, collate
 from utils.training import Precision, Steps, accuracy, count_parameters, fit, make_optimizer, seed_everything
+
+Probe = Callable[[nn.Module, Callable[[Sequence[str]], list[int]], list[Example]], dict[str, Any]]
 
 #: what a cell may say otherwise
 DEFAULTS: dict[str, Any] = {
@@ -53,8 +56,8 @@ def part(examples: list[Example], size: int, seed: int) -> list[Example]:
     return [examples[i] for i in order[:size].tolist()]
 
 
-def prepare(data: TextData, how: Mapping[str, Any]) -> tuple[list[Example], list[Example], int, str]:
-    """Training examples, held-out examples, vocabulary size, and the name of the held-out split."""
+def prepare(data: TextData, how: Mapping[str, Any]) -> tuple[list[Example], list[Example], Vocabulary, str]:
+    """Training examples, held-out examples, the vocabulary, and the name of the held-out split."""
 
     def cut(text: str) -> list[str]:
         return tokenize(text, how["tokens"])[: how["max_length"]]
@@ -65,10 +68,16 @@ def prepare(data: TextData, how: Mapping[str, Any]) -> tuple[list[Example], list
     train = list(zip(map(vocabulary.encode, words), data.train.labels, strict=True))
     held = data.test if split == "test" else data.validation
     other = [vocabulary.encode(cut(text)) for text in held.texts]
-    return train, list(zip(other, held.labels, strict=True)), len(vocabulary), split
+    return train, list(zip(other, held.labels, strict=True)), vocabulary, split
 
 
-def train_text(make: Any, data: TextData, cell: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+def train_text(
+    make: Any,
+    data: TextData,
+    cell: Mapping[str, Any],
+    precision: Precision,
+    probe: Probe | None = None,
+) -> dict[str, Any]:
     """One training on sentences.
 
     Args:
@@ -77,6 +86,7 @@ def train_text(make: Any, data: TextData, cell: Mapping[str, Any], precision: Pr
         data: loaded already.
         cell: `size` (0 = all), `seed`, `lr`, `steps` or `epochs`, and what differs from `DEFAULTS`.
         precision: where, and in which numbers.
+        probe: asked of the trained model: (model, the vocabulary's `encode`, held-out examples) -> more columns.
 
     Returns:
         accuracies, losses, times and sizes, for the row.
@@ -86,7 +96,9 @@ def train_text(make: Any, data: TextData, cell: Mapping[str, Any], precision: Pr
     examples, seed = part(whole, how["size"], how["seed"]), how["seed"]
     seed_everything(seed)
     arguments = (how.get("spec") or {}).get("args", {})
-    model = make(vocab_size=vocabulary, num_classes=len(data.label_names), **arguments).to(precision.device)
+    model = make(vocab_size=len(vocabulary), num_classes=len(data.label_names), **arguments).to(
+        precision.device
+    )
     batches = Batches(
         examples, how["batch"], collate, shuffle=True, word_dropout=how["word_dropout"], seed=seed
     )
@@ -126,7 +138,7 @@ def train_text(make: Any, data: TextData, cell: Mapping[str, Any], precision: Pr
         "test_accuracy": round(history.validation_accuracy[-1], 4),
         "train_accuracy": round(accuracy(model, on_training), 4),
         "parameters": count_parameters(model),
-        "vocabulary": vocabulary,
+        "vocabulary": len(vocabulary),
         "train_seconds": round(seconds, 1),
         "seconds_per_epoch": round(seconds * len(batches) / steps, 1),
         "steps_taken": steps,
@@ -141,7 +153,7 @@ def train_text(make: Any, data: TextData, cell: Mapping[str, Any], precision: Pr
         "data_source": data.source,
         "data_note": data.note,
         "data_fingerprint": fingerprint(data),
-    }
+    } | (probe(model, vocabulary.encode, test) if probe else {})
 
 
 def fingerprint(data: TextData) -> str:

@@ -1,0 +1,84 @@
+"""What a text model has learned of the order of words: three questions to a trained classifier, and a classifier that cannot use it.
+
+* `shuffled_accuracy`: its accuracy when the words of each held-out sentence stand in a random order,
+* `pairs_passed`: how many of the minimal pairs of `utils.data.diagnostics` it passes,
+* `without_positions`: the course's Transformer classifier, its positions left out. What it then computes is the same for every order
+  of the words, so it is a bag of words: the baseline that tells what order is worth.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
+from utils.data.text import Batches, Example, tokenize
+from utils.experiments.models import resolve
+from utils.stand_ins.text import collate
+
+SHUFFLES = 5  # random orders per sentence
+
+
+def without_positions(**arguments: Any) -> nn.Module:
+    """`solutions.sentiment:TransformerClassifier` that adds no positions to its embeddings; same parameters, same initial values."""
+    model: Any = resolve("solutions.sentiment:TransformerClassifier")(**arguments)
+    scale = math.sqrt(model.embedding.embedding_dim)
+    model.embed = lambda tokens: model.embedding(tokens) * scale  # (B, N) -> (B, N, D)
+    return model
+
+
+def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The same (tokens, label), the tokens of each in a random order."""
+    draw = random.Random(seed)
+    return [(draw.sample(tokens, len(tokens)), label) for tokens, label in examples]
+
+
+@torch.no_grad()
+def _share_right(model: nn.Module, examples: Sequence[Example]) -> float:
+    device, right = next(model.parameters()).device, 0
+    for tokens, lengths, labels in Batches(list(examples), 256, collate):
+        logits = model(tokens.to(device), lengths.to(device))
+        right += int((logits.argmax(dim=1).cpu() == labels).sum())
+    return right / len(examples)
+
+
+def shuffled_accuracy(model: nn.Module, examples: Sequence[Example]) -> float:
+    """The share of right answers over `SHUFFLES` random orders of each sentence, the same orders for every model."""
+    model.eval()
+    return sum(_share_right(model, shuffled(examples, seed)) for seed in range(SHUFFLES)) / SHUFFLES
+
+
+@torch.no_grad()
+def passes(model: nn.Module, encode: Callable[[Sequence[str]], list[int]], pair: DiagnosticPair) -> bool:
+    """Whether both labels are right where they differ; where they do not, whether the right sentence scores higher."""
+    device = next(model.parameters()).device
+    tokens, lengths, _ = collate([(encode(tokenize(text)), 0) for text in pair.sentences])
+    logits: Tensor = model(tokens.to(device), lengths.to(device))  # (2, 2)
+    margin = (logits[:, 1] - logits[:, 0]).tolist()
+    if pair.labels_differ:
+        return all((m > 0) == bool(label) for m, label in zip(margin, pair.labels, strict=True))
+    return margin[pair.higher] > margin[1 - pair.higher]
+
+
+def pairs_passed(model: nn.Module, encode: Callable[[Sequence[str]], list[int]]) -> dict[str, int]:
+    """phenomenon -> how many of its 32 pairs the model passes."""
+    model.eval()
+    counts: dict[str, int] = {}
+    for pair in diagnostic_pairs():
+        counts[pair.phenomenon] = counts.get(pair.phenomenon, 0) + passes(model, encode, pair)
+    return counts
+
+
+def order_probes(
+    model: nn.Module, encode: Callable[[Sequence[str]], list[int]], held: Sequence[Example]
+) -> dict[str, Any]:
+    """Both measurements, for a row."""
+    return {
+        "shuffled_accuracy": round(shuffled_accuracy(model, held), 4),
+        "pairs_passed": pairs_passed(model, encode),
+    }

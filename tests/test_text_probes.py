@@ -7,6 +7,7 @@ from torch import nn
 
 from utils.data.diagnostics import diagnostic_pairs
 from utils.data.text import tokenize
+from utils.experiments import precision_choice
 from utils.experiments.grids import word_order
 from utils.experiments.models import resolve
 from utils.experiments.text_probes import (
@@ -16,7 +17,9 @@ from utils.experiments.text_probes import (
     shuffled_accuracy,
     without_positions,
 )
+from utils.experiments.workload import loads
 from utils.stand_ins.text import Vocabulary
+from utils.training import Precision
 
 SIZES = {"vocab_size": 40, "dim": 16, "num_heads": 2, "hidden_dim": 32}
 WORDS = Vocabulary.build([tokenize(text) for pair in diagnostic_pairs() for text in pair.sentences])
@@ -105,3 +108,8 @@ def test_sentences_of_the_grammar_are_nested_and_the_test_is_the_same_for_all():
     assert large.train.texts[:30] == small.train.texts != other.train.texts
     assert small.test.texts == large.test.texts == other.test.texts
     assert sum(large.train.labels) == 30 and set(small.test.labels) == {0, 1}
+
+
+def test_which_precision_is_faster_is_measured_on_sentences():
+    for load in loads(word_order.EXPERIMENT, "smoke"):
+        precision_choice.training_step(load)(Precision(torch.device("cpu"), "float32"))

@@ -142,7 +142,7 @@ def training_step(load: Load) -> Any:
     batch = cell.get("batch", 64)
     model: nn.Module
     inputs: tuple[Tensor, ...]
-    if cell["task"] == "text":
+    if cell.get("unit") == "sentences":
         try:
             make = resolve(cell["spec"]["where"])
         except MissingModel:

@@ -54,7 +54,8 @@ def msa_flops(h: int, w: int, channels: int) -> int:
 
 
 def window_msa_flops(h: int, w: int, channels: int, window_size: int) -> int:
-    """Multiply-adds of the same attention inside M x M windows (reference 1, equation 2).
+    """Multiply-adds of the same attention inside M x M windows (reference 1, equation 2; as it
+    stands, also where M does not divide h or w).
 
     Args:
         h, w: size of the map in tokens.

@@ -30,7 +30,7 @@ class BasicBlock(nn.Module):
     Args:
         in_channels: channels of the input.
         channels: channels of the output.
-        stride: 2 halves height and width (in the first convolution and in the shortcut).
+        stride: of the first convolution and of the shortcut; 2 halves height and width.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:

@@ -14,8 +14,8 @@ import math
 def warmup_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
     """Factor of the learning rate: up in a straight line, then down along half a cosine.
 
-    0 at step 0, 1 at step `warmup_steps`, 1/2 halfway from there to `total_steps`, and 0 at
-    `total_steps` and after it.
+    With a warm-up 0 at step 0; 1 at step `warmup_steps`, 1/2 halfway from there to
+    `total_steps`, and 0 at `total_steps` and after it.
 
     Args:
         step: number of steps already taken, 0 or more.

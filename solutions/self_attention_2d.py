@@ -25,7 +25,7 @@ class SelfAttention2d(nn.Module):
     Transformer; these two leave them as they are.
 
     The parameters are four 1x1 convolutions with bias, `query`, `key`, `value` (C -> d each)
-    and `output` (d -> C), and `gamma` of shape (1,).
+    and `output` (d -> C), which start as PyTorch makes them, and `gamma` of shape (1,).
 
     Args:
         channels: C of the feature map.

@@ -98,7 +98,7 @@ class SwinBlock(nn.Module):
             raise ValueError(
                 f"a window of {window} x {window} does not fit into a {height} x {width} map"
             )
-        # where one window spans the map, a shift would only cut the map in two
+        # where one window spans a side of the map, there is no shift (the authors' rule)
         shift = self.shift_size if min(height, width) > window else 0
         ### BEGIN SOLUTION
         windows = self.norm1(x)

@@ -52,7 +52,8 @@ def evaluate(
 ) -> tuple[float, float]:
     """Loss and accuracy on a data set, without learning from it.
 
-    The model is put into evaluation mode (no dropout) and no gradient is recorded.
+    The model is put into evaluation mode (no dropout), in which it may stay, and no gradient is
+    recorded.
 
     Args:
         model: maps tokens (B, N) and lengths (B,) to logits (B, classes).

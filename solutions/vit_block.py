@@ -54,7 +54,7 @@ class SelfAttention(nn.Module):
 
     def weights(self, x: Tensor) -> Tensor:
         """(B, N, D) -> attention weights (B, H, N, N); row = query, column = key. For looking
-        at, not for speed."""
+        at, not for speed: dropout leaves them alone."""
         ### BEGIN SOLUTION
         query, key, _ = self.split(x)
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5  # (B, H, N, N)

@@ -58,7 +58,8 @@ def load_pretrained(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     every place is filled.
 
     `checkpoint` shows them under the names of the file `google/vit-base-patch16-224` on the
-    Hugging Face Hub, whether they come from there, from transformers' memory or from timm.
+    Hugging Face Hub, such as `checkpoint["vit.layernorm.weight"]`, whether they come from
+    there, from transformers' memory or from timm.
 
     Args:
         model: a `ViT` with a CLS token and a classification head, of the file's size.

@@ -29,7 +29,7 @@ def fit_convolution(inputs: Tensor, outputs: Tensor, kernel_size: int) -> Tensor
 
     Returns:
         (k,) the kernel with the smallest sum of squared errors; where several have it (too few
-        numbers), the shortest one.
+        numbers), the one of them with the smallest sum of squared entries.
 
     Raises:
         ValueError: if `kernel_size` is even, smaller than 1 or larger than d; if the shapes of

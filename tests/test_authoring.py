@@ -159,6 +159,36 @@ def test_outputs_are_kept_and_stale_ones_are_named(source):
     assert any("run make solve" in line for line in build.stale(name))
 
 
+FUNCTION = """
+def double(x):
+    '''Twice as much.'''
+    # add it to itself
+    return x + x  # twice
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("Twice as much", "Two times x", True),
+        ("    # add it to itself\n", "", True),
+        ("# add it", "# to add it", True),
+        ("\n    return", "\n\n    return", True),
+        ("x + x", "x * 2", False),
+        ("return x + x", "return '# add it to itself'", False),
+        ("double(x)", "double(x=1)", False),
+    ],
+)
+def test_outputs_hang_on_what_runs_and_not_on_docstrings_and_comments(before, after, same):
+    assert before in FUNCTION
+    assert (build.what_runs(FUNCTION) == build.what_runs(FUNCTION.replace(before, after))) is same
+
+
+def test_what_is_no_plain_python_counts_as_it_stands():
+    assert build.what_runs("%cd x\n# y") == "%cd x\n# y"
+    assert build.what_runs("print('''\n# one\n''')") != build.what_runs("print('''\n# two\n''')")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

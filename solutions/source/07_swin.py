@@ -585,7 +585,7 @@ plotting.show(
 )
 
 # %% [markdown] exercise="SwinBlock"
-# Put the parts together. `shift` is 0 in a plain block, and also where one window spans the map.
+# Put the parts together. `shift` is 0 in a plain block, and also where one window spans a side of the map.
 # `self.mask_for(height, width, device)` calls your `shifted_window_mask` and remembers the result; ask it for the
 # mask of the *padded* map, and only if there is a shift.
 #
@@ -734,9 +734,9 @@ plotting.show(
 
 # %% [markdown] exercise="SwinTransformer"
 # Three gaps. In `__init__`: one `nn.ModuleDict` per stage, with its `"blocks"` (an `nn.Sequential`, plain and
-# shifted in turn, the first plain) and, except in the last stage, a `"downsample"`. A window cannot be larger
-# than its map: take the smaller one. In `features`: the norm of the patches, the stages, the final norm. In
-# `forward`: the mean over all positions, and the head. (Swin has no class token.)
+# shifted by half a window in turn, the first plain) and, except in the last stage, a `"downsample"`. A window
+# cannot be larger than the shorter side of its map: take the smaller of the two, and half of that as the
+# shift. In `features`: the norm of the patches, the stages, the final norm. In `forward`: the mean over all positions, and the head. (Swin has no class token.)
 #
 # The names are those of the authors' release, so real weights fit: `layers.0.blocks.1.attn.qkv.weight`.
 #
@@ -1205,9 +1205,9 @@ for name, row in one_k.items():
 #
 # 1. Z. Liu, Y. Lin, Y. Cao, H. Hu, Y. Wei, Z. Zhang, S. Lin, B. Guo (2021). *Swin Transformer: Hierarchical
 #    Vision Transformer using Shifted Windows.* ICCV. https://arxiv.org/abs/2103.14030
-# 2. P. Shaw, J. Uszkoreit, A. Vaswani (2018). *Self-Attention with Relative Position Representations.* NAACL. One number per offset: C. Raffel et al. (2020).
+# 2. P. Shaw, J. Uszkoreit, A. Vaswani (2018). *Self-Attention with Relative Position Representations.* NAACL.
+#    https://arxiv.org/abs/1803.02155. One number per offset: C. Raffel et al. (2020).
 #    *Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer.* JMLR 21.
-#    https://arxiv.org/abs/1803.02155
 # 3. A. Dosovitskiy, L. Beyer, A. Kolesnikov, D. Weissenborn, X. Zhai, T. Unterthiner, M. Dehghani, M. Minderer,
 #    G. Heigold, S. Gelly, J. Uszkoreit, N. Houlsby (2021). *An Image is Worth 16x16 Words: Transformers for Image
 #    Recognition at Scale.* ICLR. https://arxiv.org/abs/2010.11929

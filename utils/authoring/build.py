@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import re
+import tokenize
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -240,12 +242,29 @@ def _nbgrader(
 
 
 def code_hash(notebook: NotebookNode) -> str:
-    """sha256 over the code cells, in order: outputs that belong to another hash are stale."""
+    """sha256 over the code cells, in order: outputs that belong to another hash are stale. Docstrings and comments do not count."""
     digest = hashlib.sha256()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            digest.update(cell.source.encode() + b"\0")
+            digest.update(what_runs(cell.source).encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def what_runs(source: str) -> str:
+    """A cell's lines without docstrings, and without lines that hold a comment only; lines for IPython leave it as it is."""
+    try:
+        tree = ast.parse(source)
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (SyntaxError, tokenize.TokenError):
+        return source
+    dropped = {t.start[0] for t in tokens if t.type == tokenize.COMMENT and t.line.lstrip().startswith("#")}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+            first = node.body[0]
+            if first.lineno > node.lineno and len(node.body) > 1:  # it has lines of its own
+                dropped |= set(range(first.lineno, (first.end_lineno or 0) + 1))
+    lines = source.splitlines()
+    return "\n".join(line for number, line in enumerate(lines, 1) if number not in dropped and line.strip())
 
 
 def write(name: str) -> list[Path]:

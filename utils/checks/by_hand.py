@@ -30,6 +30,9 @@ TRANSFORMER = (
     "nn.TransformerDecoder",
     "nn.Transformer",
 )
+#: the same, the one first that does the work of the exercise: it is the one that the notebook names
+DECODER_LAYER = ("nn.TransformerDecoderLayer", *(n for n in TRANSFORMER if n != "nn.TransformerDecoderLayer"))
+ENCODER = ("nn.TransformerEncoder", *(n for n in TRANSFORMER if n != "nn.TransformerEncoder"))
 #: the recurrent layers, and what they call
 LSTM = ("nn.LSTM", "nn.LSTMCell", "torch.lstm", "torch.lstm_cell")
 _SELF = {"self", "cls", "super"}

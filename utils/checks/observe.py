@@ -13,7 +13,7 @@ import linecache
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -82,6 +82,9 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
         the observed tensors (detached; `left:gradients` or `left:dtype` where the attempt changes the session for good), or the problem that prevented it.
     """
     exercise = _exercise(case)
+    # A copy: a case is loaded once a session, and an answer that changes its arguments must not spoil it for the next one.
+    args, kwargs, init = (copy.deepcopy(dict(part)) for part in (case.args, case.kwargs, case.init))
+    case = replace(case, args=args, kwargs=kwargs, init=init)
     look = observe_refusal if case.mode == "refused" else exercise.observe or observe_default
     with own_state(seed):
         try:

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.test_check_engine import FUNCTION, MODULE, Affine, result, said, scale_rows
 from utils.checks import engine, fixtures, journal, messages, notebook, words
-from utils.checks.compare import compare
+from utils.checks.compare import Finding, compare
 from utils.checks.registry import all_exercises
 from utils.grading import answers
 
@@ -231,6 +231,34 @@ def test_every_message_is_short():
         result(lambda x, weights, bias=None: x), substitutes=names, reads=names, diagnosis="Look. " * 40
     )
     assert len(messages.text(found)) <= messages.MOST
+
+
+@pytest.mark.parametrize("length", range(100, 900, 100))
+def test_no_message_is_a_headline_and_a_case_alone(length):
+    """What is wrong and the student's own line stay, however long they are; what is known beside them goes first."""
+    found = result(lambda x, weights, bias=None: x)
+    sentence = "Your answer " + "is wrong " * (length // 9)
+    line = "line 7 of your cell, in forward:  y = " + "x + " * 20 + "x"
+    finding = Finding("raised", sentence, (line, *["another detail"] * 30))
+    for diagnosis in ("", "You double it. " * 20):
+        text = messages.text(
+            replace(found, findings=[finding] * 3, diagnosis=diagnosis, rest=1, reads=("d",))
+        )
+        assert len(text) <= messages.MOST
+        assert text.splitlines()[1].startswith("You double it." if diagnosis else "First wrong case")
+        assert ("Your answer is wrong is wrong" in text and "line 7 of your cell" in text) or diagnosis
+
+
+def test_a_long_list_of_parameters_gets_shorter_and_is_not_dropped():
+    class Deep(nn.Module):
+        def __init__(self, dim):
+            super().__init__()
+            stage = "a_stage_with_a_name_as_long_as_they_are_in_deep_models"
+            self.layers = nn.ModuleDict({f"{stage}_{i}": nn.Linear(2, 2) for i in range(9)})
+
+    text = said(Deep, exercise=MODULE, reference=Affine)
+    assert "missing: weight" in text and "unexpected: layers." in text and "more" in text
+    assert len(text) <= messages.MOST
 
 
 def test_an_in_place_change_that_autograd_refuses_is_explained():

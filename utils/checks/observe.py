@@ -31,6 +31,7 @@ from utils.checks.words import some
 from utils.words import Later, later, say
 
 NOT_STARTED = "not started yet"
+ROOM = 240  # characters of a sentence beside which a headline and the name of a case fit into a message
 NOT_THOSE = later("The parameters of {name} are not those of the exercise ({parts}).")
 LACKS = {
     "missing": later("missing"),
@@ -273,17 +274,25 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
     lists = (("missing", missing, ", "), ("unexpected", extra, ", "), ("wrong shape", shapes, "; "))
     if parts := [part for part in lists if part[1]]:
         whole = ". ".join(f"{what}: {comma.join(names)}" for what, names, comma in parts)
-        brief = ". ".join(
-            f"{say(LACKS[what])}: {say(some([say(n) for n in names], comma))}" for what, names, comma in parts
-        )
         sentence = later(NOT_THOSE, name=name, parts=whole)
-        raise ObservationError(
-            Problem("parameters", sentence, short=later(NOT_THOSE, name=name, parts=brief))
-        )
+        raise ObservationError(Problem("parameters", sentence, short=_brief(name, parts)))
     dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtypes.pop())
     module.load_state_dict({key: value.clone() for key, value in weights.items()}, strict=False)
+
+
+def _brief(name: str, parts: list[tuple[str, list[str], str]]) -> Later:
+    """Which parameters are not those of the exercise: as many of each kind as a message has room for, one at least."""
+    for most in (3, 2, 1):
+        said = ". ".join(
+            f"{say(LACKS[what])}: {say(some([say(n) for n in names], comma, most))}"
+            for what, names, comma in parts
+        )
+        sentence = later(NOT_THOSE, name=name, parts=said)
+        if len(say(sentence)) <= ROOM:
+            break
+    return sentence
 
 
 def as_promised(target: Callable[..., Any], result: Any, exercise: Exercise) -> None:

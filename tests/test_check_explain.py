@@ -60,6 +60,31 @@ def test_causes_that_need_no_bank(attempt, words_of_it):
     assert words_of_it in said(attempt)
 
 
+def test_what_holds_in_one_case_is_said_of_that_case():
+    """Without a bias the weights do have an influence; with one they have none."""
+    assert "In the case `with a bias`, `weights` has no influence on your result" in said(no_influence)
+
+    def nowhere(x, weights, bias=None):
+        return x + 0.0 * weights.sum() + (0 if bias is None else bias)
+
+    text = said(nowhere)
+    assert "\n`weights` has no influence on your result" in text
+
+    def cut_with_a_bias(x, weights, bias=None):
+        return scale_rows(x, weights) if bias is None else (x * 2 + weights[:, None] + bias).detach()
+
+    assert "In the case `with a bias` your result is cut from the graph" in said(cut_with_a_bias)
+
+
+def test_a_gradient_of_zero_is_not_called_a_missing_one():
+    fixture_of = replace(FUNCTION, cases=lambda draw: FUNCTION.cases(draw)[:1])
+
+    def alone(x, weights, bias=None):
+        return 3 * x.softmax(-1).sum(-1, keepdim=True) * weights[:, None] + torch.zeros_like(x)
+
+    assert "stays the same, up to rounding, with other values of `x`" in said(alone, exercise=fixture_of)
+
+
 class Dead(Affine):
     def forward(self, x):
         return self.proj(x)

@@ -176,7 +176,19 @@ def test_a_known_mistake_is_recognised_beside_a_second_fault():
     found = result(both, mistakes=known)
     assert found.diagnosis == "You double it."
     assert found.names[found.rest] == "with a bias"
-    assert "Something else is wrong as well: look at the case `with a bias`" in messages.text(found)
+    assert "In the case `with a bias` your result is not that of this mistake alone" in messages.text(found)
+
+
+def test_a_mistake_with_right_outputs_is_not_told_by_outputs():
+    """A detached path has the right values, so right values in a case are no evidence of it."""
+    detached = [("detached", "You detach it.", lambda x, w, bias=None: scale_rows(x, w, bias).detach())]
+    assert result(detached[0][2], mistakes=detached).diagnosis == "You detach it."
+
+    def slightly_off(x, weights, bias=None):  # by more than the check allows, by less than a fingerprint did
+        out = scale_rows(x, weights, bias)
+        return out + 2.5e-4 * out.abs().mean() * (bias is None)
+
+    assert result(slightly_off, mistakes=detached).diagnosis == ""
 
 
 def test_no_mistake_is_named_where_another_case_speaks_against_it():

@@ -71,7 +71,7 @@ def _ranked(result: Result) -> list[tuple[int, str]]:
                 (
                     3,
                     say(
-                        "Something else is wrong as well: look at the case `{case}` after that.",
+                        "In the case `{case}` your result is not that of this mistake alone: look at it again after mending.",
                         case=say(result.names[result.rest]),
                     ),
                 )

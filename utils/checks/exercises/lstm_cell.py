@@ -50,6 +50,13 @@ def _observe_cell(attempt: Any, case: Case) -> Seen:
     return seen | gradients(values, case, leaves)
 
 
+def _not_exchanged(case: Case, seen: Seen) -> bool:
+    """Whether the first result could be h: not if it is larger than 1 and the second one is, number for number, within its tanh."""
+    first, second = seen["h"], seen["c"]
+    within = ((second * first >= 0) & (second.abs() <= first.tanh().abs() + 1e-6)).all()
+    return not (first.abs().max() > 1.0 and first.numel() >= 6 and within)
+
+
 LSTM_CELL = Exercise(
     name="LSTMCell",
     notebook="02_lstm_sentiment",
@@ -64,6 +71,7 @@ LSTM_CELL = Exercise(
     observe=_observe_cell,
     outputs=("h", "c"),
     properties=(
+        Property("h first", "You return (c, h). Asked is (h, c), in this order.", _not_exchanged),
         Property(
             "h within one",
             "Some of your h lie outside -1 .. 1. A sigmoid times a tanh cannot: look at the line that makes h.",

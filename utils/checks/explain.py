@@ -20,6 +20,7 @@ from utils.checks.attempts import functions, own_codes, spaces
 from utils.checks.compare import PREFIXES, Finding
 from utils.checks.fixtures import Fingerprint, Fixture
 from utils.checks.observe import Problem, observe
+from utils.checks.relations import relation
 from utils.checks.spec import Case, Seen
 from utils.words import later
 
@@ -115,7 +116,11 @@ def cause(
     first = next(finding for finding in findings if finding is not None)
     if found.sentence or first.kind in OWN_SENTENCE:
         return found
-    return Cause(_never_used(fixture, attempt) or _without_influence(fixture, attempt, findings, outcomes))
+    return Cause(
+        _never_used(fixture, attempt)
+        or _without_influence(fixture, attempt, findings, outcomes)
+        or relation(fixture, findings, outcomes)
+    )
 
 
 def _never_used(fixture: Fixture, attempt: Any) -> str:

@@ -76,13 +76,13 @@ def other_inputs(
         return {}
     with torch.no_grad():
         used = _called(build, NOTHING)  # a check that builds its modules in another way asks by itself
-        if used is None or _flat(_called(used, arguments())) is None:
+        if used is None or flat(_called(used, arguments())) is None:
             return {}
         for given in [*_others(arguments)][: None if sizes else 1]:
-            wanted = _flat(_called(build(), given()))
+            wanted = flat(_called(build(), given()))
             if wanted is None:
                 continue
-            got = _flat(_called(used, given()))
+            got = flat(_called(used, given()))
             if got is None or len(got) != len(wanted) or not all(map(_alike, got, wanted)):
                 return {"again:kept": torch.tensor(True)}
     return one_example(used, arguments) if sizes else {}
@@ -94,7 +94,7 @@ def one_example(target: Callable[..., Any], arguments: Fresh) -> Seen:
     if given is None:
         return {}
     with torch.no_grad():
-        many, one = (_flat(_called(target, each)) or [] for each in (arguments(), given))
+        many, one = (flat(_called(target, each)) or [] for each in (arguments(), given))
     if len(many) == len(one) and any(a.ndim > b.ndim for a, b in zip(many, one, strict=True)):
         return {"one:axes": torch.tensor(True)}
     return {}
@@ -150,12 +150,12 @@ def _called(target: Callable[..., Any], given: Arguments) -> Any:
         return None
 
 
-def _flat(result: Any) -> list[Tensor] | None:
+def flat(result: Any) -> list[Tensor] | None:
     """All tensors of a result, however nested; None if there is none."""
     if isinstance(result, Tensor):
         return [result]
     if isinstance(result, tuple | list):
-        return [tensor for part in result for tensor in _flat(part) or []] or None
+        return [tensor for part in result for tensor in flat(part) or []] or None
     return None
 
 

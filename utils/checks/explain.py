@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.checks import fixtures, words
+from utils.checks import fixtures, parts, words
 from utils.checks.attempts import functions, own_codes, spaces
 from utils.checks.compare import PREFIXES, Finding
 from utils.checks.fixtures import Fingerprint, Fixture
@@ -120,6 +120,7 @@ def cause(
         _never_used(fixture, attempt)
         or _without_influence(fixture, attempt, findings, outcomes)
         or relation(fixture, findings, outcomes)
+        or parts.part(fixture, attempt, findings)
     )
 
 

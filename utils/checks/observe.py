@@ -94,9 +94,9 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
                 if exercise.kind == "module" and case.mode == "eval":
                     build = partial(_target, attempt, case)
                     sizes = case.name == again.asked_in(exercise)
-                    seen.update(again.other_inputs(build, lambda: _arguments(case), seen, sizes=sizes))
+                    seen.update(again.other_inputs(build, lambda: call_arguments(case), seen, sizes=sizes))
                 elif exercise.kind == "function" and exercise.observe is None and case.mode == "eval":
-                    seen.update(again.one_example(attempt, lambda: _arguments(case)))
+                    seen.update(again.one_example(attempt, lambda: call_arguments(case)))
         except ObservationError as error:
             return error.problem
         except TimeLimitExceeded as error:
@@ -164,11 +164,11 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     if exercise.gradients:
         seen.update(gradients(outputs, case, leaves))
     if case.mode == "eval":
-        seen.update(again.repeated(target, case, lambda: _arguments(case), outputs, drawn, name_outputs))
+        seen.update(again.repeated(target, case, lambda: call_arguments(case), outputs, drawn, name_outputs))
     return seen
 
 
-def _arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
+def call_arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
     """Fresh copies of a case's arguments."""
     gradients = _exercise(case).gradients
     args = [_argument(name, value, {}, gradients) for name, value in case.args.items()]
@@ -182,10 +182,10 @@ def observe_refusal(attempt: Any, case: Case) -> Seen:
             module = attempt(**case.init)
             target = getattr(module, case.method) if case.method else module
             if case.args:
-                args, kwargs = _arguments(case)
+                args, kwargs = call_arguments(case)
                 target(*args, **kwargs)
         else:
-            args, kwargs = _arguments(case)
+            args, kwargs = call_arguments(case)
             attempt(*args, **kwargs)
     except (NotImplementedError, TimeLimitExceeded):
         raise

@@ -296,8 +296,8 @@ def _elsewhere(exercise: Exercise, case: Case, right: Tensor, got: Tensor) -> It
             yield (
                 ("read", *order),
                 later(
-                    "Your values are right and stand at other places: they lie as if the axes came in the order {order}, and a `reshape` or "
-                    "`view` has not moved them. Use `permute` or `transpose`.",
+                    "Your values are right and stand at other places: they lie as if the axes came in the order {order}. `reshape` "
+                    "and `view` move nothing: use `permute` or `transpose`.",
                     order=order,
                 ),
             )

@@ -199,7 +199,10 @@ def test_no_mistake_is_named_where_another_case_speaks_against_it():
             doubled(x, weights) if bias is None and x.dtype == torch.float32 else scale_rows(x, weights, bias)
         )
 
-    assert result(only_once, mistakes=known).diagnosis == ""
+    assert (
+        result(only_once, mistakes=known).diagnosis
+        == "In the case `no bias`: Each of your values is 2 times the right one."
+    )
     two = [
         *known,
         (

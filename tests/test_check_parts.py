@@ -75,7 +75,7 @@ class Twice(Block):
         (Scaled, "`norm2` gets other values than it should"),
         (Eps, "`norm1` gets the right values as its first input and gives another result"),
         (End, "All parts, up to `b`, get what they should and give what they should"),
-        (Twice, "In training mode dropout acts in 2 places in yours, and in 1 in the course's own version."),
+        (Twice, "the number of places where dropout acts is 2 in yours, and 1 in the course's own version."),
     ],
 )
 def test_the_first_part_that_differs_is_named(attempt, words):

@@ -77,6 +77,12 @@ def test_what_is_copied_as_it_lies_is_named():
     assert "the numbers of `x` in the order in which they lie in memory" in text
 
 
+def test_an_input_that_comes_back_is_named():
+    assert "Your result is `x`, unchanged." in said(
+        lambda x, weights: x + 0 * weights.sum(), exercise=EXERCISE, reference=lambda x, weights: x.flip(0)
+    )
+
+
 def test_what_holds_in_the_first_case_alone_is_said_of_it():
     def attempt(x, weights):
         return scale_rows(x, weights) * (2 if len(x) == 3 else 1) + (len(x) != 3) * x.cumsum(0)

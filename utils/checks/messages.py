@@ -69,14 +69,16 @@ def _ranked(result: Result) -> list[tuple[int, str]]:
         if result.rest >= 0:
             said.append(
                 (
-                    3,
+                    2,
                     say(
                         "In the case `{case}` your result is not that of this mistake alone: look at it again after mending.",
                         case=say(result.names[result.rest]),
                     ),
                 )
             )
-    said.append((1, say("First wrong case: {case}.", case=say(result.names[index]))))
+    said.append(
+        (3 if result.diagnosis else 1, say("First wrong case: {case}.", case=say(result.names[index])))
+    )
     if finding.sentence != result.diagnosis:
         said.append((4 if result.diagnosis else 0, say(finding.sentence)))
     own_line = finding.kind == "raised" and not result.diagnosis

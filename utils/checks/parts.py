@@ -30,9 +30,10 @@ EXACT = 1e-5  # the same, where all parts are to be right
 
 @dataclass
 class Watched:
-    """What happened in one call: per part its first input and its result in each of its calls, in the order of first calls; where
+    """What happened in one call: all parts with weights; per part that was called its first input and its result in each of its calls, in the order of first calls; where
     dropout acted; what the whole gave."""
 
+    names: set[str] = field(default_factory=set)
     parts: dict[str, list[Tensor]] = field(default_factory=dict)
     results: dict[str, list[Tensor]] = field(default_factory=dict)
     dropped: list[tuple[int, ...]] = field(default_factory=list)
@@ -96,6 +97,8 @@ def watched(kind: Any, case: Case, given_to: dict[str, list[Tensor]] | None = No
         module = build_module(kind, case)
         for name, inner in module.named_modules():
             if name and any(True for _ in inner.parameters()):
+                if not isinstance(inner, nn.ModuleList | nn.ModuleDict | nn.ParameterList):
+                    seen.names.add(name)
                 inner.register_forward_pre_hook(hook(name), with_kwargs=True)
                 inner.register_forward_hook(after(name))
         args, kwargs = call_arguments(case)
@@ -131,8 +134,8 @@ def dropouts(got: Watched, right: Watched) -> str:
             wanted=right.dropped[0],
         )
     return later(
-        "In evaluation mode all is right. In training mode dropout acts in {got} places in yours, and in {wanted} in the course's own "
-        "version.",
+        "In evaluation mode all is right. In training mode the number of places where dropout acts is {got} in yours, and {wanted} in "
+        "the course's own version.",
         got=mine,
         wanted=wanted,
     )
@@ -157,7 +160,7 @@ def difference(library: Any, case: Case, got: Watched, right: Watched) -> str:
     if maker := _gives_another(before, got, right):
         return _made_otherwise(maker)
     last = list(right.parts)[-1:]
-    if not last or before != list(right.parts) or not all(_same_calls(name, got, right) for name in before):
+    if right.names != set(before) or not last or not all(_same_calls(name, got, right) for name in before):
         return ""
     return later(
         "All parts, up to `{name}`, get what they should and give what they should: what is done with the results is wrong.",

@@ -48,13 +48,15 @@ def relation(fixture: Fixture, findings: list[Finding | None], outcomes: list[Se
         tried = ((i, _pair(exercise, key, fixture.expected[i], outcomes[i])) for i in (first, *others))
         pairs = {i: pair for i, pair in tried if pair is not None}
         found = dict(_found(exercise, fixture.cases[first], *pairs[first])) if first in pairs else {}
+        if findings[first].kind == "property":  # type: ignore[union-attr]
+            found = _beside_a_property(found)
         if not found:
             continue
         rest = [i for i in others if i in pairs]
         agree = [dict(_found(exercise, fixture.cases[i], *pairs[i])).keys() for i in rest]
         everywhere = [name for name in found if all(name in each for each in agree)]
         enough = pairs[first][0].numel() >= EVIDENCE
-        if everywhere and (enough or rest):
+        if everywhere and (rest or enough and None not in findings):
             return found[everywhere[0]]
         if enough:
             what = next(iter(found.values()))
@@ -72,6 +74,15 @@ def _pair(exercise: Exercise, key: str, expected: Seen, seen: Seen | Problem) ->
     if right.dtype == torch.uint8 or not (right.isfinite().all() and got.isfinite().all()):
         return None
     return (right, got) if differs(exercise, right, got) else None
+
+
+def _beside_a_property(found: dict[Hashable, Later]) -> dict[Hashable, Later]:
+    """What is worth saying before a property's own sentence, which is about the matter itself."""
+    return {
+        name: what
+        for name, what in found.items()
+        if name != "elsewhere" and not (isinstance(name, tuple) and name[0] == "plus")
+    }
 
 
 def _exchanged(exercise: Exercise, expected: Seen, seen: Seen | Problem) -> str:
@@ -248,6 +259,9 @@ def _elsewhere(exercise: Exercise, case: Case, right: Tensor, got: Tensor) -> It
 
     telling = few >= EVIDENCE
     for name, given in {**case.args, **case.kwargs}.items():
+        if isinstance(given, Tensor) and given.shape == got.shape and torch.equal(given, got) and telling:
+            yield ("unchanged", name), later("Your result is `{name}`, unchanged.", name=name)
+            return
         if (
             isinstance(given, Tensor)
             and given.numel() == got.numel()

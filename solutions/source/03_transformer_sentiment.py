@@ -59,9 +59,9 @@ LSTMClassifier = reuse("LSTMClassifier")
 train_epoch, evaluate = reuse("train_epoch"), reuse("evaluate")
 
 # %% [markdown]
-# The data is the Stanford Sentiment Treebank with two classes (SST-2): pieces of film reviews, positive or negative. The training
-# set holds whole sentences *and* the phrases inside them, so most of its texts are short; the validation set holds whole sentences
-# only. That difference will matter.
+# The data is the Stanford Sentiment Treebank with two classes (SST-2): pieces of film reviews, positive or negative. Its training
+# set holds whole sentences *and* the phrases inside them, so most of its texts are short; its validation set holds whole sentences
+# only. That difference will matter. (The reviews that stand in for it without a network are whole, in every part.)
 
 # %%
 data = load_text("sst2")
@@ -534,8 +534,8 @@ if ready("compare_models", "TransformerClassifier", "warmup_cosine"):
         )
 
 # %% [markdown]
-# A hundred steps on a few hundred phrases teach little. The same experiment at full size takes longer than a class has time for, so it
-# was run once and recorded: a line of the files below holds one training with its settings, command, machine and results. The models
+# A hundred steps on a few hundred texts teach little. The same experiment at full size takes longer than a class has time for, so it
+# was run once, on SST-2, and recorded: a line of the files below holds one training with its settings, command, machine and results. The models
 # there are the course's reference answers, trained with the settings above by the course's own loop, `utils/training/loop.py` (its
 # schedule's warm-up differs from yours by one step).
 
@@ -587,7 +587,7 @@ for name in ("LSTM", "Transformer"):
     )
 
 # %% [markdown]
-# The parameters of both models are nearly all in the embedding table, which both have. The times were taken while the machine had other
+# The parameters of both recorded models are nearly all in the embedding table, which both have. The times were taken while the machine had other
 # work to do, so the smallest of each row is nearest to the undisturbed time, and the row's spread shows how far off the others may be. A fair
 # measurement of time interleaves: a step of one model, a step of the other, again and again, so that whatever
 # disturbs one disturbs the other as well.
@@ -618,7 +618,7 @@ if "Transformer" in FACTORIES:
     )
 
 # %% [markdown]
-# The models' validation accuracies over the seeds are paired: for one seed both saw the same batches in the same order. So the
+# The recorded validation accuracies over the seeds are paired: for one seed both saw the same batches in the same order. So the
 # difference is taken seed by seed, and the interval is that of the differences.
 
 # %%
@@ -670,7 +670,7 @@ plotting.show(fig, alt=alt)
 # %% [markdown]
 # ### How much data does each need?
 #
-# The same again on nested parts of the training set, all trainings with the same number of steps. On a small part that means many
+# The same again, recorded on nested parts of SST-2's training set, all trainings with the same number of steps. On a small part that means many
 # passes, and every model memorises it; the validation accuracy tells what it learned beyond that.
 
 # %%
@@ -719,7 +719,8 @@ for n in sizes:
 #
 # An accuracy says how often a model is right, not why. A minimal pair is two sentences that differ in one place and deserve opposite
 # answers. A model that gives both the same answer is right about exactly one of them, so a pair counts only if *both* are right. The pairs come
-# from the course's own grammar, which knows each sentence's meaning because it built it:
+# from the course's own grammar, which knows each sentence's meaning because it built it. (The reviews that
+# stand in for SST-2 come from the same grammar.)
 
 # %%
 pairs = diagnostic_pairs()

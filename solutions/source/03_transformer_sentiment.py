@@ -866,7 +866,7 @@ for other in ("Transformer, no positions", "Transformer, dropout 0.1"):
 
 # %% [markdown]
 # So on these reviews the encoder *is* a bag of words, although it was given positions: shuffling changes next to nothing, leaving the positions out
-# changes nothing that ten seeds can show, and of the pairs with equal words it passes one in thirty. Less dropout does not change that. The LSTM
+# changes nothing that ten seeds can show, and of the pairs with equal words it passes one in 30. Less dropout does not change that. The LSTM
 # passes 12 and 9 of 32: far from reliable, but no bag of words. And look at its accuracy on *shuffled* sentences: 81.1 %, hardly more than the encoder's.
 # Nearly the whole lead of the LSTM (2.8 of 3.2 points) is what it makes of the order of words. Order is built into it; the encoder has to learn that order matters, and 67,349 phrases, most of which
 # can be judged without it, have not taught it that.

@@ -596,7 +596,7 @@ if ready("LocalAttention2d"):
     contrast = F.max_pool2d(clean, 3, 1, 1) + F.max_pool2d(-clean, 3, 1, 1)
     edge = contrast > contrast.flatten().sort().values[int(0.75 * contrast.numel())]
     print(f"Best kernel: {kernel[4].item():.2f} in the middle, sum {kernel.sum().item():.2f}.")
-    print(f"RMS error on {len(clean)} images (sigma {sigma}): all, edges, elsewhere")
+    print(f"RMS error on {len(clean)} photographs (sigma {sigma}): all, edges, elsewhere")
     for name, image in results.items():
         parts = [rms_error(image, clean, where) for where in (None, edge, ~edge)]
         print(f"{name:>12}: " + "  ".join(f"{part:.4f}" for part in parts))

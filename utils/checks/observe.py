@@ -37,6 +37,7 @@ LACKS = {
     "missing": later("missing"),
     "unexpected": later("unexpected"),
     "wrong shape": later("wrong shape"),
+    "twice": later("registered a second time, under another name"),
 }
 
 
@@ -261,6 +262,8 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
     parameters = dict(module.named_parameters())
     missing = [key for key in weights if key not in own]
     extra = [key for key in parameters if key not in weights]
+    every = dict(module.named_parameters(remove_duplicate=False))
+    twice = [key for key in every if key not in weights and key not in parameters]
     shapes: list[str] = [
         later(
             "{name} is {got}, expected {wanted}",
@@ -271,7 +274,12 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
         for key in weights
         if key in own and own[key].shape != weights[key].shape
     ]
-    lists = (("missing", missing, ", "), ("unexpected", extra, ", "), ("wrong shape", shapes, "; "))
+    lists = (
+        ("missing", missing, ", "),
+        ("unexpected", extra, ", "),
+        ("wrong shape", shapes, "; "),
+        ("twice", twice, ", "),
+    )
     if parts := [part for part in lists if part[1]]:
         whole = ". ".join(f"{what}: {comma.join(names)}" for what, names, comma in parts)
         sentence = later(NOT_THOSE, name=name, parts=whole)

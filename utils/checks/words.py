@@ -19,6 +19,10 @@ NOTES = {
     "again:table": later(
         "Your `encode` puts words into the table that it looks them up in. Look up without writing, as `dict.get` does."
     ),
+    "again:layout": later(
+        "The same numbers laid out otherwise in memory (a transposed tensor, a crop, channels_last) give an error or another result. "
+        "`view` and strides depend on the layout; `reshape` does not."
+    ),
     "one:axes": later(
         "With a batch of one your result has fewer axes than with a larger batch: `squeeze()` takes every axis of size one out. "
         "Say which axis."

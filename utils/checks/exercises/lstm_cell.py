@@ -18,18 +18,25 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 def _cell_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, batch: int, inputs: int, hidden: int, state: bool = True, dtype=torch.float32
+        name: str,
+        batch: int,
+        inputs: int,
+        hidden: int,
+        state: bool = True,
+        size: float = 1.5,
+        dtype=torch.float32,
     ) -> Case:
         x = draw.normal(batch, inputs, dtype=dtype)
         h = draw.normal(batch, hidden, scale=0.6, dtype=dtype)
-        c = draw.normal(batch, hidden, scale=1.5, dtype=dtype)
+        c = draw.normal(batch, hidden, scale=size, dtype=dtype)
+        h[1:2] = 0.0  # beside a c that holds something
         args = {"x": x, "h": h, "c": c} if state else {"x": x}
         return Case(name, args=args, init={"input_size": inputs, "hidden_size": hidden})
 
     return [
         case("a step from a given state", 3, 4, 5),
         case("wide input, narrow state", 2, 7, 3),
-        case("as many inputs as states", 4, 4, 4),
+        case("as many inputs as states", 4, 4, 4, size=40.0),
         case("a step from the zero state", 3, 5, 2, state=False),
         case("one sentence, float64", 1, 3, 6, dtype=torch.float64),
     ]

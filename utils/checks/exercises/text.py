@@ -18,7 +18,7 @@ def _sentences(draw: Draw, words: list[str], sizes: list[int]) -> list[list[str]
 
 
 def _vocabulary_cases(draw: Draw) -> list[Case]:
-    words = ["good", "bad", "not", "film", "a", "the", "plot", "dull", "It", "zest"]
+    words = ["good", "bad", "not", "film", "a", "the", "plot", "New York", "It", "zest"]
     few = _sentences(draw, words, [7, 4, 9, 6])
     exact = [["twice", "once", "thrice"], ["thrice", "twice"], ["thrice"]] + [["filler"] * draw.integer(4, 7)]
     ties = [
@@ -32,7 +32,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
     return [
         Case(
             "every word kept",
-            args={"sentences": few, "words": ["good", "unheard", "<pad>", "not", "plot"]},
+            args={"sentences": few, "words": ["good", "New York", "unheard", "<pad>", "not"]},
             kwargs={"min_frequency": 1},
         ),
         Case(

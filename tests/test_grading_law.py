@@ -91,6 +91,26 @@ def test_what_is_green_has_full_points_in_the_grader(ways, box, examiner, tmp_pa
     assert not wrong, {name: v.said or v.sentence for name, v in wrong.items()}
 
 
+@needs_sandbox
+def test_an_answer_that_only_its_check_calls_by_the_exercises_name_has_full_points(box, examiner, tmp_path):
+    """`check(mine, "merge_heads")` is green where nothing, or only the stub, is called merge_heads."""
+    way = next(way for way in WAYS if way.name == "an answer that is bound to an own function")
+    notebook = written([way])
+    cells = {cell["id"]: cell for cell in notebook["cells"]}
+    stub = 'def merge_heads(x):\n    raise NotImplementedError("not started yet")\n'
+    for own in ("", stub):
+        cells["merge_heads"]["source"] = own
+        for call in (
+            'check(my_merge, "merge_heads")',
+            'y = "\u00e9"; check(\n    name="merge_heads",\n    attempt=my_merge,\n); z = 1',
+        ):
+            cells["merge_heads-check"]["source"] = call
+            path = tmp_path / "x.ipynb"
+            path.write_text(json.dumps(notebook), encoding="utf-8")
+            verdict = grade_some(box, examiner, normalise(path, NAME), ["merge_heads"])["merge_heads"]
+            assert verdict.state == "passed", verdict
+
+
 def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
     way = next(way for way in WAYS if way.name == "a large table made once, by a call of an own function")
     notebook = written([way])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import builtins
 import contextlib
 import functools
 import inspect
@@ -107,7 +108,8 @@ def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
     checks = {check["exercise"]: check for check in request["checks"]}
     limits = request["limits"]
     home = Home(bytes.fromhex(request["nonce"]), out)
-    taken: dict[str, str] = {}
+    # what an answer that waits looks up there must not be shadowed by a later cell's `max = 5`
+    taken = dict.fromkeys(dir(builtins), "Python's own")
     waiting: list[Asked] = []
     errors: dict[str, str] = {}
     last = {part["name"]: index for index, part in enumerate(request["parts"]) if part["kind"] == "answer"}

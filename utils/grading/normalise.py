@@ -7,6 +7,7 @@ check stands. Outputs, metadata, kernel specification and check cells are ignore
 from __future__ import annotations
 
 import ast
+import builtins
 import datetime
 import re
 import sys
@@ -163,7 +164,7 @@ def _normalised(
     notebook = submission.notebook
     release = release_cells(notebook, submission.language)
     names = [exercise.name for exercise in exercises]
-    code = [_read(cell) for cell in cells if cell["cell_type"] == "code"]
+    code = _bound([_read(cell) for cell in cells if cell["cell_type"] == "code"], names)
     submission.written = _written(cells, release)
     found = {name: _find(name, code, cells, submission.notes) for name in names}
     if names and not any(found.values()) and not any(text.strip() for text in submission.written.values()):
@@ -202,6 +203,38 @@ def _read(cell: Cell) -> Cell:
         "makes": [binds(ast.Module([node], [])) for node in body],
         "checks": set[str]().union(*map(_checked, body)),
     }
+
+
+def _bound(code: list[Cell], names: list[str]) -> list[Cell]:
+    """The cells, in which `check(mine, "name")` is `name = mine` where no answer is written under the exercise's own name."""
+    written = {
+        name
+        for cell in code
+        for node, makes in zip(cell["body"], cell["makes"], strict=True)
+        if not is_stub(node)
+        for name in makes
+    }
+    return [_bound_there(cell, {*names} - written) if {*names} & cell["checks"] else cell for cell in code]
+
+
+def _bound_there(cell: Cell, wanted: set[str]) -> Cell:
+    text = cell["text"]
+    for node in reversed(cell["body"]):  # from behind: places further up stay what they are
+        named = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        if found := [name for name in wanted & _checked(node) if name not in named]:
+            given = [*node.value.args, *(k.value for k in node.value.keywords if k.arg == "attempt")]
+            segment = ast.get_source_segment(cell["text"], given[0]) if given else None
+            text = _put(text, node, f"{found[0]} = ({segment})") if segment else text
+    return _read(cell | {"source": text}) if text != cell["text"] else cell
+
+
+def _put(text: str, node: ast.stmt, new: str) -> str:
+    """The text with other code in a statement's place, and as many lines."""
+    lines = text.encode().split(b"\n")  # Python counts columns in bytes
+    first, last = node.lineno - 1, node.end_lineno or node.lineno
+    whole = lines[first][: node.col_offset] + new.encode() + lines[last - 1][node.end_col_offset :]
+    lines[first:last] = [whole, *[b""] * (last - first - 1 - new.count("\n"))]
+    return b"\n".join(lines).decode()
 
 
 @cache
@@ -406,7 +439,7 @@ def _run_what_is_needed(
     wanted = needed(statements, names)
     if any(re.search(r"\b(?:display|get_ipython)\(", piece.cell["text"]) for piece in pieces if piece.own):
         submission.parts.append(Part("release", "jupyter", JUPYTER))
-    made = {name for one in statements for name in one.makes}
+    made = {"*", *dir(builtins)}.union(*(one.makes for one in statements))
     offset, first = 0, True
     for piece in pieces:
         chosen = [one for n, one in enumerate(piece.statements) if n in piece.always or offset + n in wanted]
@@ -454,7 +487,7 @@ def _lines(piece: Piece, chosen: list[Statement]) -> str:
 
 
 def _late(cell: Cell, made: set[str]) -> str:
-    """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes."""
+    """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes and Python has not."""
     kept = [
         node
         for node, makes in zip(cell["body"], cell["makes"], strict=True)

@@ -323,7 +323,8 @@ def said(verdict: dict[str, Any]) -> str:
 def mark_key(entry: Entry, question: str) -> str:
     """What a mark for a written answer belongs to: student, notebook, question and the text itself, whatever the seed or the grader's version."""
     parts = (entry["student"], entry["user"], entry["notebook"], question, entry["written"].get(question, ""))
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+    # a letter first: of "12e4..." a spreadsheet makes a number
+    return "k" + hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def xml_text(text: str) -> str:

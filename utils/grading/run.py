@@ -133,6 +133,7 @@ def grade_one(
         "skipped": submission.skipped,
         "answers": submission.answers,
         "prints": likeness.record(submission),
+        "runs_a_text": likeness.runs_a_text(submission),
         "newer": submission.newer,
         "missing": submission.missing,
         "language": submission.language,

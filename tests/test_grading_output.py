@@ -304,6 +304,51 @@ def test_partial_credit_is_by_cases():
         assert (found.state == "passed") == (wrong == 0)
 
 
+def test_no_half_of_a_character_stops_the_reports_of_a_class(entries, tmp_path):
+    entries[2]["verdicts"][0]["layers"] = ["\ud800.Transformer"]
+    entries[2]["notes"] = entries[2]["skipped"] = ["\ud800"]
+    reports.write(policy.apply(entries, Policy(layers="refuse")), tmp_path, "x")
+    assert (
+        "?.Transformer"
+        in (tmp_path / "gradescope" / NAME / f"{tables.file_name(entries[2])}" / "results.json").read_text()
+    )
+
+
+def test_no_name_turns_what_stands_behind_it_and_namesakes_are_told_apart(entries, tmp_path):
+    entries[0]["student"] = entries[2]["student"] = "Kim\u202e Minsu\x07"
+    entries[0]["missing"] = [f"own{n}" for n in range(400)]
+    reports.write(entries, tmp_path, "x")
+    text = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "\u202e" not in text and "\x07" not in text and "Kim Minsu (77), " in text
+    assert "own9 and 390 more" in text
+
+
+def test_the_rows_of_one_student_hide_no_others():
+    from pathlib import Path
+
+    from utils.grading import run
+    from utils.grading.submissions import Delivery, Handed, Row
+
+    rows = [Row("Eve", f"Eve/{n}.txt", "no notebook (.txt)") for n in range(5_000)]
+    rows += [Row("Eve", "Eve/z.ipynb", f"graded as {NAME}"), Row("Zoe", "Zoe/x.txt", "no notebook (.txt)")]
+    handed = [Handed("Eve", "", NAME, Path("z"), "Eve/z.ipynb")]
+    found = run._arrived(Delivery(handed, rows), handed)
+    assert len(found) == run.MOST_ROWS + 3 and found[-1]["origin"] == "4800 more files"
+    assert {"Eve/z.ipynb", "Zoe/x.txt"} <= {row["origin"] for row in found}
+
+
+def test_what_comes_out_is_nothing_that_is_graded(tmp_path):
+    """Else its files, and what was unpacked there, were a student's."""
+    from utils.grading import run
+
+    (tmp_path / "in").mkdir()
+    for out in ("in", "in/graded", "in/a/../b"):
+        with pytest.raises(RuntimeError, match="give another folder"):
+            run.run(tmp_path / "in", tmp_path / out)
+    assert not [*(tmp_path / "in").iterdir()]
+    run.apart(tmp_path / "in", tmp_path / "in2")
+
+
 def test_no_name_bends_a_terminal_or_the_page_of_another(capsys, tmp_path):
     from utils.grading import __main__ as commands
 

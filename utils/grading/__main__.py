@@ -103,6 +103,7 @@ def _grade(options: argparse.Namespace) -> int:
     from utils.grading.records import write_safely
 
     try:
+        run.apart(options.submissions, options.out)
         rules, columns = report_run.keep(
             options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column
         )

@@ -29,6 +29,7 @@ from utils.grading import answers, lending
 from utils.grading.cells import parse
 from utils.grading.normalise import Submission
 from utils.grading.reading import MAX_SOURCE, release_cells
+from utils.grading.reports import tables
 
 PIECE = 12  # nodes in a piece: about a line and a half
 WINDOW = 4  # of so many pieces behind each other at least one is kept
@@ -277,7 +278,7 @@ def _in_class(notebook: str, group: list[dict[str, Any]]) -> Iterator[Pair]:
     for (a, b), value in alike.items():
         one, other = group[a], group[b]
         if (one["student"], one["user"]) != (other["student"], other["user"]):
-            students = (one["student"], other["student"])
+            students = (tables.called(one), tables.called(other))
             yield Pair(notebook, students, value, tuple(where.get((a, b), ())))
 
 

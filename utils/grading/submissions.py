@@ -17,7 +17,7 @@ from typing import Any
 
 from utils.grading.arrivals import CANVAS, MOODLE, STRAY, Arrival, is_system, not_the_hosts, tidy, walk
 from utils.grading.reading import RELEASE, BadNotebook, named, names_an_exercise, notebook_of, read_cells
-from utils.words import say
+from utils.words import later, say
 
 ATTEMPTS = 10  # of one notebook by one student, where the best counts
 UNREAD = 20  # files of one student that cannot be read and have an entry each in the gradebook; of more the rows tell
@@ -231,7 +231,7 @@ def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
         return "", one.kind, ""
     if one.kind == "python" and not names_an_exercise(one.path):
         return "", "Python without an exercise of the course", ""
-    ending = "." + name.rsplit(".", 1)[-1] if "." in name else "no ending"
+    ending = "." + name.rsplit(".", 1)[-1] if "." in name else "nothing"
     try:
         cells = read_cells(one.path)
     except BadNotebook as error:
@@ -249,13 +249,25 @@ def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
     if one.kind == "python":
         return (
             notebook,
-            f"read as {notebook}: a script; answers to written questions cannot be found in it",
+            later(
+                "read as {notebook}: a script; answers to written questions cannot be found in it",
+                notebook=notebook,
+            ),
             "",
         )
     if ending != ".ipynb":
-        return notebook, f"read as {notebook}: a notebook, though its name ends in {ending}", ""
+        how = later(
+            "read as {notebook}: a notebook, though its name ends in {ending}",
+            notebook=notebook,
+            ending=ending,
+        )
+        return notebook, how, ""
     if by_name != notebook:
-        return notebook, f"read as {notebook}: its content says so, its name does not", ""
+        return (
+            notebook,
+            later("read as {notebook}: its content says so, its name does not", notebook=notebook),
+            "",
+        )
     return notebook, f"graded as {notebook}", ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import functools
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from utils.checks.observe import observe
 from utils.checks.registry import all_exercises, exercises_of
@@ -259,7 +261,9 @@ def test_of_which_kind_an_error_is_and_how_many_values_are_nan_carries_nothing_h
 
 
 @pytest.mark.parametrize(
-    "exercise", [e for e in all_exercises().values() if e.refuses(Draw(3))], ids=lambda e: e.name
+    "exercise",
+    [e for e in all_exercises().values() if e.refuses(Draw(3)) or e.name in ("fine_tune", "load_pretrained")],
+    ids=lambda e: e.name,
 )
 def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
     def raises(*given, **named):
@@ -270,10 +274,35 @@ def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
     seen = [observe(raises, case) for case in fixture.cases]
     found = examiner._verdict(exercise, list(seen))
     assert (found.points, found.right) == (0.0, 0)
-    ordinary = next(i for i, case in enumerate(fixture.cases) if case.mode != "refused")
+    errors = [
+        case.mode == "refused" or "refused" in expected
+        for case, expected in zip(fixture.cases, fixture.expected, strict=True)
+    ]
+    ordinary, due = errors.index(False), sum(errors)
     seen[ordinary] = fixture.expected[ordinary]
-    due = sum(case.mode == "refused" for case in fixture.cases)
     assert examiner._verdict(exercise, seen).right == 1 + due
+
+
+def test_no_function_of_the_courses_own_is_an_answer():
+    """`utils.experiments` measures what an exercise asks to write."""
+    from utils.checks.observe import Problem
+    from utils.experiments.probes import mean_attention_distance as theirs
+    from utils.grading import inside
+
+    name = "mean_attention_distance"
+    examiner = examiner_of(all_exercises()[name])
+    (check,), tensors = examiner.request({name: []})
+    for attempt in (theirs, functools.partial(theirs), torch.no_grad()(theirs)):
+        (found,) = inside.answer(check, tensors, {name: attempt}, "", 5.0)
+        assert (
+            isinstance(found, Problem) and found.kind == "borrowed" and "utils.experiments" in found.sentence
+        )
+    with_help = type(
+        "Own", (), {"__call__": lambda self, weights, grid: weights, "help": staticmethod(theirs)}
+    )
+    assert not inside._owner(with_help) and not inside._owner(with_help()) and not inside._owner(3)
+    own = inside.answer(check, tensors, {name: lambda weights, grid: theirs(weights, grid)}, "", 5.0)
+    assert not isinstance(own[0], Problem), "a wrapper is not found: README, what is not held"
 
 
 def test_partial_credit_is_by_cases():

@@ -111,15 +111,19 @@ def _changed_inside(node: ast.stmt) -> set[str]:
     """Names in functions of which an attribute or an item is set, or a method is called. An argument of a call counts at the top level alone:
     a function that trains hands everything on, and none of it is worth a training here."""
     found = set()
-    for function in ast.walk(node):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            for part in (part for statement in function.body for part in ast.walk(statement)):
-                if isinstance(part, ast.Attribute | ast.Subscript) and isinstance(
-                    part.ctx, ast.Store | ast.Del
-                ):
-                    found.add(_root(part))
-                elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-                    found.add(_root(part.func))
+    todo: list[tuple[ast.AST, bool]] = [(node, False)]
+    while todo:
+        part, inside = todo.pop()
+        if (
+            inside
+            and isinstance(part, ast.Attribute | ast.Subscript)
+            and isinstance(part.ctx, ast.Store | ast.Del)
+        ):
+            found.add(_root(part))
+        elif inside and isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            found.add(_root(part.func))
+        inside = inside or isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        todo += [(child, inside) for child in ast.iter_child_nodes(part)]
     return found
 
 
@@ -212,14 +216,16 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
 
 
 def _effects(statements: list[Statement]) -> dict[str, set[str]]:
-    """Name of a function or class of the student's -> names whose values a call may change, by it or by what it calls in turn."""
+    """Name of a function or class of the student's, or of an object that one has made -> names whose values a call may change, by it or by
+    what it calls in turn."""
     found: dict[str, set[str]] = defaultdict(set)
     users: dict[str, set[str]] = defaultdict(set)
     for one in statements:
-        if one.own and (one.later or one.inside):
+        made = isinstance(one.node, ast.Assign)
+        if one.own and (one.later or one.inside or made):
             for name in one.makes:
                 found[name] |= one.inside
-                for used in one.later:
+                for used in one.later | (one.now if made else set()):
                     users[used].add(name)
     todo = [name for name, names in found.items() if names]
     while todo:

@@ -346,7 +346,8 @@ def unturned(value: Any) -> Any:
 
 def called(entry: Entry) -> str:
     """A student for an instructor's eyes: with the platform's id, where there is one, since two may have one name."""
-    return f"{entry['student']} ({entry['user']})" if entry["user"] else str(entry["student"])
+    user = entry.get("user")  # records of an older run may have none
+    return f"{entry['student']} ({user})" if user else str(entry["student"])
 
 
 def shown(text: str) -> str:

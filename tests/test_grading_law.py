@@ -128,7 +128,7 @@ def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
         f"cell {len(notebook['cells'])}, lines 1 to 2: !pip install x",
     ]
     ran = "\n".join(part.source for part in submission.parts)
-    assert "LARGE = make(256)" in ran and "sleep" not in ran and "train_for_hours" not in ran
+    assert "LARGE = make(512)" in ran and "sleep" not in ran and "train_for_hours" not in ran
 
 
 def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):

@@ -1,4 +1,4 @@
-"""What a check asks beyond the calls that it compares: repeated calls, other sizes, a batch of one, errors that are due."""
+"""What a check asks beyond the calls that it compares: repeated calls, layouts in memory, other sizes, a batch of one, errors that are due."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from torch import nn
 
 from utils.checks import fixtures
 from utils.checks.engine import examine
+from utils.checks.layouts import strewn
+from utils.checks.observe import build_module
 from utils.checks.spec import Case, Exercise
 
 
@@ -96,6 +98,26 @@ class Squeezed(Plus):
         return super().forward(x).squeeze()
 
 
+class Viewed(Plus):
+    """`view` wants rows and columns to lie behind each other."""
+
+    def forward(self, x):
+        flat = x.view(*x.shape[:2], -1)
+        return super().forward(flat.reshape(x.shape))
+
+
+class Strided(Plus):
+    """Reads the memory as if the map lay in it in order: another result, and no error."""
+
+    def forward(self, x):
+        return super().forward(x.as_strided(x.shape, torch.empty(x.shape).stride()))
+
+
+class Reshaped(Plus):
+    def forward(self, x):
+        return super().forward(x.reshape(*x.shape[:2], -1).reshape(x.shape))
+
+
 class Silent(Plus):
     """Takes what it should refuse."""
 
@@ -124,7 +146,7 @@ def fixture():
     return fixtures.prepare(EXERCISE, Plus, 3)
 
 
-@pytest.mark.parametrize("right", [Plus, ByWidth])
+@pytest.mark.parametrize("right", [Plus, ByWidth, Reshaped])
 def test_what_is_kept_rightly_passes(fixture, right):
     assert examine(EXERCISE, right, fixture).passed
 
@@ -134,6 +156,8 @@ def test_what_is_kept_rightly_passes(fixture, right):
     [
         (Remembers, "a map", "your code keeps something of the first call"),
         (Counts, "a map", "your code keeps something of the first call"),
+        (Viewed, "a map", "laid out otherwise in memory"),
+        (Strided, "another map", "laid out otherwise in memory"),
         (Squeezed, "a map", "With a batch of one your result has fewer axes"),
         (Silent, "a negative scale", "wants an error. Yours returns something."),
     ],
@@ -168,3 +192,99 @@ def test_an_error_of_another_kind_than_promised_is_no_refusal(fixture):
 def test_a_case_that_is_refused_is_kept_in_check_data(fixture):
     assert [case.mode for case in fixture.cases] == ["eval", "eval", "refused"]
     assert bool(fixture.expected[2]["an error"])
+
+
+def by_hand(attempt, case):
+    """An observation of its own, which does not repeat its call."""
+    return {"output": build_module(attempt, case)(case.args["x"])}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(Viewed, "laid out otherwise in memory"), (Counts, "your code keeps something of the first call")],
+)
+def test_a_module_with_an_observation_of_its_own_is_asked_too(wrong, said):
+    exercise = replace(EXERCISE, observe=by_hand, gradients=False)
+    result = examine(exercise, wrong, fixtures.prepare(exercise, Plus, 3))
+    assert any(said in finding.sentence for finding in result.findings if finding)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (2, 3, 4, 5), (1, 2, 1, 3, 2)])
+def test_strewn_numbers_are_the_same_in_another_layout(shape):
+    given = torch.arange(torch.Size(shape).numel(), dtype=torch.float64).reshape(shape).requires_grad_()
+    (x,), named = strewn(([given], {"mask": given.detach() > 2, "how": "mean"}))
+    assert torch.equal(x, given)
+    assert torch.equal(named["mask"], given > 2)
+    assert named["how"] == "mean"
+    assert not x.is_contiguous()
+    assert not x.is_leaf
+    if len(shape) == 4:
+        assert x.stride(1) == min(x.stride())
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+class Twice(Linear):
+    """A second name for the same layer, so that the state dict holds its weights twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(self.linear, nn.ReLU())
+
+
+def test_a_layer_that_is_registered_twice_is_named():
+    exercise = replace(
+        EXERCISE,
+        cases=lambda draw: [Case("x", args={"x": draw.normal(2, 3)})],
+        refuses=lambda draw: [],
+    )
+    fixture = fixtures.prepare(exercise, Linear, 3)
+    assert examine(exercise, Linear, fixture).passed
+    (finding,) = examine(exercise, Twice, fixture).findings
+    assert finding is not None
+    assert "registered a second time, under another name: steps.0.weight, steps.0.bias" in finding.sentence
+
+
+class Places(nn.Module):
+    """An embedding of words, and a number for each place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(9, 3)
+
+    def places(self, tokens):
+        return torch.arange(tokens.shape[1])[:, None]
+
+    def forward(self, tokens):
+        return self.embedding(tokens) + self.places(tokens)
+
+
+class KeptPlaces(Places):
+    """The places of the first batch are kept, and a longer one has more."""
+
+    kept = None
+
+    def places(self, tokens):
+        if self.kept is None:
+            self.kept = super().places(tokens)
+        return self.kept[: tokens.shape[1]]
+
+
+def test_a_module_that_reads_words_is_asked_about_longer_sentences():
+    exercise = replace(
+        EXERCISE,
+        cases=lambda draw: [Case("words", args={"tokens": draw.integers(0, 9, 2, 4)})],
+        refuses=lambda draw: [],
+    )
+    fixture = fixtures.prepare(exercise, Places, 3)
+    assert examine(exercise, Places, fixture).passed
+    (finding,) = examine(exercise, KeptPlaces, fixture).findings
+    assert finding is not None
+    assert "your code keeps something of the first call" in finding.sentence

@@ -14,7 +14,7 @@ from torch import nn
 
 from tests.test_check_engine import FUNCTION, MODULE, Affine, result, said, scale_rows
 from utils.checks import engine, fixtures, journal, messages, notebook, words
-from utils.checks.compare import compare
+from utils.checks.compare import Finding, compare
 from utils.checks.registry import all_exercises
 from utils.grading import answers
 
@@ -58,6 +58,31 @@ def no_influence(x, weights, bias=None):
 def test_causes_that_need_no_bank(attempt, words_of_it):
     STATE.clear()
     assert words_of_it in said(attempt)
+
+
+def test_what_holds_in_one_case_is_said_of_that_case():
+    """Without a bias the weights do have an influence; with one they have none."""
+    assert "In the case `with a bias`, `weights` has no influence on your result" in said(no_influence)
+
+    def nowhere(x, weights, bias=None):
+        return x + 0.0 * weights.sum() + (0 if bias is None else bias)
+
+    text = said(nowhere)
+    assert "\n`weights` has no influence on your result" in text
+
+    def cut_with_a_bias(x, weights, bias=None):
+        return scale_rows(x, weights) if bias is None else (x * 2 + weights[:, None] + bias).detach()
+
+    assert "In the case `with a bias` your result is cut from the graph" in said(cut_with_a_bias)
+
+
+def test_a_gradient_of_zero_is_not_called_a_missing_one():
+    fixture_of = replace(FUNCTION, cases=lambda draw: FUNCTION.cases(draw)[:1])
+
+    def alone(x, weights, bias=None):
+        return 3 * x.softmax(-1).sum(-1, keepdim=True) * weights[:, None] + torch.zeros_like(x)
+
+    assert "stays the same, up to rounding, with other values of `x`" in said(alone, exercise=fixture_of)
 
 
 class Dead(Affine):
@@ -151,7 +176,19 @@ def test_a_known_mistake_is_recognised_beside_a_second_fault():
     found = result(both, mistakes=known)
     assert found.diagnosis == "You double it."
     assert found.names[found.rest] == "with a bias"
-    assert "Something else is wrong as well: look at the case `with a bias`" in messages.text(found)
+    assert "In the case `with a bias` your result is not that of this mistake alone" in messages.text(found)
+
+
+def test_a_mistake_with_right_outputs_is_not_told_by_outputs():
+    """A detached path has the right values, so right values in a case are no evidence of it."""
+    detached = [("detached", "You detach it.", lambda x, w, bias=None: scale_rows(x, w, bias).detach())]
+    assert result(detached[0][2], mistakes=detached).diagnosis == "You detach it."
+
+    def slightly_off(x, weights, bias=None):  # by more than the check allows, by less than a fingerprint did
+        out = scale_rows(x, weights, bias)
+        return out + 2.5e-4 * out.abs().mean() * (bias is None)
+
+    assert result(slightly_off, mistakes=detached).diagnosis == ""
 
 
 def test_no_mistake_is_named_where_another_case_speaks_against_it():
@@ -162,7 +199,10 @@ def test_no_mistake_is_named_where_another_case_speaks_against_it():
             doubled(x, weights) if bias is None and x.dtype == torch.float32 else scale_rows(x, weights, bias)
         )
 
-    assert result(only_once, mistakes=known).diagnosis == ""
+    assert (
+        result(only_once, mistakes=known).diagnosis
+        == "In the case `no bias`: Each of your values is 2 times the right one."
+    )
     two = [
         *known,
         (
@@ -231,6 +271,34 @@ def test_every_message_is_short():
         result(lambda x, weights, bias=None: x), substitutes=names, reads=names, diagnosis="Look. " * 40
     )
     assert len(messages.text(found)) <= messages.MOST
+
+
+@pytest.mark.parametrize("length", range(100, 900, 100))
+def test_no_message_is_a_headline_and_a_case_alone(length):
+    """What is wrong and the student's own line stay, however long they are; what is known beside them goes first."""
+    found = result(lambda x, weights, bias=None: x)
+    sentence = "Your answer " + "is wrong " * (length // 9)
+    line = "line 7 of your cell, in forward:  y = " + "x + " * 20 + "x"
+    finding = Finding("raised", sentence, (line, *["another detail"] * 30))
+    for diagnosis in ("", "You double it. " * 20):
+        text = messages.text(
+            replace(found, findings=[finding] * 3, diagnosis=diagnosis, rest=1, reads=("d",))
+        )
+        assert len(text) <= messages.MOST
+        assert text.splitlines()[1].startswith("You double it." if diagnosis else "First wrong case")
+        assert ("Your answer is wrong is wrong" in text and "line 7 of your cell" in text) or diagnosis
+
+
+def test_a_long_list_of_parameters_gets_shorter_and_is_not_dropped():
+    class Deep(nn.Module):
+        def __init__(self, dim):
+            super().__init__()
+            stage = "a_stage_with_a_name_as_long_as_they_are_in_deep_models"
+            self.layers = nn.ModuleDict({f"{stage}_{i}": nn.Linear(2, 2) for i in range(9)})
+
+    text = said(Deep, exercise=MODULE, reference=Affine)
+    assert "missing: weight" in text and "unexpected: layers." in text and "more" in text
+    assert len(text) <= messages.MOST
 
 
 def test_an_in_place_change_that_autograd_refuses_is_explained():

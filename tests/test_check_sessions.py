@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from torch import nn
 
 from tests.test_check_engine import FUNCTION, result, scale_rows
 from utils.authoring import sessions
@@ -16,6 +17,7 @@ from utils.checks import limits, observe
 from utils.checks.engine import examine
 from utils.checks.limits import TimeLimitExceeded, time_limit
 from utils.checks.registry import all_exercises
+from utils.checks.state import own_state
 from utils.grading import answers
 from utils.paths import ROOT
 
@@ -154,3 +156,29 @@ def test_checks_around_an_optimizer_do_not_import_the_compiler(name):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+class ValuesOfOtherLength(nn.Module):
+    """What an answer to DecoderLayer can do to attention: the values are the target's, the keys the source's."""
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention = find_reference("MultiHeadAttention")(dim, num_heads)
+
+    def forward(self, x, memory):
+        return self.attention(x, memory, x, need_weights=False)[0]
+
+
+def find_reference(name):
+    return answers.reference(all_exercises()[name])
+
+
+def test_as_many_values_as_keys_or_an_error_in_place_of_a_dead_kernel():
+    layer, x, memory = ValuesOfOtherLength(6, 2), torch.randn(2, 9, 6), torch.randn(2, 4, 6)
+    attend = nn.functional.scaled_dot_product_attention
+    with own_state(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
+        layer(x, memory)
+    assert nn.functional.scaled_dot_product_attention is attend
+    with own_state():
+        same = layer(memory, memory)
+    torch.testing.assert_close(same, layer(memory, memory))

@@ -10,6 +10,7 @@ from utils.data.text import tokenize
 from utils.experiments import precision_choice
 from utils.experiments.grids import word_order
 from utils.experiments.models import resolve
+from utils.experiments.tasks import Context
 from utils.experiments.text_probes import (
     pairs_passed,
     passes,
@@ -107,6 +108,11 @@ def test_sentences_of_the_grammar_are_nested_and_the_test_is_the_same_for_all():
     small, large, other = (word_order.sentences(*how, 20) for how in ((30, 0), (60, 0), (30, 1)))
     assert large.train.texts[:30] == small.train.texts != other.train.texts
     assert small.test.texts == large.test.texts == other.test.texts
+    cells = [dict(word_order.EXPERIMENT.main_cells("smoke")[-1], size=size) for size in (10, 20)]
+    rows = [word_order.train(cell, Context()) for cell in cells]
+    assert rows[0]["data_fingerprint"] == rows[1]["data_fingerprint"], (
+        "the rows of a preset see the same data"
+    )
     assert sum(large.train.labels) == 30 and set(small.test.labels) == {0, 1}
 
 

@@ -317,3 +317,13 @@ compare_bank.right(
         "model = build()": "model = factories[name]()",
     },
 )
+
+compare_bank.wrong(
+    "random state put back",
+    "You put PyTorch's random state back after a model is built, so `fit` begins from whatever came before. Set the seed before the model is built, "
+    "and leave the state alone.",
+    edits={
+        "torch.manual_seed(seed)\n                model = build()": "before = torch.get_rng_state()\n"
+        "                torch.manual_seed(seed)\n                model = build()\n                torch.set_rng_state(before)"
+    },
+)

@@ -679,3 +679,20 @@ def greedy_decode(model, source, start, end, max_length):
     return target[:, 1:]
 
 
+@greedy.wrong(
+    "the unwritten part too",
+    "You hand the model a target of full length, filled up where nothing is written yet. It should get the target so far: only a model with a "
+    "causal mask does not look at the rest.",
+)
+@torch.no_grad()
+def greedy_decode(model, source, start, end, max_length):
+    target = torch.full((len(source), max_length + 1), end)
+    target[:, 0] = start
+    ended = torch.zeros(len(source), dtype=torch.bool)
+    for step in range(max_length):
+        token = model(source, target)[:, step].argmax(-1)
+        target[:, step + 1] = token.masked_fill(ended, end)
+        ended = ended | (token == end)
+        if ended.all():
+            break
+    return target[:, 1 : step + 2]

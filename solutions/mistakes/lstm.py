@@ -200,6 +200,22 @@ layer.right(
     },
 )
 
+layer.wrong(
+    "padding taken out by a product",
+    "You set padded steps to zero by a product with a mask. 0 times NaN is NaN, so what stands in the padding can reach your outputs. "
+    "`masked_fill` puts a zero there, whatever it was.",
+    edits={"state.masked_fill(padding[:, :, None], 0.0)": "state * ~padding[:, :, None]"},
+)
+
+layer.wrong(
+    "scan with time first",
+    "Your `scan` stacks the steps in front, (N, B, H), and `forward` puts that right. Its text asks for (B, N, H): stack along dim 1.",
+    edits={
+        "return torch.stack(hidden, dim=1), torch.stack(cells, dim=1)": "return torch.stack(hidden), torch.stack(cells)",
+        "h, c = self.scan(reverse_padded(x, lengths) if backward else x, suffix)": "h, c = (s.transpose(0, 1) for s in self.scan(reverse_padded(x, lengths) if backward else x, suffix))",
+    },
+)
+
 layer.right(
     "row by row, without padding",
     edits={
@@ -695,10 +711,16 @@ classifier.right(
     },
 )
 
+classifier.wrong(
+    "row 0 is trained",
+    "You look the rows up past the embedding layer, so a `<pad>` among the words trains row 0. Call `self.embedding`: its `padding_idx` keeps "
+    "that row as it is.",
+    edits={EMBED: "self.dropout(self.embedding.weight[tokens])"},
+)
+
 classifier.right(
-    "rows looked up by hand",
+    "head by hand",
     edits={
-        EMBED: "self.dropout(self.embedding.weight[tokens])",
         HEAD: "self.dropout(pooled) @ self.head.weight.T + self.head.bias",
     },
 )

@@ -22,6 +22,12 @@ cell.wrong(
 )
 
 cell.wrong(
+    "cell kept small",
+    "You limit the new cell to a range. The cell is the long memory and may count as far as it likes; only h is squashed, by its tanh.",
+    edits={"c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)": "c = (torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)).clamp(-9, 9)"},
+)
+
+cell.wrong(
     "order f, i, g, o",
     "Your input and forget gates are exchanged. PyTorch's rows are i, f, g, o: the input gate comes first.",
     edits={"i, f, g, o = ": "f, i, g, o = "},

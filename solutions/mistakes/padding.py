@@ -118,7 +118,11 @@ def reverse_padded(x, lengths):
     return out
 
 
-@reverse.right("a permutation matrix per row")
+@reverse.wrong(
+    "a permutation matrix per row",
+    "You move the steps by a product with zeros and ones. 0 times infinity is NaN, so one infinite number spoils its feature in all steps, and "
+    "bool tensors have no product. Fetch the steps by their positions.",
+)
 def reverse_padded(x, lengths):
     t = torch.arange(x.shape[1])
     n = lengths[:, None]
@@ -331,7 +335,7 @@ def pool(outputs, lengths, how, bidirectional=False):
 pooling.right(
     "einsum, where, gather",
     edits={
-        TOTAL: 'torch.einsum("bnd,bn->bd", outputs, real.to(outputs.dtype))',
+        TOTAL: 'torch.einsum("bnd,bn->bd", torch.where(real[..., None], outputs, 0.0), real.to(outputs.dtype))',
         MAXIMUM: 'torch.where(real.unsqueeze(-1), outputs, float("-inf")).max(dim=1)[0]',
         POOL_LAST: "outputs.gather(1, (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]",
         EMPTY: "torch.where((lengths > 0)[:, None], pooled, 0.0)",
@@ -342,15 +346,22 @@ pooling.right(
     "a very negative number for padding",
     edits={
         'float("-inf")': "torch.finfo(outputs.dtype).min",
-        TOTAL: "(outputs * real[..., None]).sum(1)",
+        TOTAL: "torch.where(real[..., None], outputs, outputs.new_zeros(1)).sum(1)",
     },
+)
+
+pooling.wrong(
+    "product with the mask",
+    "Your mean takes the padding out by a product with the mask. 0 times NaN and 0 times infinity are NaN, so the padding can spoil a row. "
+    "`masked_fill` takes out whatever stands there.",
+    edits={TOTAL: "(outputs * real[..., None]).sum(1)"},
 )
 
 pooling.right(
     "weights per step",
     edits={
         "total = " + TOTAL: "weight = real / real.sum(1, keepdim=True).clamp(min=1)",
-        "total / lengths.clamp(min=1)[:, None]": "(outputs * weight[:, :, None].to(outputs.dtype)).sum(dim=1)",
+        "total / lengths.clamp(min=1)[:, None]": "torch.where(real[:, :, None], outputs * weight[:, :, None].to(outputs.dtype), 0.0).sum(dim=1)",
     },
 )
 
@@ -531,6 +542,12 @@ mask_bank.wrong(
 )
 
 mask_bank.wrong(
+    "positions on the CPU",
+    "Your positions are made on the CPU, wherever the lengths are, and two devices cannot be compared. Give `torch.arange` the device of `lengths`.",
+    edits={"torch.arange(max_length, device=lengths.device)": "torch.arange(max_length)"},
+)
+
+mask_bank.wrong(
     "first sentence's width",
     "Your mask is as wide as the first sentence is long. The longest sentence may stand anywhere in the batch.",
     edits={"int(lengths.max())": "int(lengths[0])"},
@@ -549,14 +566,14 @@ def padding_mask(lengths, max_length=None):
 @mask_bank.right("expand and compare")
 def padding_mask(lengths, max_length=None):
     n = lengths.max().item() if max_length is None else max_length
-    grid = torch.arange(n).unsqueeze(0).expand(lengths.shape[0], n)
+    grid = torch.arange(n, device=lengths.device).unsqueeze(0).expand(lengths.shape[0], n)
     return grid.lt(lengths.unsqueeze(1).expand_as(grid))
 
 
 @mask_bank.right("rows of a triangle")
 def padding_mask(lengths, max_length=None):
     n = int(lengths.max()) if max_length is None else max_length
-    triangle = torch.ones(n + 1, n, dtype=torch.bool).tril(-1)
+    triangle = torch.ones(n + 1, n, dtype=torch.bool, device=lengths.device).tril(-1)
     return triangle[lengths.long()]
 
 
@@ -569,7 +586,7 @@ def padding_mask(lengths, max_length=None):
 @mask_bank.right("cumulative sum, inverted at the end")
 def padding_mask(lengths, max_length=None):
     n = int(torch.amax(lengths)) if max_length is None else max_length
-    count = torch.ones(len(lengths), n).cumsum(dim=1)
+    count = torch.ones(len(lengths), n, device=lengths.device).cumsum(dim=1)
     return ~(count > lengths.view(-1, 1))
 
 

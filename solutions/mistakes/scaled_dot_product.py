@@ -196,6 +196,8 @@ def scaled_dot_product_attention(query, key, value, mask=None):
 def scaled_dot_product_attention(query, key, value, mask=None):
     q, k, v = query.double() / math.sqrt(query.shape[-1]), key.double(), value.double()
     scores = q @ k.mT
+    if mask is not None:
+        scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
     weights = (scores - scores.amax(-1, keepdim=True)).exp()
     if mask is not None:
         weights = weights * mask
@@ -284,7 +286,24 @@ def scaled_dot_product_attention(query, key, value, mask=None):
     return (weights @ value, weights)
 
 
+sdpa.wrong(
+    "hidden after the softmax",
+    "Hidden keys still count in your softmax: where they fit far better than the visible ones, these get no weight at all. Hide the scores, before the "
+    "softmax, with minus infinity: a fixed number such as -10000 can lie above real scores.",
+    edits={
+        "scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)": "pass",
+        "weights = weights.masked_fill(~mask, 0.0)  # matters only for a query that sees no key": "weights = weights * mask\n"
+        "        weights = weights / weights.sum(-1, keepdim=True).clamp(min=1e-20)",
+    },
+)
+
 causal = Bank("causal_mask")
+
+causal.wrong(
+    "a table of fixed size",
+    "You cut your mask out of a table that was made once, and a longer sequence needs more than it holds. Make the mask as long as it is asked for.",
+    edits={"torch.ones(length, length, dtype=torch.bool).tril()": "torch.ones(256, 256, dtype=torch.bool).tril()[:length, :length]"},
+)
 
 causal.wrong(
     "the future in place of the past",

@@ -305,6 +305,13 @@ classifier_bank.wrong(
     edits={SCALE: " * self.embedding.embedding_dim"},
 )
 
+classifier_bank.wrong(
+    "row 0 is trained",
+    "You look the rows up past the embedding layer, so a `<pad>` among the words trains row 0. Call `self.embedding`: its `padding_idx` keeps "
+    "that row as it is.",
+    edits={"self.embedding(tokens)": "self.embedding.weight[tokens]"},
+)
+
 POSITIONS = "sinusoidal_positions(x.shape[1], x.shape[2]).to(x)"
 
 classifier_bank.wrong(

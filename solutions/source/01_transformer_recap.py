@@ -904,7 +904,7 @@ if ready(*WHOLE):
         print(f"{word:>12} -> {spell(written).split('#')[0]}")
 
 # %% [markdown]
-# The network has never seen an English word. It has learned a *procedure*, not a list.
+# The network has never seen an English word. In the stored run it writes all five backwards: it has learned a *procedure*, not a list.
 #
 # ### Looking at its attention
 #

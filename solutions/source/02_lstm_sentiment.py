@@ -46,7 +46,8 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 #
 # The data is the Stanford Sentiment Treebank with two classes (SST-2): English sentences from film reviews, positive or negative. Change one
 # word in the next cell and everything below runs on other data: `"imdb"` (whole reviews, long), `"rotten_tomatoes"`,
-# or `"nsmc"` (Korean one-line reviews of Naver's film site).
+# or `"nsmc"` (Korean one-line reviews of Naver's film site). Where the data can't be had, reviews that the course writes itself take their place, and a
+# notice says so.
 
 # %%
 DATASET = "sst2"
@@ -67,7 +68,7 @@ print(data)
 # Look at the training set before you trust it. SST-2's holds whole sentences *and* the phrases they are made of, so *"a gripping movie"* is
 # an example of its own. Two consequences: most training texts are short, and a random part of it would be a bad
 # test, since phrases of one sentence would stand on both sides. The validation set holds whole sentences, others than those of the
-# training set. (The
+# training set. (In the course's own reviews all texts are whole, in every part.) (The
 # learning rate, dropout and number of epochs below were chosen on sentences held out from the *training* set together with all their
 # phrases: `utils.data.text.hold_out`. The validation set was not looked at for that.)
 
@@ -141,11 +142,12 @@ if ready("Vocabulary"):
     vocabulary = Vocabulary.build(train_words, min_frequency=2)
 
 # %% [markdown]
-# In ordinary text word frequencies follow a power law (Zipf 1949), and about half of all different words occur only once. The last two
-# lines say that this holds for the held-out set, which consists of whole sentences, and fails for SST-2's training set. The reason is how
+# In ordinary text word frequencies follow a power law (Zipf 1949), and about half of all different words occur only once. On SST-2 the last two
+# lines say that this holds for the held-out set (65 %), which consists of whole sentences, and fails for the training set (3 %). The reason is how
 # that set was made: a word stands in its sentence *and* in each phrase of it that was labelled, so that a word from a single sentence is
 # counted several times. Counts from such data measure the phrases as much as the language. (`rotten_tomatoes`, the same reviews as whole
-# sentences, has 47 % of words that occur once: counted by the course's tests, not in this cell.) The left curve falls faster than the right one rises: rare words are many in the
+# sentences, has 47 % of words that occur once: counted by the course's tests, not in this cell. The course's own reviews come from a grammar with few
+# words, which it repeats.) The left curve falls faster than the right one rises: rare words are many in the
 # vocabulary and few in the text. From here on `min_frequency=2`.
 
 # %% [markdown]
@@ -501,7 +503,7 @@ if ready("Vocabulary", "LSTM", "LSTMClassifier"):
     )
 
 # %% [markdown]
-# Most parameters are in the embedding: a row for each word, and a batch uses only some of the rows. A model with so many parameters can memorise its
+# In the stored run (13,396 words of SST-2) most parameters are in the embedding: a row for each word, and a batch uses only some of the rows. A model with so many parameters can memorise its
 # examples. Three kinds of dropout work against that: on the embeddings, on the pooled vector, and on whole *words* (`Batches`
 # replaces each training word by `<unk>` with probability 0.1, which also teaches the model what to do with a word it does not know).
 

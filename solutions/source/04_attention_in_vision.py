@@ -331,14 +331,15 @@ if ready("SelfAttention2d"):
     )
 
 # %% [markdown]
-# The weights are far from a plain average. With an entropy of $h$ nats a query spreads its attention over about $e^h$ cells: in the stored run
-# $e^{0.39} = 1.5$. So nearly every query looks at a single cell, and most queries at the same one. In these five images it lies on one of the
+# With an entropy of $h$ nats a query spreads its attention over about $e^h$ cells: in the stored run
+# $e^{0.39} = 1.5$, far from a plain average. So there nearly every query looks at a single cell, and most queries at the same one. In these five images it lies on one of the
 # two glyphs. That is less than "comparing everything with everything": the layer tells all cells what one glyph looks like. Don't read such
 # maps as explanations. They say where information is fetched, not what the network makes of it.
 #
 # ### And on photographs?
 #
-# The relational rule was made so that attention helps. For comparison, here is a task that was not: CIFAR-10.
+# The relational rule was made so that attention helps. For comparison, here is a task that was not: CIFAR-10. (Where it can't be had,
+# drawn images take its place, as a notice says. Their label is the texture of the disc: no comparison over a distance either.)
 
 # %% [markdown] predict="cifar"
 # The same two networks, without and with attention, on 10,000 photographs of CIFAR-10. How large is the difference?
@@ -381,7 +382,7 @@ if ready("SelfAttention2d"):
     )
 
 # %% [markdown]
-# No difference was shown: what was measured (0.7 points in the stored run) is smaller than the noise. A possible reason is that to tell what a
+# On CIFAR-10 no difference was shown: what was measured (0.7 points in the stored run) is smaller than the noise. A possible reason is that to tell what a
 # photograph shows, features of a neighbourhood and their mean over the map are enough for these accuracies, and little has to be compared over a
 # distance. What idea 1 has shown here is a gain on a task that needs it, and none on one that was not made for it.
 
@@ -530,7 +531,7 @@ if ready("neighborhoods", "LocalAttention2d"):
 # Manduchi 1998), close kin to the non-local means (Buades et al. 2005) after which the non-local block is named.
 
 # %% [markdown] predict="denoise"
-# Noise of standard deviation 0.08 is added to grey photographs (values 0 to 1). Which is nearer to the clean image: the noisy one, the average over 3 x 3, or the average over *similar* pixels within 3 x 3?
+# Noise of standard deviation 0.08 is added to grey images (values 0 to 1). Which is nearer to the clean image: the noisy one, the average over 3 x 3, or the average over *similar* pixels within 3 x 3?
 
 # %% [markdown] answer="denoise"
 # The average over similar pixels is nearest (error 0.0496), then the plain average (0.0623), then the noisy picture (0.0800). But the plain average is
@@ -541,7 +542,7 @@ if ready("neighborhoods", "LocalAttention2d"):
 
 # %%
 def to_grey(split) -> Tensor:
-    """Grey photographs with values 0 to 1, (B, 1, 32, 32)."""
+    """Grey images with values 0 to 1, (B, 1, 32, 32)."""
     return split.images[: budget.pick(smoke=8, cpu=200)].float().mean(1, keepdim=True) / 255
 
 
@@ -602,10 +603,10 @@ if ready("LocalAttention2d"):
 
 # %% [markdown]
 # Compare the last two lines, not the last with the plain average. The plain average is a poor convolution: it removes noise and blurs edges. The
-# best kernel gives the pixel itself the largest weight (the printed line), and then it does as well as attention does, to within 3 % in
+# best kernel gives the pixel itself the largest weight (the printed line), and then, on photographs, it does as well as attention does, to within 3 % in
 # the stored run: a little better at edges (the quarter of the pixels with most contrast around them: 0.0647 against 0.0664), a little worse elsewhere
 # (0.0438 against 0.0426). The weights of attention depend on what they meet, which no convolution's do; on noise of this kind and windows of 3 x 3
-# that freedom changed the error by less than 1 % over all pixels. What a new kind of layer is worth can be seen only beside the best version of the old one.
+# that freedom changed the error by less than 1 % over all pixels. (On drawn images, with their flat areas and sharp edges, attention is ahead.) What a new kind of layer is worth can be seen only beside the best version of the old one.
 
 # %% [markdown]
 # ## 4 · Idea 3: a Transformer on pixels
@@ -932,7 +933,7 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 # %% [markdown]
 # ### The exponents
 #
-# They are the slopes of these lines: a least-squares fit through the seven largest maps of each layer, with a 95% interval from the scatter around the line.
+# They are the slopes of these lines: a least-squares fit through the (at most seven) largest maps of each layer, with a 95% interval from the scatter around the line.
 
 # %%
 if ready("SelfAttention2d", "LocalAttention2d"):
@@ -959,7 +960,7 @@ if ready("SelfAttention2d", "LocalAttention2d"):
     )
 
 # %% [markdown]
-# **Memory**, which is exact. Convolution and local attention: 2, so much per pixel. Local attention has the same exponent
+# **Memory**, which is exact, for maps as large as in the stored run. Convolution and local attention: 2, so much per pixel. Local attention has the same exponent
 # and a much larger constant: `unfold` copies every pixel into 25 windows, once for the keys and once for the values.
 # Pixel attention: 4. The fused kernel: 2 or less (queries, keys and values per pixel, plus a buffer of fixed size that
 # flattens the slope). Patch attention: a sum of two terms, $a R^2$ for embedding the patches and $b\,(R/p)^4$ for their

@@ -469,11 +469,11 @@ if ready("ViT"):
 # ## 8 · A small ViT learns CIFAR-10
 #
 # Now the model is trained, from random weights, in a few minutes. The loop is the course's `fit`: AdamW, warm-up, cosine. Images are
-# shifted by up to two pixels and mirrored at random. **Label smoothing** of 0.1 replaces the target "class 3 with probability 1" by 0.91 for class 3 and
+# shifted by up to two pixels and mirrored at random. With ten classes **label smoothing** of 0.1 replaces the target "class 3 with probability 1" by 0.91 for class 3 and
 # 0.01 for each of the other nine (0.9, and 0.1 shared by all ten), so that the model is not rewarded for ever larger logits.
 
 # %% [markdown] predict="accuracy"
-# Ten classes, so guessing gives 10%. Small convolutional networks reach 94% on all of CIFAR-10 (Jordan 2024). What will this small ViT reach
+# CIFAR-10 has ten classes, so guessing gives 10% (25% on the course's own images, which have four). Small convolutional networks reach 94% on all of CIFAR-10 (Jordan 2024). What will this small ViT reach
 # on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
 
 # %% [markdown] answer="accuracy"
@@ -960,7 +960,7 @@ if ready("ViT"):
 # - The rest is the encoder of notebook 01: pre-norm blocks, a CLS token, a table of positions. Without the table the model sees
 #   a bag of patches.
 # - Your class loads published weights strictly. Parameters and multiply-adds of a table can be recomputed, and then understood.
-# - Trained from random weights on few images and in few steps the ViT reached 52 %; what it lacks is the subject of notebook 06.
+# - Trained from random weights on few images and in few steps the ViT reached 52 % on CIFAR-10 in the stored run; what it lacks is the subject of notebook 06.
 #
 # **Open questions.** What would change if patches overlapped? Why do published ViTs read CLS, when averaging works as well (Beyer et al.
 # 2022)? What would you see in the position maps of a model trained on shuffled patches?

@@ -515,7 +515,7 @@ if ready("shift_consistency"):
         print(f"{name}: answers unchanged at shifts of 0 to 4 pixels: {said}")
 
 # %% [markdown]
-# They cross. From 1,000 to 16,000 frames the CNN without a border goes from 62.4 to 69.5%, under its ceiling of 75%; the ViT from 30.0%, hardly above chance, to 85.0%. Where the rule holds the CNN is
+# In the stored run they cross. From 1,000 to 16,000 frames the CNN without a border goes from 62.4 to 69.5%, under its ceiling of 75%; the ViT from 30.0%, hardly above chance, to 85.0%. Where the rule holds the CNN is
 # ahead at both sizes, 93.6 against 85.7% at the larger one. On the exceptions it is right on 4.5%, the ViT on 83.1%.
 #
 # The last lines show why. The CNN's answer is the same at every shift, exactly: that is its head start, since it has to see a glyph in one place only, and it is also its ceiling, since the exception is about place. The ViT's answers change with the place: it has to see each glyph in every place, and it can learn that a few columns are different. One seed and two sizes.
@@ -550,7 +550,7 @@ for rule in ("position", "position, rolled"):
 # %% [markdown]
 # ## 4 · Real images
 #
-# The lecture's sentence is about photographs. First your own ResNet and your ViT, on 2,000 images of CIFAR-10, equally many steps, through the code that made the recorded rows.
+# The lecture's sentence is about photographs. First your own ResNet and your ViT, on 2,000 images of CIFAR-10 (without it on the course's own images, in the smoke budget on a few digits), equally many steps, through the code that made the recorded rows.
 
 # %% seconds=25
 if ready("BasicBlock", "ResNet"):
@@ -834,7 +834,7 @@ if tuned:
 
 # %% [markdown]
 # Declared as `fine-tuning`: each way at a rate of its own tuning, three sizes, three seeds (`python -m utils.experiments run fine-tuning --preset cpu`, about 40 minutes on one
-# core). Now your own `fine_tune`, live, on 500 of the images.
+# core). Now your own `fine_tune`, live, on a few images: the printed line says how many, and of what.
 
 # %% seconds=25
 layers = fine_tuning.layers(depth=6)

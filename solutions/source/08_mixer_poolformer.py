@@ -244,7 +244,7 @@ if ready("MixerBlock", "MLPMixer"):
     epochs = budget.pick(smoke=1, cpu=8, gpu=30)
     history = fit(mixer, train, epochs=epochs, lr=3e-3, validation=test, progress="bar")
     history.summary()
-    plotting.show(history.plot("a small Mixer on part of CIFAR-10"), alt=history.alt())
+    plotting.show(history.plot(f"a small Mixer on part of {data.name}"), alt=history.alt())
 
 
 # %%
@@ -767,8 +767,9 @@ def compare(rows, a, b):
     return f"{a} − {b}: {experiments.plots.describe(difference)}: {verdict}."
 
 
-def read_runs(rows, chance=0.1):
+def read_runs(rows):
     """What the rows say, in sentences."""
+    chance = 1 / rows[0].get("classes", 10)  # recorded rows are of CIFAR-10
     mean = experiments.statistics.means(short(rows), by="model")
     best = max(mean, key=lambda name: mean[name].mean)
     lead = (mean["identity"].mean - chance) / (mean[best].mean - chance)

@@ -31,7 +31,8 @@ from utils.paths import ROOT
 SOURCES, STUDENT, SOLVED = ROOT / "solutions" / "source", ROOT / "notebooks", ROOT / "solutions"
 MARKERS = ("exercise", "predict", "question", "rubric", "answer")
 PREDICTION = "*Your prediction (before you run the next cell):*\n\n"
-OUTCOME = "What came out (open it after your prediction)"
+GIVEN = "*The authors' answer, with the numbers of the stored run:*\n\n"
+OUTCOME = "What came out in the stored run (open it after your prediction)"
 TAKES = "*About {seconds} s on two CPU cores:*"  # in front of a cell that takes longer than ten
 WRITTEN = "*Your answer:*\n\n"
 
@@ -122,9 +123,8 @@ class _Maker:
             self._exercise(cell.source, exercise[0], order.index(slug) + 1)
         elif marker == "predict":
             self._both(new_markdown_cell(f"**Predict.** {cell.source}", id=f"predict-{slug}"))
-            self._free(
-                f"prediction-{slug}", PREDICTION, self.given.get(slug), _written(f"prediction-{slug}", 0)
-            )
+            answered = GIVEN + self.given[slug] if slug in self.given else None
+            self._free(f"prediction-{slug}", PREDICTION, answered, _written(f"prediction-{slug}", 0))
         elif marker == "question":
             points = int(cell.metadata.get("points", 5))
             self._both(

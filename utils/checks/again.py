@@ -1,4 +1,5 @@
-"""More calls than the one that is compared: is a result repeated, does a module remember its first call, does a batch of one keep its axes?
+"""More calls than the one that is compared: is a result repeated, whatever its input's layout in memory, does a module remember its first call, does
+a batch of one keep its axes?
 
 What is asked here compares an answer with itself, so it needs no expected value, and an input that the answer does not take is left out.
 """
@@ -12,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from utils.checks.layouts import Arguments, strewn
 from utils.checks.limits import TimeLimitExceeded
 from utils.checks.spec import Case, Exercise, Seen
 
-Arguments = tuple[list[Any], dict[str, Any]]
 Fresh = Callable[[], Arguments]
 NOTHING: Arguments = ([], {})
 
@@ -30,6 +31,8 @@ def repeated(
 ) -> Seen:
     """Whether an equal call gives an equal result: a note if not. The generator stands elsewhere, so that what is drawn shows.
 
+    The equal call's numbers are laid out otherwise in memory; only where that one differs is there a call with the same layout, too.
+
     Args:
         target: what was called.
         case: how.
@@ -39,18 +42,29 @@ def repeated(
         named: reads a result, as `observe.name_outputs` does.
     """
 
-    def differs() -> bool:
-        args, kwargs = fresh()
+    def differs(given: Arguments) -> bool:
+        args, kwargs = given
         again = named(target(*args, **kwargs), case.exercise)
         return again.keys() != outputs.keys() or not all(
             _alike(again[name], value) for name, value in outputs.items()
         )
 
+    def laid_out_otherwise() -> bool:
+        try:
+            return differs(strewn(fresh()))
+        except TimeLimitExceeded:
+            raise
+        except Exception:
+            return True
+
     torch.default_generator.manual_seed(1)
-    if not differs():
+    if not laid_out_otherwise():
         return {}
+    torch.default_generator.manual_seed(1)
+    if not differs(fresh()):
+        return {"again:layout": torch.tensor(True)}
     torch.default_generator.set_state(drawn)
-    return {"again:kept" if differs() else "again:random": torch.tensor(True)}
+    return {"again:kept" if differs(fresh()) else "again:random": torch.tensor(True)}
 
 
 @cache
@@ -76,18 +90,28 @@ def other_inputs(
         return {}
     with torch.no_grad():
         used = _called(build, NOTHING)  # a check that builds its modules in another way asks by itself
-        if used is None or _flat(_called(used, arguments())) is None:
+        first = None if used is None else flat(_called(used, arguments()))
+        if first is None:
             return {}
+        if sizes and _hangs_on_layout(used, arguments, first):
+            return {"again:layout": torch.tensor(True)}
         for given in [*_others(arguments)][: None if sizes else 1]:
-            wanted = _flat(_called(build(), given()))
+            wanted = flat(_called(build(), given()))
             if wanted is None:
                 continue
-            got = _flat(_called(used, given()))
-            if got is None or len(got) != len(wanted) or not all(map(_alike, got, wanted)):
+            got = flat(_called(used, given()))
+            if not _same(wanted, got):
                 return {"again:kept": torch.tensor(True)}
         if sizes and not _reads_its_weights(build, used, arguments):
             return {"again:kept": torch.tensor(True)}
     return one_example(used, arguments) if sizes else {}
+
+
+def _hangs_on_layout(used: Callable[..., Any], arguments: Fresh, first: list[Tensor]) -> bool:
+    otherwise, alike = (flat(_called(used, given)) for given in (strewn(arguments()), arguments()))
+    return not _same(first, otherwise) and _same(
+        first, alike
+    )  # else it is something kept, which is asked next
 
 
 def _reads_its_weights(
@@ -99,10 +123,8 @@ def _reads_its_weights(
         module = getattr(target, "__self__", target)  # of a method
         for weight in module.parameters() if isinstance(module, nn.Module) else ():
             weight.mul_(0.8)
-    wanted, got = (_flat(_called(target, arguments())) for target in (new, used))
-    if wanted is None:
-        return True
-    return got is not None and len(got) == len(wanted) and all(map(_alike, got, wanted))
+    wanted, got = (flat(_called(target, arguments())) for target in (new, used))
+    return wanted is None or _same(wanted, got)
 
 
 def one_example(target: Callable[..., Any], arguments: Fresh) -> Seen:
@@ -111,7 +133,7 @@ def one_example(target: Callable[..., Any], arguments: Fresh) -> Seen:
     if given is None:
         return {}
     with torch.no_grad():
-        many, one = (_flat(_called(target, each)) or [] for each in (arguments(), given))
+        many, one = (flat(_called(target, each)) or [] for each in (arguments(), given))
     if len(many) == len(one) and any(a.ndim > b.ndim for a, b in zip(many, one, strict=True)):
         return {"one:axes": torch.tensor(True)}
     return {}
@@ -120,12 +142,16 @@ def one_example(target: Callable[..., Any], arguments: Fresh) -> Seen:
 def _others(arguments: Fresh) -> Iterator[Fresh]:
     """Other inputs: other values, fewer examples, longer and larger ones."""
 
-    def changed(change: Callable[[Tensor], Tensor]) -> Fresh:
+    def changed(change: Callable[[Tensor], Tensor], numbers: bool = True) -> Fresh:
         def given() -> Arguments:
             args, kwargs = arguments()
 
             def of(value: Any) -> Any:
-                return change(value) if isinstance(value, Tensor) and value.is_floating_point() else value
+                return (
+                    change(value)
+                    if isinstance(value, Tensor) and value.is_floating_point() == numbers
+                    else value
+                )
 
             return [of(value) for value in args], {name: of(value) for name, value in kwargs.items()}
 
@@ -136,6 +162,7 @@ def _others(arguments: Fresh) -> Iterator[Fresh]:
         yield lambda: _cut(arguments(), 1) or arguments()
     for axis in (1, 2, 3):  # tokens; rows and columns, in either order of the axes
         yield changed(partial(_lengthened, axis=axis))
+    yield changed(lambda x: torch.cat([x, x], 1) if x.ndim == 2 else x, numbers=False)  # indices of words
 
 
 def _lengthened(x: Tensor, axis: int) -> Tensor:
@@ -167,13 +194,17 @@ def _called(target: Callable[..., Any], given: Arguments) -> Any:
         return None
 
 
-def _flat(result: Any) -> list[Tensor] | None:
+def flat(result: Any) -> list[Tensor] | None:
     """All tensors of a result, however nested; None if there is none."""
     if isinstance(result, Tensor):
         return [result]
     if isinstance(result, tuple | list):
-        return [tensor for part in result for tensor in _flat(part) or []] or None
+        return [tensor for part in result for tensor in flat(part) or []] or None
     return None
+
+
+def _same(wanted: list[Tensor], got: list[Tensor] | None) -> bool:
+    return got is not None and len(got) == len(wanted) and all(map(_alike, got, wanted))
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
@@ -22,6 +23,22 @@ from utils.layers.stochastic_depth import StochasticDepth
 _dropout, _attention = F.dropout, F.scaled_dot_product_attention
 
 
+_acted: deque[tuple[int, ...]] = deque(
+    maxlen=1000
+)  # the shapes that numbers were dropped from, since `noted` began
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[list[tuple[int, ...]]]:
+    """The shapes from which numbers are dropped within the block; the list is full when the block has ended."""
+    shapes: list[tuple[int, ...]] = []
+    _acted.clear()
+    try:
+        yield shapes
+    finally:
+        shapes += _acted
+
+
 def kept(count: int, rate: float, rows: int = 1) -> Tensor:
     """(rows, count) bool: a share of about 1 - rate, spread evenly (a golden-ratio sequence), never none unless the rate is 1."""
     places = torch.arange(count) * 0.6180339887 + torch.arange(rows)[:, None] * 0.7548776662
@@ -32,6 +49,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     """`F.dropout` with a mask that depends on the last two axes: token and feature; of a vector or a matrix, on the feature alone."""
     if not training or p == 0.0:
         return input
+    _acted.append(tuple(input.shape))
     mask = kept(input.shape[-1], p, input.shape[-2]) if input.ndim > 2 else kept(input.shape[-1], p)[0]
     scaled = mask.to(input) / max(1.0 - p, 1e-6)
     return input.mul_(scaled) if inplace else input * scaled
@@ -62,6 +80,7 @@ def attention(
 def _depth(layer: StochasticDepth, branch: Tensor) -> Tensor:
     if not layer.training or layer.rate == 0:
         return branch
+    _acted.append(tuple(branch.shape))
     mask = kept(len(branch), layer.rate)[0].to(branch).view(-1, *[1] * (branch.ndim - 1))
     return branch * mask / (1 - layer.rate)
 

@@ -40,7 +40,10 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
     outputs = [key for key in expected if not key.startswith(PREFIXES)]
     for key in outputs:
         if finding := _form(key, expected[key], seen.get(key), _is_inner(exercise, key)):
-            return finding
+            looked_for = key not in seen and _is_inner(
+                exercise, key
+            )  # why it is not there, a property may know
+            return (looked_for and _broken(exercise, case, seen)) or finding
     for key in (key for key in exercise.outputs if key in seen and key not in expected):
         return Finding("missing", later("`{name}` should be None here, and yours is a tensor.", name=key))
     for key in (key for key in expected if key.startswith(("after:", "same:"))):
@@ -49,9 +52,8 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
     for key in words.NOTES:
         if key in seen and key not in expected:
             return Finding("again", words.NOTES[key])
-    for prop in exercise.properties:
-        if not property_holds(prop.holds, case, seen):
-            return Finding("property", prop.sentence)
+    if finding := _broken(exercise, case, seen):
+        return finding
     for key in outputs:
         if finding := _values(exercise, key, expected[key], seen[key]):
             return finding
@@ -64,6 +66,13 @@ def compare(exercise: Exercise, case: Case, expected: Seen, seen: Seen) -> Findi
             wrong = later("The buffer `{name}` is wrong after a call in train mode.", name=name)
             return Finding("buffer", wrong, off)
     return _gradients(exercise, expected, seen)
+
+
+def _broken(exercise: Exercise, case: Case, seen: Seen) -> Finding | None:
+    for prop in exercise.properties:
+        if not property_holds(prop.holds, case, seen):
+            return Finding("property", prop.sentence)
+    return None
 
 
 def property_holds(holds, case: Case, seen: Seen) -> bool:  # noqa: ANN001 - a predicate of any kind

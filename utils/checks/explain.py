@@ -15,15 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.checks import fixtures, words
+from utils.checks import fixtures, parts, words
 from utils.checks.attempts import functions, own_codes, spaces
 from utils.checks.compare import PREFIXES, Finding
 from utils.checks.fixtures import Fingerprint, Fixture
 from utils.checks.observe import Problem, observe
+from utils.checks.relations import relation
 from utils.checks.spec import Case, Seen
 from utils.words import later
 
 EVIDENCE = 12  # wrong values that must be a mistake's own before it is named beside a second fault
+ASKED_AGAIN = 3  # further cases in which a value without influence is changed, beside its gradients
+ROUNDING = 1e-5  # share of the largest value
 OWN_SENTENCE = (
     *("again", "changed input", "gradient", "parameters", "signature", "time", "type"),
     *("needs", "raised", "missing", "not started"),
@@ -36,7 +39,7 @@ class Cause:
 
     Args:
         sentence: for the student; "" if unknown.
-        rest: index of a case in which something else is wrong as well; -1 if there is none.
+        rest: index of a case in which the result is not that of the known mistake alone; -1 if there is none.
     """
 
     sentence: str = ""
@@ -48,22 +51,28 @@ def known(
 ) -> Cause:
     """The known mistake that these outcomes are: in every case, or, with `findings`, in those before a second fault.
 
+    A mistake whose outputs are the right ones (a detached path, a shared memory) is not told by outputs, so it never counts by them alone.
+
     Args:
         fixture: with the mistakes' fingerprints.
         outcomes: one per case.
         findings: what is wrong in each case.
     """
     looks = [fixtures.fingerprint(outcome) for outcome in outcomes]
+    tolerance = min(fixture.exercise.rtol, fixtures.TOLERANCE)
     for mistake in fixture.mistakes:
-        if all(fixtures.looks_like(a, b) for a, b in zip(looks, mistake.looks, strict=True)):
+        if all(fixtures.looks_like(a, b, tolerance) for a, b in zip(looks, mistake.looks, strict=True)):
             return Cause(mistake.sentence)
     if findings is None:
         return Cause()
+    right = [fixtures.fingerprint(expected) for expected in fixture.expected]
     wrong = [index for index, finding in enumerate(findings) if finding is not None]
     best: dict[str, tuple[int, int]] = {}
     for mistake in fixture.mistakes:
-        alike = [i for i, (a, b) in enumerate(zip(looks, mistake.looks, strict=True)) if _same_outputs(a, b)]
-        seen = [i for i in wrong if i in alike and findings[i].kind in ("value", "property", "nan", "shape")]  # type: ignore[union-attr]
+        pairs = list(zip(looks, mistake.looks, strict=True))
+        alike = [i for i, (a, b) in enumerate(pairs) if _same_outputs(a, b, tolerance)]
+        tells = [i for i in alike if not _same_outputs(mistake.looks[i], right[i], tolerance)]
+        seen = [i for i in wrong if i in tells and findings[i].kind in ("value", "property", "nan", "shape")]  # type: ignore[union-attr]
         rest = [i for i in range(len(looks)) if i not in alike]
         evidence = sum(_numel(looks[i]) for i in seen)
         if wrong[0] in seen and evidence >= EVIDENCE and all(i in wrong for i in rest):
@@ -73,14 +82,14 @@ def known(
     return Cause(*first[0]) if len(first) == 1 else Cause()
 
 
-def _same_outputs(left: Fingerprint, right: Fingerprint) -> bool:
+def _same_outputs(left: Fingerprint, right: Fingerprint, tolerance: float) -> bool:
     """Whether two fingerprints have the same values; inputs afterwards, buffers and gradients may differ: that is another fault."""
     if "problem" in left or "problem" in right:
         return False
     kept = [
         {group: look for group, look in one.items() if f"{group}:" not in PREFIXES} for one in (left, right)
     ]
-    return bool(kept[0]) and fixtures.looks_like(kept[0], kept[1])
+    return bool(kept[0]) and fixtures.looks_like(kept[0], kept[1], tolerance)
 
 
 def _numel(look: Fingerprint) -> int:
@@ -107,7 +116,12 @@ def cause(
     first = next(finding for finding in findings if finding is not None)
     if found.sentence or first.kind in OWN_SENTENCE:
         return found
-    return Cause(_never_used(fixture, attempt) or _without_influence(fixture, attempt, findings, outcomes))
+    return Cause(
+        _never_used(fixture, attempt)
+        or _without_influence(fixture, attempt, findings, outcomes)
+        or relation(fixture, findings, outcomes)
+        or parts.part(fixture, attempt, findings)
+    )
 
 
 def _never_used(fixture: Fixture, attempt: Any) -> str:
@@ -138,46 +152,121 @@ def _without_influence(
     fixture: Fixture, attempt: Any, findings: list[Finding | None], outcomes: list[Seen | Problem]
 ) -> str:
     """A parameter or an input whose gradient is zero where it should not be, and whose change changes nothing."""
-    for case, expected, finding, seen in zip(
-        fixture.cases, fixture.expected, findings, outcomes, strict=True
-    ):
+    for index, (finding, seen) in enumerate(zip(findings, outcomes, strict=True)):
         if finding is None or isinstance(seen, Problem) or finding.kind not in ("value", "property"):
             continue  # of an output of another shape no gradient was asked
-        silent = [
-            key.removeprefix("grad:")
-            for key, value in expected.items()
-            if key.startswith("grad:") and bool((value != 0).any()) and not _any(seen.get(key))
-        ]
+        case, expected = fixture.cases[index], fixture.expected[index]
+        asked = [key.removeprefix("grad:") for key in expected if _wants(expected, key)]
+        silent = [name for name in asked if not _reaches(expected, seen, name)]
         dead = [name for name in silent[:12] if _changes_nothing(attempt, case, name, seen)]
         if dead:
-            names = words.some([f"`{name}`" for name in dead])
-            if len(dead) == 1:
-                return later(
-                    "{names} has no influence on your result: with other values it stays the same.",
-                    names=names,
-                )
+            everywhere = [
+                n for n in dead if _is_dead_elsewhere(fixture, attempt, outcomes, index, n, findings)
+            ]
+            return _no_influence(everywhere or dead, "" if everywhere else case.name)
+        given = case.args if finding.kind == "value" else {}
+        zero = [name for name in silent if name in given and f"grad:{name}" in seen]
+        if same := [name for name in zero if _changes_nothing(attempt, case, name, seen, up_to=ROUNDING)]:
             return later(
-                "{names} have no influence on your result: with other values it stays the same.", names=names
+                "In the case `{case}` your result stays the same, up to rounding, with other values of {names}: is a softmax, a mean or "
+                "a norm taken over another axis?",
+                case=case.name,
+                names=words.some([f"`{name}`" for name in same]),
             )
-        if silent and len(silent) == sum(key.startswith("grad:") for key in expected):
-            return later(
-                "Your result is cut from the graph, so nothing can be trained. Look for detach(), .data, .item(), torch.no_grad() or "
-                "torch.tensor(...)."
-            )
+        if asked and not any(f"grad:{name}" in seen for name in asked):
+            return _cut_from_the_graph(fixture, outcomes, index)
     return ""
+
+
+def _no_influence(dead: list[str], case: str) -> str:
+    names = words.some([f"`{name}`" for name in dead])
+    if case and len(dead) == 1:
+        return later(
+            "In the case `{case}`, {names} has no influence on your result: with other values it stays the same.",
+            names=names,
+            case=case,
+        )
+    if case:
+        return later(
+            "In the case `{case}`, {names} have no influence on your result: with other values it stays the same.",
+            names=names,
+            case=case,
+        )
+    if len(dead) == 1:
+        return later(
+            "{names} has no influence on your result: with other values it stays the same.", names=names
+        )
+    return later(
+        "{names} have no influence on your result: with other values it stays the same.", names=names
+    )
+
+
+def _is_dead_elsewhere(
+    fixture: Fixture,
+    attempt: Any,
+    outcomes: list[Seen | Problem],
+    here: int,
+    name: str,
+    findings: list[Finding | None],
+) -> bool:
+    """Whether what has no influence in one case has none in the first wrong one and in all others that expect a gradient for it."""
+    first = next(index for index, finding in enumerate(findings) if finding is not None)
+    others = [
+        i for i, expected in enumerate(fixture.expected) if i != here and _wants(expected, f"grad:{name}")
+    ]
+    if first != here and first not in others:
+        return False
+    for index in others:
+        seen = outcomes[index]
+        if isinstance(seen, Problem) or _reaches(fixture.expected[index], seen, name):
+            return False
+    return all(
+        _changes_nothing(attempt, fixture.cases[index], name, outcomes[index])  # type: ignore[arg-type]
+        for index in others[:ASKED_AGAIN]
+    )
+
+
+def _cut_from_the_graph(fixture: Fixture, outcomes: list[Seen | Problem], here: int) -> str:
+    """No gradient is there at all, which is not the same as one that is zero: in every case that expects one, or in this one."""
+    for expected, seen in zip(fixture.expected, outcomes, strict=True):
+        asked = [key for key in expected if _wants(expected, key)]
+        if asked and (isinstance(seen, Problem) or any(key in seen for key in asked)):
+            return later(
+                "In the case `{case}` your result is cut from the graph, so nothing can be trained. Look for detach(), .data, .item(), "
+                "torch.no_grad() or torch.tensor(...).",
+                case=fixture.cases[here].name,
+            )
+    return later(
+        "Your result is cut from the graph, so nothing can be trained. Look for detach(), .data, .item(), torch.no_grad() or "
+        "torch.tensor(...)."
+    )
+
+
+def _wants(expected: Seen, key: str) -> bool:
+    return key.startswith("grad:") and _any(expected.get(key))
 
 
 def _any(value: Tensor | None) -> bool:
     return value is not None and bool((value != 0).any())
 
 
-def _changes_nothing(attempt: Any, case: Case, name: str, seen: Seen) -> bool:
-    """Whether the outputs stay exactly the same when a parameter or an argument has other values."""
+def _reaches(expected: Seen, seen: Seen, name: str) -> bool:
+    """Whether there is a gradient, and one that is more than rounding of zero."""
+    key = f"grad:{name}"
+    return key in seen and float(_largest(seen[key])) > ROUNDING * float(_largest(expected[key]))
+
+
+def _largest(value: Tensor) -> Tensor:
+    return value.abs().nan_to_num().max() if value.numel() else torch.zeros(())
+
+
+def _changes_nothing(attempt: Any, case: Case, name: str, seen: Seen, up_to: float = 0.0) -> bool:
+    """Whether the outputs stay the same, exactly or up to a share of the largest value, when a parameter or an argument has other values."""
     changed = replace(case, cotangents={})
     for part in ("weights", "args", "kwargs"):
         values = getattr(case, part) or {}
         if name in values and isinstance(values[name], Tensor):
-            other: dict[str, Any] = {part: {**values, name: values[name] * 1.7 + 0.3}}
+            other: dict[str, Any] = {part: {**values, name: _other(values[name])}}
             changed = replace(changed, **other)
             break
     else:
@@ -185,10 +274,20 @@ def _changes_nothing(attempt: Any, case: Case, name: str, seen: Seen) -> bool:
     again = observe(attempt, changed, seconds=2.0)
     outputs = case.exercise.outputs if case.exercise else ()
     return not isinstance(again, Problem) and all(
-        name in again and torch.equal(again[name].nan_to_num(), seen[name].nan_to_num())
-        for name in outputs
-        if name in seen
+        name in again and _equal(again[name], seen[name], up_to) for name in outputs if name in seen
     )
+
+
+def _equal(left: Tensor, right: Tensor, up_to: float) -> bool:
+    if not up_to or left.shape != right.shape or not left.is_floating_point():
+        return torch.equal(left.nan_to_num(), right.nan_to_num())
+    return bool((left - right).abs().nan_to_num().le(up_to * _largest(right)).all())
+
+
+def _other(value: Tensor) -> Tensor:
+    """Other values, which no norm, softmax or sum makes equal to the old ones."""
+    places = torch.arange(value.numel(), dtype=torch.float64).view(value.shape)
+    return value * 1.7 + (0.3 + 0.5 * torch.cos(1.9 * places)).to(value)
 
 
 def notebook_names(attempt: Any, given: set[str]) -> dict[str, Any]:

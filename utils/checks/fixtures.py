@@ -27,6 +27,7 @@ from utils.paths import DATA
 
 PUBLIC_SEED = 20170612
 FOLDER = DATA / "expected"
+TOLERANCE = 3e-4  # of a fingerprint, as a share of its values' norm
 Fingerprint = dict[str, Any]
 
 
@@ -173,7 +174,7 @@ def _project(members: list[tuple[str, Tensor]]) -> dict[str, Any]:
     }
 
 
-def looks_like(left: Fingerprint, right: Fingerprint, tolerance: float = 3e-4) -> bool:
+def looks_like(left: Fingerprint, right: Fingerprint, tolerance: float = TOLERANCE) -> bool:
     """Whether two fingerprints are of the same observation, up to rounding."""
     if left.keys() != right.keys():
         return False

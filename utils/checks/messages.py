@@ -10,6 +10,7 @@ from utils.checks.words import some
 from utils.words import later, say
 
 MOST = 400  # characters of a message
+SHORTEST = 60  # characters to which a line that is needed is cut, if nothing else helps
 
 # A symbol and a word carry the meaning; the colour of the edge only repeats it.
 STYLES = {
@@ -54,45 +55,78 @@ def lines(result: Result) -> list[str]:
                 "Replace the line `raise NotImplementedError(...)` in the cell above by your code, run it, and run this check again."
             )
         ]
+    return _fitted(headline(result), _ranked(result))
+
+
+def _ranked(result: Result) -> list[tuple[int, str]]:
+    """The lines of a failed check in their order, each with its rank: 0 and 1 are never left out, and the highest goes first."""
     index = result.first
     finding = result.findings[index]
     assert finding is not None
-    said = [say(note) for note in result.notes]
+    said = [(1, say(note)) for note in result.notes]
     if result.diagnosis:
-        said.append(say(result.diagnosis))
+        said.append((0, say(result.diagnosis)))
         if result.rest >= 0:
             said.append(
-                say(
-                    "Something else is wrong as well: look at the case `{case}` after that.",
-                    case=say(result.names[result.rest]),
+                (
+                    2,
+                    say(
+                        "In the case `{case}` your result is not that of this mistake alone: look at it again after mending.",
+                        case=say(result.names[result.rest]),
+                    ),
                 )
             )
-    said.append(say("First wrong case: {case}.", case=say(result.names[index])))
+    said.append(
+        (3 if result.diagnosis else 1, say("First wrong case: {case}.", case=say(result.names[index])))
+    )
     if finding.sentence != result.diagnosis:
-        said.append(say(finding.sentence))
-    said.extend(f"  {say(detail)}" for detail in finding.details)
+        said.append((4 if result.diagnosis else 0, say(finding.sentence)))
+    own_line = finding.kind == "raised" and not result.diagnosis
+    for place, detail in enumerate(finding.details):
+        said.append((1 if own_line and place == 0 else 5, f"  {say(detail)}"))
     if result.reads:
         names = some([f"`{name}`" for name in result.reads])
         said.append(
-            say(
-                "Your answer reads {names} from the notebook, not from its arguments: is that meant?",
-                names=names,
+            (
+                6,
+                say(
+                    "Your answer reads {names} from the notebook, not from its arguments: is that meant?",
+                    names=names,
+                ),
             )
         )
     if result.substitutes:
-        said.append(_substitutes(result))
-    return _short(headline(result), said)
+        said.append((7, _substitutes(result)))
+    return said
 
 
-def _short(head: str, said: list[str]) -> list[str]:
-    """The lines that fit into a message of `MOST` characters; what comes first matters most, and nothing is cut in the middle."""
-    kept: list[str] = []
+def _fitted(head: str, said: list[tuple[int, str]]) -> list[str]:
+    """The lines that fit into a message of `MOST` characters, by rank; what cannot be left out is cut between words, the longest first."""
+    texts = [line for _, line in said]
+    needed = [index for index, (rank, _) in enumerate(said) if rank <= 1]
     room = MOST - len(head) - 1
-    for line in said:
-        if len(line) < room or not kept:
-            kept.append(line)
-            room -= len(line) + 1
-    return kept
+    while (over := sum(len(texts[index]) + 1 for index in needed) - room) > 0:
+        longest = max(needed, key=lambda index: len(texts[index]))
+        if len(texts[longest]) <= SHORTEST:
+            break
+        texts[longest] = _cut(texts[longest], max(len(texts[longest]) - over, SHORTEST))
+    kept = list(needed)
+    left = room - sum(len(texts[index]) + 1 for index in needed)
+    for index in sorted(set(range(len(said))) - set(needed), key=lambda index: said[index][0]):
+        if len(texts[index]) < left:
+            kept.append(index)
+            left -= len(texts[index]) + 1
+    return [texts[index] for index in sorted(kept)]
+
+
+def _cut(line: str, most: int) -> str:
+    """A line of at most so many characters, cut between words; its indentation stays."""
+    if len(line) <= most:
+        return line
+    return (
+        line[: max(line.rfind(" ", len(line) - len(line.lstrip()), most - 3), most // 2)].rstrip(" ,;:")
+        + " ..."
+    )
 
 
 def _substitutes(result: Result) -> str:

@@ -31,6 +31,7 @@ from utils.checks.words import some
 from utils.words import Later, later, say
 
 NOT_STARTED = "not started yet"
+ROOM = 240  # characters of a sentence beside which a headline and the name of a case fit into a message
 NOT_THOSE = later("The parameters of {name} are not those of the exercise ({parts}).")
 ANOTHER_ERROR = later(
     "What is asked for here cannot be done, and the text of the cell says which error to raise. Yours raises {error}, which is another "
@@ -40,6 +41,7 @@ LACKS = {
     "missing": later("missing"),
     "unexpected": later("unexpected"),
     "wrong shape": later("wrong shape"),
+    "twice": later("registered a second time, under another name"),
 }
 
 
@@ -97,9 +99,9 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
                 if exercise.kind == "module" and case.mode == "eval":
                     build = partial(_target, attempt, case)
                     sizes = case.name == again.asked_in(exercise)
-                    seen.update(again.other_inputs(build, lambda: _arguments(case), seen, sizes=sizes))
+                    seen.update(again.other_inputs(build, lambda: call_arguments(case), seen, sizes=sizes))
                 elif exercise.kind == "function" and exercise.observe is None and case.mode == "eval":
-                    seen.update(again.one_example(attempt, lambda: _arguments(case)))
+                    seen.update(again.one_example(attempt, lambda: call_arguments(case)))
         except ObservationError as error:
             return error.problem
         except TimeLimitExceeded as error:
@@ -167,11 +169,11 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     if exercise.gradients:
         seen.update(gradients(outputs, case, leaves))
     if case.mode == "eval":
-        seen.update(again.repeated(target, case, lambda: _arguments(case), outputs, drawn, name_outputs))
+        seen.update(again.repeated(target, case, lambda: call_arguments(case), outputs, drawn, name_outputs))
     return seen
 
 
-def _arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
+def call_arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
     """Fresh copies of a case's arguments."""
     gradients = _exercise(case).gradients
     args = [_argument(name, value, {}, gradients) for name, value in case.args.items()]
@@ -189,10 +191,10 @@ def observe_refusal(attempt: Any, case: Case) -> Seen:
             module = attempt(**case.init)
             target = getattr(module, case.method) if case.method else module
             if case.args:
-                args, kwargs = _arguments(case)
+                args, kwargs = call_arguments(case)
                 target(*args, **kwargs)
         else:
-            args, kwargs = _arguments(case)
+            args, kwargs = call_arguments(case)
             attempt(*args, **kwargs)
     except (NotImplementedError, TimeLimitExceeded):
         raise
@@ -270,6 +272,8 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
     parameters = dict(module.named_parameters())
     missing = [key for key in weights if key not in own]
     extra = [key for key in parameters if key not in weights]
+    every = dict(module.named_parameters(remove_duplicate=False))
+    twice = [key for key in every if key not in weights and key not in parameters]
     shapes: list[str] = [
         later(
             "{name} is {got}, expected {wanted}",
@@ -280,20 +284,33 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], name: str = "Yo
         for key in weights
         if key in own and own[key].shape != weights[key].shape
     ]
-    lists = (("missing", missing, ", "), ("unexpected", extra, ", "), ("wrong shape", shapes, "; "))
+    lists = (
+        ("missing", missing, ", "),
+        ("unexpected", extra, ", "),
+        ("wrong shape", shapes, "; "),
+        ("twice", twice, ", "),
+    )
     if parts := [part for part in lists if part[1]]:
         whole = ". ".join(f"{what}: {comma.join(names)}" for what, names, comma in parts)
-        brief = ". ".join(
-            f"{say(LACKS[what])}: {say(some([say(n) for n in names], comma))}" for what, names, comma in parts
-        )
         sentence = later(NOT_THOSE, name=name, parts=whole)
-        raise ObservationError(
-            Problem("parameters", sentence, short=later(NOT_THOSE, name=name, parts=brief))
-        )
+        raise ObservationError(Problem("parameters", sentence, short=_brief(name, parts)))
     dtypes = {value.dtype for value in weights.values() if value.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtypes.pop())
     module.load_state_dict({key: value.clone() for key, value in weights.items()}, strict=False)
+
+
+def _brief(name: str, parts: list[tuple[str, list[str], str]]) -> Later:
+    """Which parameters are not those of the exercise: as many of each kind as a message has room for, one at least."""
+    for most in (3, 2, 1):
+        said = ". ".join(
+            f"{say(LACKS[what])}: {say(some([say(n) for n in names], comma, most))}"
+            for what, names, comma in parts
+        )
+        sentence = later(NOT_THOSE, name=name, parts=said)
+        if len(say(sentence)) <= ROOM:
+            break
+    return sentence
 
 
 def as_promised(target: Callable[..., Any], result: Any, exercise: Exercise) -> None:

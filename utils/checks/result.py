@@ -19,7 +19,7 @@ class Result:
         diagnosis: the sentence of the known mistake that this attempt looks like, or "".
         seconds: time taken.
         substitutes: earlier exercises for which the library's version stood in.
-        rest: index of a case in which something else is wrong beside the diagnosis; -1 if there is none.
+        rest: index of a case in which the result is not that of the diagnosis alone; -1 if there is none.
         reads: names of plain values that the answer reads from the notebook.
         notes: further remarks on what was judged.
     """

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 from torch.optim import Optimizer
 
 MARK = "__dynamo_disable"  # where PyTorch keeps a method's version that is not to be compiled
@@ -31,6 +34,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_no_compiler_for_optimizers())
+        stack.enter_context(_as_many_values_as_keys())
         set_own(seed)
         try:
             yield
@@ -53,6 +57,28 @@ def left_behind() -> str:
     if not torch.is_grad_enabled():
         return "gradients"
     return "" if torch.get_default_dtype() == torch.float32 else "dtype"
+
+
+@contextlib.contextmanager
+def _as_many_values_as_keys() -> Iterator[None]:
+    """Within the block, attention over M keys with another number of values is an error.
+
+    On a CPU PyTorch 2.13 takes it, and reads or writes beyond the end of a tensor: the kernel dies, or the numbers are anything.
+    """
+    attend = functional.scaled_dot_product_attention
+
+    def guarded(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if key.shape[-2:-1] != value.shape[-2:-1]:
+            raise RuntimeError(
+                f"scaled_dot_product_attention got {key.shape[-2]} keys and {value.shape[-2]} values: each key needs its value"
+            )
+        return attend(query, key, value, *args, **kwargs)
+
+    functional.scaled_dot_product_attention = guarded
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = attend
 
 
 @contextlib.contextmanager

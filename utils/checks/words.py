@@ -16,6 +16,13 @@ NOTES = {
         "A second call gives another result than it would as the first: your code keeps something of the first call "
         "(a changed attribute, a size that is remembered, a global, a default argument that is a list)."
     ),
+    "again:table": later(
+        "Your `encode` puts words into the table that it looks them up in. Look up without writing, as `dict.get` does."
+    ),
+    "again:layout": later(
+        "The same numbers laid out otherwise in memory (a transposed tensor, a crop, channels_last) give an error or another result. "
+        "`view` and strides depend on the layout; `reshape` does not."
+    ),
     "one:axes": later(
         "With a batch of one your result has fewer axes than with a larger batch: `squeeze()` takes every axis of size one out. "
         "Say which axis."

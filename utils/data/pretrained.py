@@ -145,6 +145,10 @@ class Checkpoint(Mapping):
             if name not in own:
                 raise ValueError(f"nothing was given for the model's weight {name!r}")
         for name in self.state:
+            if name not in self.used and any(value is self.state[name] for value in own.values()):
+                raise ValueError(
+                    f"the weight {name!r} was read from `state` itself: read it through the checkpoint, which also knows timm's names"
+                )
             if name not in self.used:
                 raise ValueError(f"the checkpoint's weight {name!r} has no place in this model")
         with torch.no_grad():

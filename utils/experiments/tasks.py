@@ -140,6 +140,7 @@ def classify(cell: Cell, context: Context, keep: list | None = None) -> dict[str
         "data_source": data.source,
         "data_note": data.note,
         "data_fingerprint": data.fingerprint,
+        "classes": data.num_classes,
     }
     if run.watched:
         result["watched"] = run.watched

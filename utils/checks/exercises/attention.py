@@ -62,6 +62,7 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
     two, three = {"embed_dim": 8, "num_heads": 2}, {"embed_dim": 6, "num_heads": 3}
     blind = draw.mask(3, 5)
     blind[1] = False
+    twin = draw.normal(2, 3, 8)
     return [
         Case("self-attention", init=two, args={"query": draw.normal(2, 5, 8)}),
         Case(
@@ -93,6 +94,9 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
             "cross-attention between sequences of one length",
             init=two,
             args={"query": draw.normal(2, 4, 8), "key": draw.normal(2, 4, 8)},
+        ),
+        Case(
+            "a key of its own with the query's numbers", init=two, args={"query": twin, "key": twin.clone()}
         ),
         Case(
             "self-attention that averages other values",

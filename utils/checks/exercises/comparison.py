@@ -56,6 +56,7 @@ class _World:
     def __init__(self, models: dict[str, int]) -> None:
         self.models = models
         self.log: list[dict[str, Any]] = []
+        self.begins: dict[float, set[float]] = {}  # a model's start -> what is drawn first in its trainings
 
     def factories(self) -> dict[str, Any]:
         return {
@@ -65,6 +66,7 @@ class _World:
 
     def fit(self, model: _Counted, examples: Any, steps: int) -> float:
         part = list(examples)
+        self.begins.setdefault(model.start, set()).add(float(torch.rand(())))
         entry = {"kind": model.kind, "start": model.start, "part": sorted(part), "steps": steps}
         self.log.append({**entry, "before": len(model.parts)})
         model.parts.append(part)
@@ -130,6 +132,7 @@ def _observe_comparison(attempt: Any, case: Case) -> Seen:
     seen["parts"] = torch.tensor(parts, dtype=torch.int64).reshape(len(log), longest)
     seen["starts"] = torch.tensor([entry["start"] for entry in log], dtype=torch.float64)
     seen["steps"] = torch.tensor([entry["steps"] for entry in log], dtype=torch.float64)
+    seen["trainings begin alike"] = torch.tensor(all(len(drawn) == 1 for drawn in world.begins.values()))
     seen["trained before"] = torch.tensor([entry["before"] for entry in log], dtype=torch.int64)
     same = {key: torch.tensor(given[key] == case.kwargs[key]) for key in case.kwargs}
     return seen | {f"same:{key}": value for key, value in same.items()}
@@ -190,6 +193,12 @@ COMPARE_MODELS = Exercise(
             "common starts",
             "For one seed all trainings should begin from the same random state, and yours begin from several.",
             _starts_are_common,
+        ),
+        Property(
+            "nothing between building and training",
+            "Models of one seed are alike at the start, but PyTorch's random state is not when `fit` begins: it is put back, or "
+            "used, after a model is built. Set the seed before the model is built, and leave the state alone until `fit`.",
+            lambda case, seen: seen["trainings begin alike"],
         ),
     ),
 )

@@ -169,7 +169,8 @@ def _greedy_cases(draw: Draw) -> list[Case]:
 
 class TableModel:
     """A "language model" that looks its scores up: after token u at position t of the sequence whose first source token is r,
-    the scores are `table[r, t, u]`. It is deterministic, and every mistake in what it is fed shows in what it answers.
+    the scores are `table[r, t, u]`, as long as nothing follows: what stands behind a token changes its scores, as in a model without a causal
+    mask. It is deterministic, and every mistake in what it is fed shows in what it answers.
 
     Args:
         table: (rows, T, V, V) scores.
@@ -194,7 +195,8 @@ class TableModel:
             raise ValueError(f"model(source, target) wants token numbers (int64), got {target.dtype}")
         time = torch.arange(target.shape[1]).clamp(max=self.table.shape[1] - 1)  # (T,)
         rows = source[:, :1] % self.table.shape[0]  # (B, 1)
-        return self.table[rows, time, target % self.table.shape[2]]  # (B, T, V)
+        scores = self.table[rows, time, target % self.table.shape[2]]  # (B, T, V)
+        return torch.cat([scores[:, :-1].roll(1, -1), scores[:, -1:]], 1)
 
 
 def _observe_greedy(attempt: Any, case: Case) -> Seen:

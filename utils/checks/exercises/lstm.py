@@ -8,6 +8,7 @@ import torch
 
 from utils.checks import by_hand
 from utils.checks.exercises.padding import padded_steps
+from utils.checks.limits import TimeLimitExceeded
 from utils.checks.observe import (
     ObservationError,
     Problem,
@@ -17,6 +18,8 @@ from utils.checks.observe import (
 )
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
+
+SPOILED = "both directions, a padded batch"
 
 
 def _lstm_cases(draw: Draw) -> list[Case]:
@@ -39,7 +42,7 @@ def _lstm_cases(draw: Draw) -> list[Case]:
         case("one direction, no padding", (3, 5), (4, 2), False, None),
         case("both directions, no padding", (2, 4), (3, 5), True, None),
         case("one direction, a padded batch", (4, 6), (3, 4), False, [6, 2, 5, 1]),
-        case("both directions, a padded batch", (3, 7), (2, 3), True, [4, 7, 2]),
+        case(SPOILED, (3, 7), (2, 3), True, [4, 7, 2]),
         case("both directions, every row padded", (2, 5), (4, 3), True, [3, 2]),
         case("a row of length zero", (3, 4), (2, 3), True, [4, 0, 2]),
         case("a single step", (2, 1), (3, 2), True, [1, 1]),
@@ -66,7 +69,36 @@ def _observe_lstm(attempt: Any, case: Case) -> Seen:
     seen = name_outputs(result, exercise)
     values = dict(seen)
     seen |= {f"after:{name}": value for name, value in given.items()}
+    if case.name == SPOILED:
+        seen["padding counts for nothing"] = torch.tensor(_same_with_spoiled_padding(module, case, values))
+    if "lengths" not in case.args:
+        seen["scan as promised"] = torch.tensor(_scan_as_promised(module, case))
     return seen | gradients(values, case, leaves)
+
+
+def _same_with_spoiled_padding(module: Any, case: Case, values: Seen) -> bool:
+    """Whether results stay what they are with NaN in the padding. Without gradients: those of the weights are NaN in right answers, too."""
+    x = case.args["x"].masked_fill(padded_steps(case, "x")[:, :, None], float("nan"))
+    with torch.no_grad():
+        outputs, states = module(x, case.args["lengths"].clone())
+    return all(
+        torch.allclose(got, value, atol=1e-4)
+        for got, value in zip((outputs, *states), values.values(), strict=True)
+    )
+
+
+def _scan_as_promised(module: Any, case: Case) -> bool:
+    """Whether `scan` gives two tensors (B, N, H). Who does without it, or makes something else of it, is not asked."""
+    with torch.no_grad():
+        try:
+            found = module.scan(case.args["x"].clone(), "_l0")
+        except TimeLimitExceeded:
+            raise
+        except Exception:
+            return True
+    tensors = isinstance(found, tuple | list) and all(isinstance(part, torch.Tensor) for part in found)
+    wanted = (*case.args["x"].shape[:2], case.init["hidden_size"])
+    return not tensors or len(found) != 2 or all(part.shape == wanted for part in found)
 
 
 def _final_forward_is_last_output(case: Case, seen: Seen) -> bool:
@@ -118,6 +150,18 @@ LSTM = Exercise(
             "A gradient reaches the padded steps of x, so something that was read there counts in the result.",
             lambda case, seen: (seen["grad:x"][padded_steps(case, "x")] == 0).all(),
         ),
+        Property(
+            "a product leaves NaN",
+            "With NaN in the padding of x your results change. A product with a mask does not take it out (0 times NaN is NaN); "
+            "`masked_fill` and `torch.where` do.",
+            lambda case, seen: seen["padding counts for nothing"],
+        ),
+        Property(
+            "scan keeps the axes",
+            "`scan` should return every step's h and every step's c, each (B, N, H), and yours have another shape, even if "
+            "`forward` puts it right.",
+            lambda case, seen: seen["scan as promised"],
+        ),
     ),
 )
 
@@ -128,6 +172,8 @@ def _classifier_cases(draw: Draw) -> list[Case]:
     ) -> Case:
         sizes = {"vocab_size": 12, "embed_dim": 3, "hidden_dim": 4, "num_classes": 2, "dropout": 0.0} | init
         tokens = draw.integers(1, sizes["vocab_size"], len(lengths), steps)
+        if mode == "eval":
+            tokens[0, 0] = 0  # <pad> may stand among the words, and is not trained there either
         if padded:
             tokens = tokens.masked_fill(torch.arange(steps) >= torch.tensor(lengths)[:, None], 0)
         args = {"tokens": tokens, "lengths": torch.tensor(lengths)}
@@ -139,6 +185,7 @@ def _classifier_cases(draw: Draw) -> list[Case]:
         case("last state, one direction", [3, 5, 2], 5, pooling="last", bidirectional=False, embed_dim=5),
         case("last state, both directions", [3, 1, 6], 6, pooling="last", vocab_size=20),
         case("other words behind the last real one", [2, 4, 1], 4, padded=False),
+        case("only empty sentences", [0, 0], 3, padded=False),
         case("dropout switched off in evaluation", [3, 4], 4, dropout=0.4, pooling="mean"),
         case("dropout in training", [3, 4, 2], 4, "train", dropout=0.4, embed_dim=6, pooling="mean"),
         case("training without dropout", [2, 4], 4, "train", pooling="last", embed_dim=2),

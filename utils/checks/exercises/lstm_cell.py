@@ -18,18 +18,25 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 def _cell_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, batch: int, inputs: int, hidden: int, state: bool = True, dtype=torch.float32
+        name: str,
+        batch: int,
+        inputs: int,
+        hidden: int,
+        state: bool = True,
+        size: float = 1.5,
+        dtype=torch.float32,
     ) -> Case:
         x = draw.normal(batch, inputs, dtype=dtype)
         h = draw.normal(batch, hidden, scale=0.6, dtype=dtype)
-        c = draw.normal(batch, hidden, scale=1.5, dtype=dtype)
+        c = draw.normal(batch, hidden, scale=size, dtype=dtype)
+        h[1:2] = 0.0  # beside a c that holds something
         args = {"x": x, "h": h, "c": c} if state else {"x": x}
         return Case(name, args=args, init={"input_size": inputs, "hidden_size": hidden})
 
     return [
         case("a step from a given state", 3, 4, 5),
         case("wide input, narrow state", 2, 7, 3),
-        case("as many inputs as states", 4, 4, 4),
+        case("as many inputs as states", 4, 4, 4, size=40.0),
         case("a step from the zero state", 3, 5, 2, state=False),
         case("one sentence, float64", 1, 3, 6, dtype=torch.float64),
     ]
@@ -50,6 +57,13 @@ def _observe_cell(attempt: Any, case: Case) -> Seen:
     return seen | gradients(values, case, leaves)
 
 
+def _not_exchanged(case: Case, seen: Seen) -> bool:
+    """Whether the first result could be h: not if it is larger than 1 and the second one is, number for number, within its tanh."""
+    first, second = seen["h"], seen["c"]
+    within = ((second * first >= 0) & (second.abs() <= first.tanh().abs() + 1e-6)).all()
+    return not (first.abs().max() > 1.0 and first.numel() >= 6 and within)
+
+
 LSTM_CELL = Exercise(
     name="LSTMCell",
     notebook="02_lstm_sentiment",
@@ -64,6 +78,7 @@ LSTM_CELL = Exercise(
     observe=_observe_cell,
     outputs=("h", "c"),
     properties=(
+        Property("h first", "You return (c, h). Asked is (h, c), in this order.", _not_exchanged),
         Property(
             "h within one",
             "Some of your h lie outside -1 .. 1. A sigmoid times a tanh cannot: look at the line that makes h.",

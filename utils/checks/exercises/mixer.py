@@ -44,6 +44,8 @@ def observe_mixer(attempt: Any, case: Case) -> Seen:
         for parameter in block.mlp_channels.fc2.parameters():
             parameter.zero_()
         with_norm = block(x)
+        if not with_norm.any():  # nothing is left of x, so there is nothing to say about the token MLP
+            return seen | {"again:replaced": torch.tensor(True)}
         block.norm1.weight.zero_()
         if not torch.equal(
             block(x), with_norm
@@ -98,6 +100,11 @@ MIXER_BLOCK = Exercise(
     ],
     observe=observe_mixer,
     properties=(
+        Property(
+            "channel MLP is added",
+            "With your channel MLP's last layer at zero the block returns zeros: your channel MLP replaces x. Add its result to x.",
+            lambda case, seen: "again:replaced" not in seen,
+        ),
         Property(
             "channel mixing stays within a token",
             "With the token MLP switched off, changing one token changes the output at another one: your channel MLP "

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from utils.checks.spec import Case, Draw, Exercise, Property
+from utils.checks.limits import TimeLimitExceeded
+from utils.checks.observe import observe_default
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
+
+NAN, INFINITE = float("nan"), float("inf")
 
 
 def _reverse_cases(draw: Draw) -> list[Case]:
+    infinite = draw.normal(3, 5, 2)
+    infinite[0, draw.integer(0, 5), 1], infinite[1, 4, 0] = float("inf"), float("-inf")
     return [
-        Case(
-            "rows of different length",
-            args={"x": draw.normal(3, 5, 2), "lengths": torch.tensor([5, 2, 4])},
-        ),
+        Case("rows of different length", args={"x": infinite, "lengths": torch.tensor([5, 2, 4])}),
         Case("no row fills the batch", args={"x": draw.normal(2, 6, 3), "lengths": torch.tensor([3, 5])}),
         Case("every row full", args={"x": draw.normal(2, 4, 5), "lengths": torch.tensor([4, 4])}),
         Case(
@@ -25,6 +29,10 @@ def _reverse_cases(draw: Draw) -> list[Case]:
         Case(
             "whole numbers, lengths as int32",
             args={"x": draw.integers(-9, 9, 3, 4, 2), "lengths": torch.tensor([1, 4, 3], dtype=torch.int32)},
+        ),
+        Case(
+            "yes and no in place of numbers",
+            args={"x": draw.mask(3, 5, 2, keep=0.5), "lengths": torch.tensor([5, 0, 4])},
         ),
         Case(
             "float64, twenty steps",
@@ -65,23 +73,27 @@ def _pool_cases(draw: Draw) -> list[Case]:
     def case(
         name: str, how: str, shape: tuple[int, int, int], lengths: list[int], shift: float = 0.0, **more: Any
     ) -> Case:
-        dtype = more.pop("dtype", torch.float32)
+        dtype, padding, peak = (
+            more.pop(key, d) for key, d in (("dtype", torch.float32), ("padding", 0.0), ("peak", 0.0))
+        )
         outputs = draw.normal(*shape, shift=shift, dtype=dtype)
+        outputs[torch.arange(shape[1]) >= torch.tensor(lengths)[:, None]] += padding
+        outputs[:, 1, 0] += peak
         return Case(
             name, args={"outputs": outputs, "lengths": torch.tensor(lengths), "how": how}, kwargs=more
         )
 
     return [
         case('"last", one direction', "last", (3, 5, 4), [5, 2, 3]),
-        case('"last", both directions', "last", (3, 4, 6), [1, 4, 3], bidirectional=True),
+        case('"last", both directions', "last", (3, 4, 6), [1, 4, 3], bidirectional=True, padding=NAN),
         case('"mean", a padded batch', "mean", (4, 6, 3), [6, 1, 4, 2]),
-        case('"mean", both directions', "mean", (2, 5, 4), [3, 4], bidirectional=True),
-        case('"max", a padded batch', "max", (3, 5, 4), [2, 5, 4]),
+        case('"mean", both directions', "mean", (2, 5, 4), [3, 4], bidirectional=True, padding=NAN),
+        case('"max", a padded batch', "max", (3, 5, 4), [2, 5, 4], padding=NAN),
         case('"max" of negative values', "max", (3, 4, 2), [2, 4, 1], shift=-4.0, bidirectional=True),
         case('"max", a row of length zero', "max", (2, 3, 4), [0, 2]),
         case('"mean", a row of length zero', "mean", (2, 3, 5), [3, 0]),
         case('"last", a row of length zero', "last", (3, 3, 2), [2, 0, 3], bidirectional=True),
-        case('"max", float64', "max", (2, 7, 3), [5, 7], dtype=torch.float64),
+        case('"max", float64', "max", (2, 7, 3), [5, 7], dtype=torch.float64, peak=INFINITE),
         case(
             '"max" of values below any fixed number',
             "max",
@@ -163,6 +175,25 @@ def _padding_mask_cases(draw: Draw) -> list[Case]:
     ]
 
 
+def _observe_padding_mask(attempt: Any, case: Case) -> Seen:
+    """The standard observation; of a wide batch also whether all is made on the device of the lengths.
+
+    "meta" is a device that every machine has. Its tensors hold no numbers, so an answer that reads the lengths one by one is not asked.
+    """
+    seen = observe_default(attempt, case)
+    if case.kwargs:
+        seen["on the device of the lengths"] = torch.tensor(True)
+        try:
+            mask = attempt(case.args["lengths"].to("meta"), **case.kwargs)
+            seen["on the device of the lengths"] = torch.tensor(mask.device.type == "meta")
+        except TimeLimitExceeded:
+            raise
+        except Exception as error:
+            met = re.search("(expected|same|on) device", str(error))
+            seen["on the device of the lengths"] = torch.tensor(met is None)
+    return seen
+
+
 PADDING_MASK = Exercise(
     name="padding_mask",
     notebook="03_transformer_sentiment",
@@ -173,8 +204,15 @@ PADDING_MASK = Exercise(
     stand_in="utils.stand_ins.padding:padding_mask",
     outputs=("mask",),
     cases=_padding_mask_cases,
+    observe=_observe_padding_mask,
     gradients=False,
     properties=(
+        Property(
+            "device of the lengths",
+            "With lengths on another device your code fails, or its mask is not there: something is made on the CPU. Give "
+            "`device=lengths.device` where a tensor is made.",
+            lambda case, seen: seen["on the device of the lengths"],
+        ),
         Property(
             "count of True",
             "The number of True values in a row should be that sentence's length, and in yours it is not.",

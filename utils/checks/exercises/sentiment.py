@@ -90,6 +90,9 @@ def _classifier_cases(draw: Draw) -> list[Case]:
     def batch(rows: int, longest: int, vocab_size: int, width: int | None = None) -> dict[str, Tensor]:
         lengths = uneven(draw, rows, longest)
         tokens = draw.integers(1, vocab_size, rows, width or longest)
+        tokens[int(lengths.argmax()), 1] = (
+            0  # <pad> may stand among the words, and is not trained there either
+        )
         real = torch.arange(tokens.shape[1]) < lengths[:, None]
         return {"tokens": tokens.masked_fill(~real, 0), "lengths": lengths}
 

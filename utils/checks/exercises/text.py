@@ -18,7 +18,7 @@ def _sentences(draw: Draw, words: list[str], sizes: list[int]) -> list[list[str]
 
 
 def _vocabulary_cases(draw: Draw) -> list[Case]:
-    words = ["good", "bad", "not", "film", "a", "the", "plot", "dull", "It", "zest"]
+    words = ["good", "bad", "not", "film", "a", "the", "plot", "New York", "It", "zest"]
     few = _sentences(draw, words, [7, 4, 9, 6])
     exact = [["twice", "once", "thrice"], ["thrice", "twice"], ["thrice"]] + [["filler"] * draw.integer(4, 7)]
     ties = [
@@ -32,7 +32,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
     return [
         Case(
             "every word kept",
-            args={"sentences": few, "words": ["good", "unheard", "<pad>", "not", "plot"]},
+            args={"sentences": few, "words": ["good", "New York", "unheard", "<pad>", "not"]},
             kwargs={"min_frequency": 1},
         ),
         Case(
@@ -90,7 +90,7 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
                 ),
             )
         )
-    size = len(vocabulary)
+    size = _sizes(vocabulary)
     encoded = vocabulary.encode((tuple if once else list)(case.args["words"]))
     if not isinstance(encoded, list) or not all(isinstance(index, int) for index in encoded):
         kind = (
@@ -104,11 +104,17 @@ def _observe_vocabulary(attempt: Any, case: Case) -> Seen:
         )
     return {  # looked up after encoding, which must change nothing
         "indices of the words": torch.tensor([vocabulary.index.get(word, -1) for word in _known(case)]),
-        "size": torch.tensor(size),
+        "size": torch.tensor(size[0]),
         "size after encoding": torch.tensor(len(vocabulary)),
+        **({} if _sizes(vocabulary) == size else {"again:table": torch.tensor(True)}),
         "encoded": torch.tensor(encoded, dtype=torch.long),
         "same:sentences": torch.tensor(sentences == before),
     }
+
+
+def _sizes(vocabulary: Any) -> tuple[int, int, int]:
+    """Of the vocabulary, of its list and of its dictionary: encoding must leave all three as they are."""
+    return len(vocabulary), len(getattr(vocabulary, "words", ())), len(vocabulary.index)
 
 
 def _counts(case: Case) -> Tensor:

@@ -7,6 +7,7 @@ where negations, contrasts and far subjects decide the label, from 2,000 to 256,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from utils.experiments import plots
@@ -71,7 +72,7 @@ def train(cell: Cell, context: Context, keep: list | None = None) -> dict[str, A
     from utils.experiments.image_data import MissingData
     from utils.experiments.models import resolve
     from utils.experiments.text_probes import order_probes
-    from utils.experiments.text_training import train_text
+    from utils.experiments.text_training import fingerprint, train_text
 
     if cell["arm"] == "grammar":
         data = sentences(cell["size"], cell["seed"], cell["test_images"])
@@ -81,9 +82,12 @@ def train(cell: Cell, context: Context, keep: list | None = None) -> dict[str, A
             raise MissingData(f"the data set {cell['data']!r} is not here (no mirror in COURSE_DATA, no Hub)")
     make = context.classes.get(cell["model"]) or resolve(cell["spec"]["where"])
     row = train_text(make, data, cell, context.on(cell).precision, order_probes)
-    if cell["arm"] == "grammar":  # how many of the test sentences happen to be training sentences, too
-        known = set(data.train.texts)
+    if cell["arm"] == "grammar":
+        known = set(data.train.texts)  # how many of the test sentences happen to be training sentences, too
         row["seen_before"] = round(sum(text in known for text in data.test.texts) / len(data.test), 4)
+        row["data_fingerprint"] = fingerprint(
+            replace(data, splits={"test": data.test})
+        )  # the same for every size
     return row
 
 

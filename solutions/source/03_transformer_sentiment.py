@@ -917,7 +917,8 @@ print(f"Seeds: {len(drawn)}. Accuracy on the training sentences: at least {train
 for name in series:
     own = sorted((row for row in grammar if row["model"] == name), key=lambda row: row["size"])
     same_words = [
-        row["pairs_passed"]["contrast"] + row["pairs_passed"]["long-range subject"] for row in own
+        row["pairs_passed"]["contrast"] + row["pairs_passed"]["long-range subject"]
+        for row in own
     ]
     print(f"{name}: pairs with equal words passed, of 64: {', '.join(map(str, same_words))}")
 

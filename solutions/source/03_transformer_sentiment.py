@@ -423,7 +423,7 @@ if ready("TransformerClassifier", "warmup_cosine"):
         scheduler = LambdaLR(optimizer, lambda step: warmup_cosine(step, steps // 10, steps))
         return batches, optimizer, scheduler
 
-# %%
+# %% seconds=120
 if "Transformer" in FACTORIES:
     models, epochs_of = {}, {}
     test_batches = Batches(test, 256, collate)

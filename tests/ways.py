@@ -192,6 +192,8 @@ WAYS = [
     _way("a lambda with a name that fills a list", P, "numbers = []\nadd = lambda n: numbers.append(n)\nadd(10000)", SINES.replace("BASE", "numbers[0]")),
     _way("an object whose method fills a table of the notebook", P, "TABLE = {}\n\nclass Filler:\n    def fill(self):\n        TABLE['base'] = 10000\n\nfiller = Filler()",
          "filler.fill()", SINES.replace("BASE", "TABLE['base']")),
+    _way("a temporary file", P, "import tempfile\nwith tempfile.TemporaryFile() as file:\n    file.write(b'10000')\n    file.seek(0)\n    BASE = int(file.read())", SINES),
+    _way("torch.compile with a backend that compiles nothing", M, "@torch.compile(backend='eager')\n" + MERGE),
     _way("a comprehension that appends", P, "rows = [[], []]\n[row.append(100) for row in rows]", SINES.replace("BASE", "(rows[0][0] * rows[1][0])")),
     _way("a lambda that is called at once", P, "cfg = {}\n(lambda: cfg.update(base=10000))()", SINES.replace("BASE", "cfg['base']")),
     _way("an older try whole, and the raise left behind the answer's return", M,

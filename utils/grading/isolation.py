@@ -15,6 +15,7 @@ import os
 import site
 import sys
 import sysconfig
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -295,4 +296,6 @@ def lock_up(level: Level, limits: Limits) -> None:
         kernel.load_seccomp()
     if level.number == 3:
         os.chdir(SCRATCH)
-        os.environ.update(HOME=SCRATCH, TMPDIR=SCRATCH, MPLCONFIGDIR=SCRATCH)
+        homes = ("HOME", "TMPDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR")
+        os.environ.update(dict.fromkeys(homes, SCRATCH))
+        tempfile.tempdir = SCRATCH  # which imports have asked for before, and it is kept

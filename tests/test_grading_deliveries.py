@@ -109,6 +109,7 @@ def test_an_empty_folder_is_a_student_and_an_empty_delivery_is_an_error(tmp_path
             (f"Zoe/{FILE}", f"Zoe/{NAME} (1).ipynb", f"Zoe/old/{FILE}", f"Yan/{NAME}_final.ipynb"),
             {"Zoe", "Yan"},
         ),
+        (("Zoe/mine.ipynb", "Zoe/older.ipynb", "Zoe/works.ipynb", f"Yan/{FILE}"), {"Zoe", "Yan"}),
         ((f"Zoe/Zoe Lin {FILE}", f"Zoe/Zoe Lin {NAME} v2.ipynb"), {"Zoe"}),
     ],
 )

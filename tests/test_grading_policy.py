@@ -107,6 +107,20 @@ def test_names_that_hold_for_nobody_are_told():
     assert len(said) == 2 and "'Kim Minsu'" in said[0] and "groups.one" in said[1] and "'Bem'" in said[1]
 
 
+def test_times_that_canvas_does_not_share_are_told():
+    """Whoever downloads after the deadline may have a class that is late by the times in the archive."""
+    rules = Policy(deadlines={NAME: day(8)}, penalty=0.1)
+    given = [
+        ("s.zip/annlee_1_2_x.ipynb", False),
+        ("s.zip/kim_LATE_3_4_x.ipynb", True),
+        ("Zoe/x.ipynb", False),
+    ]
+    entries = [entry(handed=day(9), origin=origin, late_mark=mark) for origin, mark in given]
+    (said,) = policy.late_unmarked(policy.apply(entries, rules))
+    assert said.startswith("1 files from Canvas")
+    assert not policy.late_unmarked(policy.apply(entries, Policy()))
+
+
 def test_another_policy_that_lets_other_attempts_count_is_told(tmp_path):
     """`marks` applies a policy to what was graded; with an extension another attempt may be the last one on time."""
     from utils.grading import report_run

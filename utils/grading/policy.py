@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from utils.grading.arrivals import CANVAS
 from utils.grading.reading import RELEASE
 from utils.grading.submissions import Handed, best_of, chosen
 from utils.words import say, speaking
@@ -97,6 +98,15 @@ def unmet(policy: Policy, entries: Iterable[Entry]) -> list[str]:
         for place, names in named.items()
         for who in sorted(names - here)
     ]
+
+
+def late_unmarked(entries: Iterable[Entry]) -> list[str]:
+    """Canvas marks what is late. If by the times in its download others are, these may be the download's own, in words."""
+    late = [e for e in entries if e.get("late") and not e.get("late_mark")]
+    count = sum(any(map(CANVAS.match, entry["origin"].split("/"))) for entry in late)
+    return [
+        f"{count} files from Canvas are late by their times and not marked LATE there: if these are the times of the download, leave the deadline out of the policy"
+    ] * bool(count)
 
 
 def picks_alike(one: Policy, other: Policy) -> bool:

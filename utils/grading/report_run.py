@@ -90,7 +90,7 @@ def finish(
     people = roster.read(out / KEPT["roster"]) if (out / KEPT["roster"]).exists() else []
     missing, strangers = roster.join(counted, people) if people else ([], [])
     said += roster.override(counted, out / "overrides.csv")
-    said += policy.unmet(rules, counted)
+    said += [*policy.unmet(rules, counted), *policy.late_unmarked(counted)]
     for entry in counted:
         entry[reports.pages.NOTES] = [*likeness.looks(entry)]
     titles = dict(columns)

@@ -25,6 +25,8 @@ _VERSION_WORDS = {
     *("final", "copy", "of", "my", "old", "new", "solution", "solutions", "solved", "homework", "hw", "submission", "submitted"),
     *("updated", "assignment", "notebook", "draft", "answers", "answer", "untitled", "lab", "backup", "fixed", "last", "latest"),
     *("finished", "done", "ipynb", "colab", "kopie", "copie", "copia", "version", "ver", "v", "rev", "exercise", "week", "txt"),
+    *("mine", "older", "newer", "good", "bad", "wrong", "right", "works", "working", "test", "tests", "tmp", "temp", "code", "main", "corrected"),
+    *("improved", "clean", "edited", "run", "executed", "output", "outputs", "kaggle", "jupyter", "local", "task", "exam", "upload", "ok"),
     *("json", "py", "complete", "completed", "late", "resubmission", "try", "attempt", "the", "and", "second", "first", "third"),
     *("\ubcf5\uc0ac\ubcf8", "\ucd5c\uc885", "\uc81c\ucd9c", "\uacfc\uc81c", "\uc218\uc815", "\uc0ac\ubcf8"),
 }  # fmt: skip

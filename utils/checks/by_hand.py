@@ -212,19 +212,25 @@ def _rests_on(exercise: Exercise, makers: dict[str, list[ast.stmt]]) -> list[ast
     return list(found.values())
 
 
-@functools.lru_cache(maxsize=4096)
 def _looks_up(statement: ast.stmt) -> frozenset[str]:
     """Names that a statement finds in the notebook: not a function's own, which a test cell may use for something else (`x = nn.LSTM(3, 4)(x)`)."""
+    found = getattr(statement, "looks_up", None)  # kept with the statement, and no longer
+    if found is None:
+        found = statement.looks_up = frozenset(_global_names(statement))  # type: ignore[attr-defined]
+    return found
+
+
+def _global_names(statement: ast.stmt) -> set[str]:
     try:
         tables = [symtable.symtable(ast.unparse(statement), "<cell>", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # then all of them
-        return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+        return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
     found = {one.get_name() for one in tables[0].get_symbols() if one.is_referenced()}
     while tables:
         inner = tables.pop().get_children()
         tables += inner
         found |= {one.get_name() for table in inner for one in table.get_symbols() if one.is_global()}
-    return frozenset(found)
+    return found
 
 
 def _makes(statement: ast.stmt) -> Iterator[str]:

@@ -291,6 +291,39 @@ def test_the_time_to_read_a_cell_does_not_grow_with_its_square(source, tmp_path)
     assert time.thread_time() - began < 8
 
 
+def test_of_thousands_of_checks_by_another_name_the_first_is_bound(tmp_path, monkeypatch):
+    """Each that is bound costs a look at its whole cell."""
+    from utils.grading import normalise as module
+
+    plain, calls = module._put, []
+    monkeypatch.setattr(module, "_put", lambda *given: calls.append(given) or plain(*given))
+    notebook = solved(merge_heads="")
+    cell = next(cell for cell in notebook["cells"] if cell["id"] == "merge_heads-check")
+    cell["source"] = 'check(mine, "merge_heads")\n' * 7_000
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    (part,) = (part for part in normalise(path, NAME).parts if part.name == "merge_heads")
+    assert len(calls) == 1 and part.source.strip() == "merge_heads = (mine)"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x = 1; check(\n    causal_mask\n)",
+        "check(\n    causal_mask,\n); x = 1",
+        "print(\n); x = 1; print(\n    1\n); print(2)",
+    ],
+)
+def test_what_shares_a_line_with_what_is_not_run_is_still_python(line, tmp_path):
+    notebook = solved()
+    place = next(n for n, cell in enumerate(notebook["cells"]) if cell["id"] == "causal_mask")
+    notebook["cells"].insert(place, code_cell(line))
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    (part,) = (part for part in normalise(path, NAME).parts if "x = 1" in part.source)
+    assert "x" in binds(ast.parse(part.source)) and "check" not in part.source
+
+
 def test_what_python_itself_reads_too_slowly_has_a_limit_and_a_sentence(tmp_path, monkeypatch):
     """Its parser needs seconds for one long f-string, in a process that has other submissions to read."""
     path = _with(tmp_path, *["x = f'" + "{a}" * 10_000 + "'"] * 9)

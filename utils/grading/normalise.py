@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from utils.grading.beside import missing
 from utils.grading.cells import (
@@ -26,6 +26,7 @@ from utils.grading.cells import (
     definitions,
     is_definition,
     is_stub,
+    look_at_the_clock,
     problem_of,
     read,
 )
@@ -231,13 +232,20 @@ def _bound(code: list[Cell], names: list[str]) -> list[Cell]:
 
 
 def _bound_there(cell: Cell, wanted: set[str]) -> Cell:
+    first: dict[str, ast.stmt] = {}  # what is asked first counts
+    for node in cell["body"]:
+        for name in wanted & _checked(node):
+            if not any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node)):
+                first.setdefault(name, node)
     text = cell["text"]
-    for node in reversed(cell["body"]):  # from behind: places further up stay what they are
-        named = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-        if found := [name for name in wanted & _checked(node) if name not in named]:
-            given = [*node.value.args, *(k.value for k in node.value.keywords if k.arg == "attempt")]
-            segment = ast.get_source_segment(cell["text"], given[0]) if given else None
-            text = _put(text, node, f"{found[0]} = ({segment})") if segment else text
+    for name, node in sorted(
+        first.items(), key=lambda one: -one[1].lineno
+    ):  # from behind: places further up stay
+        look_at_the_clock()
+        call = cast(ast.Call, cast(ast.Expr, node).value)
+        given = [*call.args, *(k.value for k in call.keywords if k.arg == "attempt")]
+        segment = ast.get_source_segment(cell["text"], given[0]) if given else None
+        text = _put(text, node, f"{name} = ({segment})") if segment else text
     return _read(cell | {"source": text}) if text != cell["text"] else cell
 
 
@@ -493,10 +501,24 @@ def _lines(piece: Piece, chosen: list[Statement]) -> str:
     if piece.own and len(chosen) == len(piece.cell["body"]):
         return piece.cell["text"]
     kept = {number for one in chosen for number in range(one.lines[0], one.lines[1] + 1)}
-    lines = piece.cell["text"].split("\n")
+    ran = {id(one.node) for one in chosen}
+    data = piece.cell["text"].encode().split(b"\n")  # Python counts columns in bytes
+    for node in reversed(piece.cell["body"] if piece.own else []):  # of a line with several, what is left out
+        if id(node) not in ran and {node.lineno, node.end_lineno} & kept:
+            _left_out(data, node)
+    lines = b"\n".join(data).decode().split("\n")
     return "\n".join(
         line if n in kept else "" for n, line in enumerate(lines, start=1)
     ).rstrip() + "\n" * bool(kept)
+
+
+def _left_out(lines: list[bytes], node: ast.stmt) -> None:
+    """Puts `pass` in a statement's place; everything else stays on its own line."""
+    first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+    before, behind = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
+    lines[first : last + 1] = [b""] * (last - first + 1)
+    lines[last] = b"pass" + behind
+    lines[first] = before + (lines[first] or b"pass")
 
 
 def _late(cell: Cell, made: set[str]) -> str:

@@ -8,6 +8,9 @@ from collections import Counter
 
 import nbformat
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from utils.authoring import build, claims
 
@@ -124,6 +127,139 @@ def test_what_notebook_02_says_about_its_texts():
 
     sst2 = load_text("sst2")
     assert not set(sst2.train.texts) & set(sst2.validation.texts), "a validation sentence is a training text"
-    counts = Counter(word for text in load_text("rotten_tomatoes").train.texts for word in tokenize(text))
-    once = sum(count == 1 for count in counts.values()) / len(counts)
-    assert f"{once:.0%}" == "47%"
+    assert (sum(sst2.validation.labels), len(sst2.validation.labels)) == (444, 872), "about half are positive"
+    assert f"{_rare(load_text('rotten_tomatoes').train.texts, 2):.0%}" == "47%"
+    nsmc = load_text("nsmc", limit={"train": 20_000, "test": 100})
+    assert 0.48 < sum(nsmc.train.labels) / len(nsmc.train.labels) < 0.52
+    rare = {unit: _rare(nsmc.train.texts, 5, unit) for unit in ("eojeol", "syllables")}
+    assert rare["eojeol"] > 0.9 and rare["syllables"] < 0.5
+    words, syllables = (
+        Counter(piece for text in nsmc.train.texts for piece in tokenize(text, unit))
+        for unit in ("eojeol", "syllables")
+    )
+    assert len(syllables) < len(words) / 20, "syllables are few"
+
+
+def _rare(texts, least: int, unit: str = "words") -> float:
+    """Share of the different pieces that occur fewer than `least` times."""
+    from utils.data import tokenize
+
+    counts = Counter(piece for text in texts for piece in tokenize(text, unit))
+    return sum(count < least for count in counts.values()) / len(counts)
+
+
+NUMBERS = {"two": 2, "three and a half": 3.5, "nearly three": 2.8, "three": 3, "five and a half": 5.5}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name[:2] in ("02", "04", "05", "07", "08", "09")])
+def test_the_printed_run_time_is_that_of_the_stored_run(name):
+    """Within a factor of two: what else ran on the machine is in the record, too."""
+    solved = nbformat.read(build.SOLVED / f"{name}.ipynb", as_version=4)
+    said = re.search(
+        r"(?:ran|run|took) (?:for )?(?:about )?([a-z ]+?) minutes", " ".join(solved.cells[0].source.split())
+    )
+    assert said, "no run time is named"
+    seconds = solved.metadata["course"]["executed"]["seconds"]
+    assert seconds / 2 <= 60 * NUMBERS[said[1]] <= seconds * 2
+
+
+def _kept_per_step(module: nn.Module, steps: int = 60) -> float:
+    """What is left per step of the gradient of a loss at the last step, so many steps back."""
+    x = torch.randn(32, steps + 1, 64, dtype=torch.float64, requires_grad=True)
+    last = module(x)[0][:, -1]
+    (last * torch.randn_like(last)).sum().backward()
+    sizes = x.grad.norm(dim=-1).mean(0)
+    return float((sizes[0] / sizes[-1]) ** (1 / steps))
+
+
+def test_what_an_lstm_keeps_along_its_cell_alone():
+    """Notebook 02, section 5: the same network once as it is, once with h cut off from the gradient."""
+    from solutions.lstm import LSTM
+
+    class CellOnly(LSTM):
+        def scan(self, x, suffix):
+            weight_ih, weight_hh, bias_ih, bias_hh = self.weights(suffix)
+            h = c = x.new_zeros(len(x), self.hidden_size)
+            hidden = []
+            for step in F.linear(x, weight_ih, bias_ih + bias_hh).unbind(1):
+                i, f, g, o = (step + h.detach() @ weight_hh.T).chunk(4, dim=-1)
+                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+                h = o.sigmoid() * c.tanh()
+                hidden.append(h)
+            return torch.stack(hidden, 1), torch.stack(hidden, 1)
+
+    kept = {}
+    for name, kind, bias in (
+        ("whole", LSTM, 0),
+        ("cell", CellOnly, 0),
+        ("open", LSTM, 3),
+        ("open cell", CellOnly, 3),
+    ):
+        torch.manual_seed(0)
+        module = kind(64, 64).double()
+        if bias:
+            nn.init.constant_(module.bias_ih_l0[64:128].data, bias)
+        kept[name] = _kept_per_step(module)
+    assert 0.52 < kept["cell"] < 0.56 and 0.59 < kept["whole"] < 0.63, kept
+    assert (kept["open cell"] / kept["open"]) ** 60 < 0.1, kept
+
+
+def test_the_fused_kernel_needs_a_fixed_buffer_and_something_per_pixel():
+    """Notebook 04, section 6: of one training step, in bytes."""
+    from solutions.self_attention_2d import SelfAttention2d
+    from utils.cost import peak_bytes
+
+    torch.manual_seed(0)
+    layer = SelfAttention2d(16)
+
+    def step(side: int) -> None:
+        x = torch.randn(1, 16, side, side, requires_grad=True)
+        parts = (
+            part(x).flatten(2).transpose(1, 2).contiguous()[:, None]
+            for part in (layer.query, layer.key, layer.value)
+        )
+        found = F.scaled_dot_product_attention(*parts)[:, 0].transpose(1, 2).unflatten(2, x.shape[2:])
+        (x + layer.gamma * layer.output(found)).square().mean().backward()
+
+    needed = {side: peak_bytes(lambda side=side: step(side)) for side in (32, 36, 40)}
+    per_pixel = (needed[40] - needed[36]) / (40**2 - 36**2)
+    assert (needed[36] - needed[32]) / (36**2 - 32**2) == pytest.approx(per_pixel, rel=0.02), (
+        "a straight line"
+    )
+    assert needed[32] - per_pixel * 32**2 > 100_000, "that does not begin at zero"
+
+
+def test_what_perceiver_io_keeps_and_computes_per_input():
+    """Notebook 09, section 7: three vectors of 64 numbers, and a constant part of the work."""
+    from solutions.perceiver import PerceiverIO
+    from utils.cost import peak_bytes, profile
+
+    class Asked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = PerceiverIO(64, num_latents=32, latent_dim=64, depth=4, query_dim=64).eval()
+            self.question = nn.Parameter(torch.randn(1, 64))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x, self.question)
+
+    model, bytes_of, macs_of = Asked(), {}, {}
+    for count in (1_024, 2_048, 4_096):
+        x = torch.randn(1, count, 64)
+        with torch.inference_mode():
+            bytes_of[count] = peak_bytes(lambda x=x: model(x))
+        macs_of[count] = profile(model, (1, count, 64)).macs
+    assert (bytes_of[4_096] - bytes_of[2_048]) / 2_048 == pytest.approx(3 * 64 * 4, rel=0.02)
+    assert macs_of[4_096] - macs_of[2_048] == 2 * (macs_of[2_048] - macs_of[1_024]), "a straight line"
+    constant = 2 * macs_of[1_024] - macs_of[2_048]
+    assert 0.17 < constant / macs_of[2_048] < 0.23, "about a fifth"
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this PyTorch is built without oneDNN")
+def test_onednn_computes_convolutions_and_not_linear_layers():
+    """Notebook 05, section 11, by the names that PyTorch's profiler gives (oneDNN was called MKL-DNN)."""
+    with torch.no_grad(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        nn.Conv2d(64, 64, 3, padding=1)(torch.randn(8, 64, 16, 16))
+        nn.Linear(192, 576)(torch.randn(64, 65, 192))
+    names = {event.key for event in seen.key_averages()}
+    assert {"aten::mkldnn_convolution", "aten::addmm"} <= names and "aten::mkldnn_linear" not in names

@@ -91,9 +91,9 @@ plotting.lines(
 plotting.show(fig, "02/from-words-to-numbers")
 
 # %% [markdown]
-# A network needs a number for each word, and a number for what is *no* word (padding, index 0) and for words it has never
-# seen (`<unk>`, index 1). Rare words get no index of their own: from one or two examples an embedding
-# learns next to nothing, except to recognise those examples.
+# A network needs a number for each word, and a number for what is *no* word (padding, index 0) and for words it has
+# never seen (`<unk>`, index 1). Rare words get no index of their own: a word's row of the table is trained only by the
+# texts that hold the word, and one or two texts are few.
 
 # %% [markdown] exercise="Vocabulary"
 # Two methods: `build` counts, drops rare words and sorts; `encode` looks up. `build` is a *class method*: `cls` is the class, and
@@ -109,9 +109,9 @@ plotting.show(fig, "02/from-words-to-numbers")
 # becomes `<unk>` that was not before? Two numbers, please.
 
 # %% [markdown] answer="min-frequency"
-# 3 % of the vocabulary (13,840 words become 13,396), and 0.2 % of the held-out words. In running text about half of all different words occur
-# once, so raising the limit to 2 would halve the vocabulary. Not here: SST-2 repeats each word once per phrase that holds it, so that even a
-# rare word is counted many times.
+# 3 % of the vocabulary (13,840 words become 13,396), and 0.2 % of the held-out words. In running text about half of all
+# different words occur once, so raising the limit to 2 would halve the vocabulary. Not here: SST-2 repeats each word
+# once per phrase that holds it, so that most of the rare words are counted several times.
 
 # %%
 if ready("Vocabulary"):
@@ -142,13 +142,15 @@ if ready("Vocabulary"):
     vocabulary = Vocabulary.build(train_words, min_frequency=2)
 
 # %% [markdown]
-# In ordinary text word frequencies follow a power law (Zipf 1949), and about half of all different words occur only once. On SST-2 the last two
-# lines say that this holds for the held-out set (65 %), which consists of whole sentences, and fails for the training set (3 %). The reason is how
-# that set was made: a word stands in its sentence *and* in each phrase of it that was labelled, so that a word from a single sentence is
-# counted several times. Counts from such data measure the phrases as much as the language. (`rotten_tomatoes`, the same reviews as whole
-# sentences, has 47 % of words that occur once: counted by the course's tests, not in this cell. The course's own reviews come from a grammar with few
-# words, which it repeats.) The left curve falls faster than the right one rises: rare words are many in the
-# vocabulary and few in the text. From here on `min_frequency=2`.
+# In ordinary text word frequencies follow a power law (Zipf 1949), and about half of all different words occur only
+# once. On SST-2, in the stored run, the last two lines say 65 % for the held-out set, which consists of whole
+# sentences, and 3 % for the training set. The reason is how that set was made: a word stands in its sentence *and* in
+# each phrase of it that was labelled, so that a word from a single sentence is counted several times. Counts from such
+# data measure the phrases as much as the language. (`rotten_tomatoes`, the same reviews as whole sentences, has 47 % of
+# words that occur once: counted by the course's tests, not in this cell. The course's own reviews come from a grammar
+# with few words, which it repeats.) At a limit of 20 the vocabulary of SST-2 has shrunk to a quarter (3,567 words), and
+# the unknown words of the held-out sentences have risen from 5.2 to 13.9 %: rare words are many in the vocabulary and
+# few in the text. From here on `min_frequency=2`.
 
 # %% [markdown]
 # ## 2 · From sentences to a rectangle
@@ -384,9 +386,10 @@ if ready("reverse_padded", "LSTM"):
 # back. Careful with the third: what is $\sigma(0)$?
 
 # %% [markdown] answer="vanishing"
-# From the smallest: plain RNN ($10^{-21}$ of the last gradient), LSTM with the usual start ($10^{-13}$), orthogonal RNN ($10^{-8}$), LSTM
-# with forget biases of 3 (a third is left). $\sigma(0) = 0.5$: a fresh forget gate halves the cell at every step, and $0.5^{60} \approx
-# 10^{-18}$; the paths through $h$ give a little back.
+# From the smallest: plain RNN ($10^{-21}$ of the last gradient), LSTM with the usual start ($10^{-13}$), orthogonal RNN
+# ($10^{-8}$), LSTM with forget biases of 3 (a third is left). $\sigma(0) = 0.5$: a fresh forget gate halves the cell at
+# every step, and $0.5^{60} \approx 10^{-18}$; the paths through $h$, and gates that vary around 0.5, give a little
+# back.
 
 # %%
 if ready("reverse_padded", "LSTM"):
@@ -443,12 +446,14 @@ if ready("reverse_padded", "LSTM"):
 # Three of the four curves are nearly straight on the logarithmic axis: exponential decay, each with a rate of its own. The fourth, with
 # forget biases of 3, hardly falls: it goes down a little, stays, and rises again for the farthest steps. Two lessons.
 #
-# First, the *architecture* alone does not help. A fresh LSTM has $f \approx \sigma(0) = 0.5$: along the cell it loses half at every step, and the
-# paths through $h$ give only a little back (0.61 per step in place of 0.5). The orthogonal RNN keeps more. Second, the LSTM has the forget gate,
-# which gradient descent can set word by word. With a bias of 3, $f \approx 0.95$. Along the cell alone $0.95^{60} = 0.05$ would be left; the
-# printed value is larger, because the paths through $h$ and the other gates are *added* to that of the cell. The formula above is the direct
-# path, not a bound. (A positive start of that bias is recommended by Gers et al. 2000 and Jozefowicz et al. 2015.) A plain RNN has no such gate:
-# even where $U$ takes nothing away, the tanh does.
+# First, the *architecture* alone helps little. A fresh LSTM has $f \approx \sigma(0) = 0.5$: along the cell it loses
+# half at every step, and the paths through $h$ give only a little back (0.61 per step). The orthogonal RNN keeps more.
+# (Along the cell alone it is 0.54 and not 0.5, because the gates vary around 0.5: counted by the course's tests, not
+# in this cell.) Second, the LSTM has the forget gate, which gradient descent can set word by word. With a bias of 3,
+# $f \approx 0.95$. Along the cell alone $0.95^{60} = 0.05$ would be left; the printed value is larger, because the
+# paths through $h$ and the other gates are *added* to that of the cell. The formula above is the direct path, not a
+# bound. (A positive start of that bias is recommended by Gers et al. 2000 and Jozefowicz et al. 2015.) A plain RNN has
+# no such gate: even where $U$ takes nothing away, the tanh does.
 #
 # Training such a network through all its steps is called *backpropagation through time* (BPTT). The GRU (Cho et al. 2014) is a smaller relative of the
 # LSTM that you will meet in papers: one state, two gates, and again a path on which the old state is scaled by a gate and not by a matrix.
@@ -503,9 +508,10 @@ if ready("Vocabulary", "LSTM", "LSTMClassifier"):
     )
 
 # %% [markdown]
-# In the stored run (13,396 words of SST-2) most parameters are in the embedding: a row for each word, and a batch uses only some of the rows. A model with so many parameters can memorise its
-# examples. Three kinds of dropout work against that: on the embeddings, on the pooled vector, and on whole *words* (`Batches`
-# replaces each training word by `<unk>` with probability 0.1, which also teaches the model what to do with a word it does not know).
+# In the stored run (13,396 words of SST-2) most parameters are in the embedding: a row for each word, and a batch uses
+# only some of the rows. A model with so many parameters can memorise its examples. Three kinds of dropout are there to
+# work against that: on the embeddings, on the pooled vector, and on whole *words* (`Batches` replaces each training
+# word by `<unk>` with probability 0.1, which also trains the embedding of `<unk>`).
 
 # %% [markdown]
 # ## 7 · Training and measuring
@@ -715,11 +721,13 @@ if ready("LSTMCell", *READER):
     plotting.show(fig, "02/gates", text)
 
 # %% [markdown]
-# Read the upper picture aloud, in the stored run. At *not* the input gate opens (0.56 on average over the units, after 0.44 at *is*), and the cell
-# more than doubles (from 0.11 to 0.29). At *a good one* little is written (0.26 to 0.30) and much is kept (forget gate 0.51 to 0.61): what *not* wrote is
-# still there while *good* passes. At the comma and at *but* the forget gate falls to 0.44 and 0.31, the lowest value of the sentence, and the cell
-# shrinks to 0.14: the first half of the sentence is being forgotten. *it is* leaves it small, and at *never* the input gate opens widest (0.61) and the
-# cell doubles again (0.25). These are means over 128 units, and a mean can hide what single units do.
+# Read the upper picture aloud, in the stored run. At *not* the input gate opens (0.56 on average over the units, after
+# 0.44 at *is*), and the cell more than doubles (from 0.11 to 0.29). At *a good one* little is written (0.26 to 0.30)
+# and much is kept (forget gate 0.51 to 0.61): at *good* the cell still has two thirds of that size (0.20), though the
+# means do not say how much of it *not* wrote. At the comma and at *but* the forget gate falls to 0.44 and 0.31, the
+# lowest value of the sentence, and the cell shrinks to 0.14: the first half of the sentence is being forgotten. *it is*
+# leaves it small, and at *never* the input gate opens widest (0.61) and the cell nearly doubles (from 0.13 to 0.25).
+# These are means over 128 units, and a mean can hide what single units do.
 #
 # So here are those units of the forward direction whose *forget gate* moves most over this sentence. One row is one unit; a bright cell is a word at
 # which that unit forgets.
@@ -780,11 +788,11 @@ if ready(*READER):
 # %% [markdown]
 # ## 9 · Other data, another language
 #
-# Set `DATASET = "nsmc"` at the top and run again: 150,000 Korean reviews, about as many positive as negative. What is a *word* in Korean? Between
-# spaces stand *eojeol*, words together with their endings: 재미있다, 재미있는, 재미없어서. One stem has many eojeol, so most of them are rare, and
-# rare words become `<unk>`. Single syllables have the opposite problem: few, frequent, and each means little. Here we
-# take **overlapping pairs of characters**, a compromise between the two that needs no morphological analyser. (The accuracy of the recorded run above
-# is that of pairs. The other two were not compared here.)
+# Set `DATASET = "nsmc"` at the top and run again: 150,000 Korean reviews, about as many positive as negative. What is a
+# *word* in Korean? Between spaces stand *eojeol*, words together with their endings: 재미있다, 재미있는, 재미없어서. One stem has
+# many eojeol, so most of them are rare, and rare words become `<unk>`. Single syllables are the opposite, few and
+# frequent. Here we take **overlapping pairs of characters**, a compromise between the two that needs no morphological
+# analyser. (The accuracy of the recorded run above is that of pairs. The other two were not compared here.)
 
 # %%
 sentence = "정말 재미있는 영화, 강추!"

@@ -29,8 +29,8 @@
 #
 # **You need** notebook 01 (attention, encoder layer). What you have not solved there is replaced by the library's version.
 #
-# **Time.** About two hours of reading and coding. All cells together ran for four and a half minutes on two CPU cores; those that train or
-# measure print how long they took.
+# **Time.** About two hours of reading and coding. All cells together ran for five and a half minutes on two CPU cores;
+# those that train or measure print how long they took.
 
 # %%
 import math
@@ -244,8 +244,9 @@ if ready("SelfAttention2d"):
 # accuracy on test images do you expect from each? And where will the gate $\gamma$ of the two end up?
 
 # %% [markdown] answer="relational"
-# In this run: 28 % without attention, which is next to guessing, 40 % with the plain average, 46 % with attention. The gates end at +0.12 and
-# -0.03. Their sign and size say little, because the output convolution behind the attention can turn and stretch what comes through.
+# In this run: 28.3 % without attention, which is next to guessing, 39.5 % with the plain average, 45.7 % with
+# attention. The gates end at +0.12 and -0.03. Their sign and size say little, because the output convolution behind the
+# attention can turn and stretch what comes through.
 
 # %% seconds=150
 if ready("SelfAttention2d"):
@@ -293,11 +294,12 @@ if ready("SelfAttention2d"):
     )
 
 # %% [markdown]
-# In the stored run the CNN alone stays near guessing. Its last convolution sees windows of 15 x 15 pixels, mostly one glyph at a time, and the mean
-# over the map can report *that* there is a ring and that there is something green, but not whether they belong together. With the plain average every
-# cell knows something about the rest of the image: 11 points more. With attention it is 6 points more again, twice the noise of the test images; the
-# two layers differ only in that attention can *select*. It is one seed, and none of the three learns the rule: 46 % is far from 100 %. Whether more
-# convolutions or more images would be enough was not tried here.
+# In the stored run the CNN alone stays near guessing. A likely reason: its last convolution sees windows of 15 x 15 of
+# the 32 x 32 pixels. Where such a window holds one glyph only, the mean over the map can report *that* there is a ring
+# and that there is something green, but not whether they belong together. With the plain average every cell knows
+# something about the rest of the image: 11 points more. With attention it is 6 points more again, twice the noise of
+# the test images; the two layers differ only in that attention can *select*. It is one seed, and none of the three
+# learns the rule: 46 % is far from 100 %. Whether more convolutions or more images would be enough was not tried here.
 #
 # Two things to notice. The attention network stays at guessing for four epochs. (A guess at the reason: its gate starts closed, and selecting is of
 # use only once the scores have learned something.) And the gate ends small, in one case negative: the sign means nothing, since the output
@@ -331,10 +333,11 @@ if ready("SelfAttention2d"):
     )
 
 # %% [markdown]
-# With an entropy of $h$ nats a query spreads its attention over about $e^h$ cells: in the stored run
-# $e^{0.39} = 1.5$, far from a plain average. So there nearly every query looks at a single cell, and most queries at the same one. In these five images it lies on one of the
-# two glyphs. That is less than "comparing everything with everything": the layer tells all cells what one glyph looks like. Don't read such
-# maps as explanations. They say where information is fetched, not what the network makes of it.
+# With an entropy of $h$ nats a query spreads its attention over about $e^h$ cells: in the stored run $e^{0.39} = 1.5$,
+# far from a plain average. So there a query looks at little more than one cell on average, and most queries at the same
+# one. In these five images it lies on one of the two glyphs. That is less than "comparing everything with everything":
+# the layer tells all cells what one glyph looks like. Don't read such maps as explanations. They say where information
+# is fetched, not what the network makes of it.
 #
 # ### And on photographs?
 #
@@ -394,8 +397,8 @@ if ready("SelfAttention2d"):
 #
 # $$y_n = \sum_{m \in \mathcal N_k(n)} \mathrm{softmax}_m\!\Big(\frac{q_n \cdot k_m}{\sqrt C}\Big)\, v_m \qquad \mathcal N_k(n) = \text{the window around } n$$
 #
-# First the windows. `F.unfold` copies the window of every pixel into a column: `(B, C, H, W)` becomes `(B, C * K, N)` with K = k². It is how convolutions
-# were computed for years ("im2col"): once the windows are columns, a convolution is one matrix product.
+# First the windows. `F.unfold` copies the window of every pixel into a column: `(B, C, H, W)` becomes `(B, C * K, N)`
+# with K = k². Once the windows are columns ("im2col"), a convolution is one matrix product.
 #
 # And a decision that a convolution lets you forget: **what is outside the image?** A convolution pads with zeros, and zero times a weight is nothing. In attention a
 # padded zero is a *key*. Its score is $q \cdot 0 = 0$, and $e^0 = 1$ is a weight like any other. We decide: what is outside can't be attended to.
@@ -411,7 +414,8 @@ if ready("SelfAttention2d"):
 #
 # <details><summary>Hint: what is inside?</summary>
 #
-# Don't look for zeros in the windows; a pixel may be zero (after a ReLU, half of them are). What would the windows of an image look like that is 1 everywhere?
+# Don't look for zeros in the windows; a pixel may be zero (after a ReLU, many are). What would the windows of an image
+# look like that is 1 everywhere?
 # </details>
 
 # %%
@@ -522,8 +526,9 @@ if ready("neighborhoods", "LocalAttention2d"):
 #
 # ### What content-dependent weights can do
 #
-# A convolution applies the same weights everywhere, so a filter that removes noise also blurs edges. Local attention can look first. No training needed, the weights can be written
-# down: give every pixel two channels, its grey value $u$ and $u^2$, and set
+# A convolution applies the same weights everywhere, so an average that removes noise also blurs edges. Local attention
+# can look first. No training needed, the weights can be written down: give every pixel two channels, its grey value $u$
+# and $u^2$, and set
 #
 # $$q = \tfrac{\sqrt 2}{\sigma^2}\,(u,\, -\tfrac12), \quad k = (u,\, u^2) \quad\Rightarrow\quad \frac{q_n \cdot k_m}{\sqrt 2} = -\frac{(u_n - u_m)^2}{2\sigma^2} + \frac{u_n^2}{2\sigma^2}$$
 #
@@ -966,16 +971,21 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 # flattens the slope). Patch attention: a sum of two terms, $a R^2$ for embedding the patches and $b\,(R/p)^4$ for their
 # matrices, so its line is not straight: the slope climbs from 2 towards 4 as the second term takes over.
 #
-# **Time**, which is not. Two things can bend the lines: the cost of starting an operation, which counts most for small maps and makes slopes smaller, and
-# the processor's cache, which large maps no longer fit into and which makes them larger. While time is measured, the allocator keeps its memory: otherwise
-# each call would also pay for clearing large blocks again. An interval of ± 1 and more says that the points
-# lie on no line, mostly because something else ran on the machine: then the exponent shows nothing, and the measurement wants a repeat. The last lines say by how much local attention is slower than the convolution, and how much more memory it takes
-# (it copies each window, twice). In the stored run convolution and local attention come to 1.91 and 1.98, pixel attention to 4.13, *and the fused kernel to 3.90*. It saves the memory, not the work.
+# **Time**, which is not. Two things may bend the lines, both guesses: the cost of starting an operation, which counts
+# most for small maps and makes slopes smaller, and the processor's cache, which large maps no longer fit into and which
+# makes them larger. While time is measured, the allocator keeps its memory: otherwise each call would also pay for
+# clearing large blocks again. An interval of ± 1 and more says that the points lie on no line, perhaps because
+# something else ran on the machine: then the exponent shows nothing, and the measurement wants a repeat. The last lines
+# say by how much local attention is slower than the convolution, and how much more memory it takes (it copies each
+# window, twice). In the stored run convolution and local attention come to 1.91 and 1.98, pixel attention to 4.13, *and
+# the fused kernel to 3.90*. It saves the memory, not the work.
 #
 # ## Summary
 #
-# - Attention sees a set of vectors. To use it on images you say what a token is and who may look at whom. That is all that `SelfAttention2d`, `LocalAttention2d` and the pixel Transformer differ in.
-# - Added to a CNN it brings what convolutions lack, comparing things over a distance. A residual connection and a gate at zero let it start without any effect.
+# - Attention sees a set of vectors. To use it on images you say what a token is and who may look at whom. In this
+#   `SelfAttention2d`, `LocalAttention2d` and the pixel Transformer differ first of all.
+# - Added to a CNN it brings what a single convolution lacks, comparing things over a distance. A residual connection
+#   and a gate at zero let it start without any effect.
 # - Local attention grows with $R^2$ as a convolution does, with a constant that is far larger (see the figure), and weighs by content. The border wants a decision: mask it.
 # - Without positions, pixels are a bag. With learned positions a Transformer learns where things are, from data, and no order of pixels is special to it.
 # - Looking everywhere costs $N^2 = R^4$: 768 GiB of weights for one 128 x 128 image in a network of iGPT-L's depth. Fused kernels save the memory, not the work. Patches divide it by $p^4$. That is idea 4.
@@ -989,7 +999,8 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 # - Han Zhang, Ian Goodfellow, Dimitris Metaxas, Augustus Odena (2019). Self-Attention Generative Adversarial Networks. ICML. (The gate.)
 # - Irwan Bello, Barret Zoph, Ashish Vaswani, Jonathon Shlens, Quoc V. Le (2019). Attention Augmented Convolutional Networks. ICCV. (Idea 1 with the two side by side.)
 # - Prajit Ramachandran, Niki Parmar, Ashish Vaswani, Irwan Bello, Anselm Levskaya, Jonathon Shlens (2019). Stand-Alone Self-Attention in Vision Models. NeurIPS. (Idea 2.)
-# - Jean-Baptiste Cordonnier, Andreas Loukas, Martin Jaggi (2020). On the Relationship between Self-Attention and Convolutional Layers. ICLR. (Attention with positions can express any convolution.)
+# - Jean-Baptiste Cordonnier, Andreas Loukas, Martin Jaggi (2020). On the Relationship between Self-Attention and
+#   Convolutional Layers. ICLR. (Attention with relative positions and enough heads can express any convolution.)
 # - Mark Chen, Alec Radford, Rewon Child, Jeff Wu, Heewoo Jun, David Luan, Ilya Sutskever (2020). Generative Pretraining from Pixels. ICML. (Idea 3.)
 # - Tri Dao, Daniel Y. Fu, Stefano Ermon, Atri Rudra, Christopher Ré (2022). FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness. NeurIPS.
 # - Carlo Tomasi, Roberto Manduchi (1998). Bilateral Filtering for Gray and Color Images. ICCV.

@@ -139,8 +139,9 @@ if ready("patchify"):
 # a ViT with mean pooling and no position embeddings give another answer than for the original? Why?
 
 # %% [markdown] answer="shuffle"
-# A person recognises textures and colours, hardly any shapes. A ViT with mean pooling and no positions gives exactly the same answer for
-# both: every layer treats its tokens as a set, and a mean does not depend on the order. Section 6 measures it.
+# A person recognises textures and colours, hardly any shapes. A ViT with mean pooling and no positions gives the same
+# answer for both, up to rounding: every layer treats its tokens as a set, and a mean does not depend on the order.
+# Section 6 measures it.
 
 # %%
 if ready("patchify", "unpatchify"):
@@ -336,7 +337,7 @@ print("eval:    ", StochasticDepth(0.25).eval()(branch)[:, 0, 0].tolist())
 # `pool="cls"` reads the CLS token; `pool="mean"` averages the patches of a model that has no CLS token.
 
 # %% [markdown]
-# Your class builds every published size by its name.
+# Your class builds the sizes Ti, S, B and L by their names.
 
 # %%
 if ready("ViT"):
@@ -418,7 +419,8 @@ if ready("ViT"):
     )
 
 # %% [markdown]
-# Two of the three differences can be explained.
+# One of the three differences is explained; the other two have more than one possible
+# explanation.
 #
 # - **55.4 and 190.7** are what your model takes with 576 patches, *without* the CLS token. So the published counts seem to leave out the
 #   577th token, whose share is 0.2%.
@@ -710,9 +712,11 @@ if ready("ViT", "load_pretrained"):
     )
 
 # %% [markdown]
-# On the course's checkpoint the first components are smooth (flat colours, slow gradients) and the last ones look like noise: the directions in which the
-# filters vary most are those in which smooth patches vary, although nothing in the model says that images are smooth. (Patches of 4 x 4 pixels in colour have 48 numbers, so 28 components are
-# more than half of all there are; if so few of the 768 numbers of a 16 x 16 patch were enough, that would be a finding.)
+# On the course's checkpoint most of the first components are smooth (flat colours, slow gradients) and the last ones
+# look like noise: the directions in which the filters vary most are those in which smooth patches vary, although
+# nothing in the model says that images are smooth. (Patches of 4 x 4 pixels in colour have 48 numbers, so 28 components
+# are more than half of all there are; if so few of the 768 numbers of a 16 x 16 patch were enough, that would be a
+# finding.)
 #
 # ### Where does the model think a patch is?
 #
@@ -723,8 +727,9 @@ if ready("ViT", "load_pretrained"):
 # like? And that of one in the middle?
 
 # %% [markdown] answer="positions"
-# Each map is highest at its own place, and its direct neighbours come out high (0.74 on average for the right neighbour). One thing is hard to
-# foresee: the position *mirrored left to right* is higher still. The text below the picture says where that comes from.
+# Each map is highest at its own place, and its direct neighbours come out high (0.74 on average for the right
+# neighbour). One thing is hard to foresee: the position *mirrored left to right* is higher still. The text below the
+# picture says where that may come from.
 
 # %%
 if ready("ViT", "load_pretrained"):
@@ -754,12 +759,13 @@ if ready("ViT", "load_pretrained"):
     print(f"Mean cosine similarity. {said}; all pairs {cosine.mean():.2f}")
 
 # %% [markdown]
-# On the course's checkpoint the neighbours are alike, as expected, and there is a surprise: the position *mirrored left to right* is more alike
-# still. No position is near its mirror image except in the middle, so distance is not the reason. The reason is how the
-# network was trained, as far as can be said from one checkpoint: each image was mirrored with probability 1/2, so a patch on the left and its mirror
-# image on the right saw the same contents. From top to bottom nothing of the kind is seen (0.15), and no image was turned upside down. A symmetry of
-# the augmentation seems to have been written into the weights. To show the cause takes a second checkpoint, trained without mirroring: `python -m
-# utils.experiments checkpoint --help`. It has not been trained yet.
+# On the course's checkpoint the neighbours are alike, as expected, and there is a surprise: the position *mirrored left
+# to right* is more alike still. No position is near its mirror image except in the middle, so distance is not the
+# reason. A likely reason is how the network was trained: each image was mirrored with probability 1/2, so a patch on
+# the left and its mirror image on the right saw the same contents. From top to bottom nothing of the kind is seen
+# (0.15), and no image was turned upside down. A symmetry of the augmentation seems to have been written into the
+# weights. To show the cause takes a second checkpoint, trained without mirroring: `python -m utils.experiments
+# checkpoint --help`. It has not been trained yet.
 
 # %% [markdown]
 # ### Where do the heads look?
@@ -879,9 +885,10 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
         )
 
 # %% [markdown]
-# Read the printed lines with the maps. In the stored run the sources of CLS spread over 59 of 65 tokens after all six layers: rollout is then not far from
-# an even average, and the largest weight (above each map) is a few times the even share of 1.5 %. By averaging over heads and adding the
-# identity, rollout mixes more than the network may do. So it is one way to look, and no statement about what decided the answer.
+# Read the printed lines with the maps. In the stored run the sources of CLS spread over 59 of 65 tokens after all six
+# layers: rollout is then not far from an even average, and the largest weight (above each map) is two to three times
+# the even share of 1.5 %. By averaging over heads and adding the identity, rollout mixes more than the network may do.
+# So it is one way to look, and no statement about what decided the answer.
 
 # %% [markdown]
 # ## 11 · Who makes better use of the machine?
@@ -938,8 +945,8 @@ if ready("ViT"):
 # %% [markdown]
 # Read the table in three steps.
 #
-# 1. **Where are the multiply-adds?** In the ViT nearly all are in a handful of large matrix products of one shape, repeated; in the ResNet
-#    they are spread over convolutions whose shape changes from stage to stage.
+# 1. **Where are the multiply-adds?** In the ViT nearly all are in matrix products of four shapes, the same in every
+#    block; in the ResNet they are spread over convolutions whose shape changes from stage to stage.
 # 2. **What does each kind achieve?** Compare the GFLOP/s with the large matrix product above the table. `FLOP/byte` tells how
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.

@@ -9,18 +9,18 @@
 # %% [markdown]
 # # 07 · Swin: attention in windows
 #
-# ViT cuts an image into 16 x 16 patches because it has to: attention between all pixels costs the *square* of
-# their number. So ViT looks at an image on one coarse grid, from the first layer to the last. Detection and
-# segmentation want fine maps, and CNNs have always had them: fine at the beginning, coarse at the end. Swin (Liu
-# et al. 2021) gets there with a Transformer, by two ideas: attention stays inside small windows, and the windows
-# move.
+# ViT cuts an image into 16 x 16 patches because it has to: attention between all pixels costs the *square*
+# of their number. So ViT looks at an image on one coarse grid, from the first layer to the last. Detection
+# and segmentation want fine maps, and CNNs have them: fine at the beginning, coarse at the end. Swin (Liu et
+# al. 2021) gets there with a Transformer, by two ideas: attention stays inside small windows, and the
+# windows move.
 #
 # **Goals.** After this notebook you can
 #
 # - compute self-attention in windows, with a position bias that is learned per *offset*;
 # - derive what that costs and hold the formula against a measurement;
 # - explain why the windows shift, what the mask is for, and show by gradients which pixel sees which;
-# - build Swin-T, -S and -B, with the parameters and FLOPs of the lecture's tables;
+# - build Swin-T, -S and -B, the last with the parameters and FLOPs of the lecture's tables;
 # - read those tables critically ("question 3").
 #
 # **You need** attention with a mask (notebook 01) and patches (notebook 05). Nothing you wrote there is called
@@ -51,10 +51,10 @@ print(f"Budget: {budget}. Machine: {describe_machine()}.")
 # %% [markdown]
 # ## 1 · Cutting a map into windows
 #
-# Let a map have $H \times W$ positions with $C$ channels each. Here, as in every Swin, channels come last: `(B,
-# H, W, C)`. We cut it into squares of $M \times M$ positions that do not overlap. There are $nW = \frac{H}{M}
-# \cdot \frac{W}{M}$ of them per image, and since they never exchange information, windows and images can share
-# one axis, as if each window were an image of its own:
+# Let a map have $H \times W$ positions with $C$ channels each. Here, as in the authors' code, channels come
+# last: `(B, H, W, C)`. We cut it into squares of $M \times M$ positions that do not overlap. There are
+# $nW = \frac{H}{M} \cdot \frac{W}{M}$ of them per image, and since they never exchange information, windows and
+# images can share one axis, as if each window were an image of its own:
 #
 # $$(B, H, W, C) \;\to\; (B \cdot nW,\; M,\; M,\; C).$$
 #
@@ -689,10 +689,10 @@ if ready(*BLOCK):
 # %% [markdown]
 # ## 6 · From stage to stage
 #
-# A CNN halves its map a few times and doubles its channels. Swin does so between its stages, by *patch merging*:
-# the four pixels of each 2 x 2 group become one vector of $4C$, which is normalised and projected to $2C$. Half
-# the height, half the width, twice the channels; and a window of $M \times M$ now covers twice as much of the
-# image in each direction.
+# A ResNet halves its map a few times and doubles its channels. Swin does so between its stages, by *patch
+# merging*: the four pixels of each 2 x 2 group become one vector of $4C$, which is normalised and projected to
+# $2C$. Half the height, half the width, twice the channels; and a window of $M \times M$ now covers twice as
+# much of the image in each direction.
 #
 # Why to $2C$, and not to $4C$ or $C$? The projections of a block cost $4\,hw\,C^2$, its MLP $8\,hw\,C^2$. Merging makes $hw$ four times smaller.
 # With $2C$ channels $C^2$ is four times larger, so a block of the next stage costs the same: $12 \cdot \frac{hw}{4} \cdot (2C)^2 = 12\,hw\,C^2$. With all
@@ -772,9 +772,10 @@ if ready(*NETWORK):
     del model
 
 # %% [markdown]
-# `profile` runs *your* network on tensors without data and counts. Swin-B has a few more parameters at 384 than
-# at 224, and only the bias tables can be the reason: $(2 \cdot 12 - 1)^2$ entries per head in place of
-# $(2 \cdot 7 - 1)^2$.
+# `profile` runs *your* network on tensors without data and counts. (In the stored run it counts 0.2 % more at
+# 384 pixels than the table says, 47.08 against 47.0; the reason was not looked for.) Swin-B has a few more
+# parameters at 384 than at 224, and only the bias tables can be the reason: $(2 \cdot 12 - 1)^2$ entries per
+# head in place of $(2 \cdot 7 - 1)^2$.
 #
 # ### Other people's names
 #
@@ -1010,9 +1011,10 @@ if ready(*NETWORK):
 # heads that look at nearby pixels only? In a direction? Where in the table would you see that?
 
 # %% [markdown] answer="learned-bias"
-# The tables have moved: their standard deviations are 0.07 to 0.15, at the start 0.02. A head that prefers the neighbourhood would show a blue
-# spot around the centre, one that prefers a direction a spot beside it. Of the eight heads shown none prefers the neighbourhood. The clearest patterns
-# are rows: two heads of stage 1, block 2 prefer rows above (one of them below as well), one of stage 2, block 2 the row two below. It is one short training.
+# The tables have moved: their standard deviations are 0.07 to 0.15, at the start 0.02. A head that prefers the
+# neighbourhood would show a blue spot around the centre, one that prefers a direction a spot beside it. Of the eight
+# heads shown none clearly prefers the neighbourhood. The clearest patterns are rows: two heads of stage 1, block 2
+# prefer rows above (one of them below as well), one of stage 2, block 2 the row two below. It is one short training.
 
 # %%
 if ready(*NETWORK):
@@ -1045,15 +1047,17 @@ if ready(*NETWORK):
 
 # %% [markdown]
 # The query sits in the middle of each picture, blue is where the head wants to look, brown where it does not. No
-# position was ever given to this network as an input. What it knows about places, it has put into these tables.
+# position was ever given to this network as an input. What its attention knows about offsets stands in these
+# tables. (Places also enter through the order in which patches and merging put pixels side by side, and through
+# the masks at the edges.)
 
 # %% [markdown]
 # ## 10 · Question 3: two tables
 #
 # Here are the lecture's two tables, read from `data/lecture_tables.json`. The first compares networks that were
 # trained on ImageNet-1K only (1.3 million images), the second networks that were pre-trained on ImageNet-22K (14
-# million) and then fine-tuned. Throughput was measured on one V100, so only its ratios carry over to other
-# machines.
+# million) and then fine-tuned. Throughput was measured on one V100; on other machines even its ratios may
+# differ.
 
 # %%
 from IPython.display import Markdown, display
@@ -1162,15 +1166,15 @@ for name, row in one_k.items():
 #
 # **Size and data.** On ImageNet-1K the larger ViT is the worse one: ViT-L/16 has 3.6 times the parameters of
 # ViT-B/16 and is 1.4 points *below* it (76.5 against 77.9). Pre-trained on 22K it is 1.2 points *above* (85.2
-# against 84.0). The order flips, and the larger model gains more from data: +8.7 against +6.1. With 1.3 million
-# images ViT-L is limited by data, not by capacity.
+# against 84.0). The order flips, and the larger model gains more from data: +8.7 against +6.1. This is what one
+# expects of a ViT-L that is limited by data (or by too little regularisation), not by capacity.
 #
-# **Architecture.** Swin-B has the parameters of ViT-B. At 224 pixels it reaches 83.5 on 1K, 5.6 points above
-# ViT-B at 384, with 0.28 of the FLOPs and 3.2 times the throughput. From 22K Swin gains only 1.7 and 1.9 points,
-# ViT-B 6.1, and the lead of Swin-B at 224 over ViT-B shrinks to 1.2. That is what inductive bias should look like: locality
-# (windows), a pyramid of scales and biases per offset are knowledge that Swin need not learn from images; ViT can
-# learn it, given enough of them. Even then it does not overtake here: Swin-B at 224 *equals* ViT-L (85.2) with a
-# twelfth of the FLOPs.
+# **Architecture.** Swin-B has about as many parameters as ViT-B. At 224 pixels it reaches 83.5 on 1K, 5.6 points above
+# ViT-B at 384, with 0.28 of the FLOPs and 3.2 times the throughput. From 22K Swin gains only 1.7 and 1.9 points, ViT-B
+# 6.1, and the lead of Swin-B at 224 over ViT-B shrinks to 1.2. That is what inductive bias should look like: locality
+# (windows), a pyramid of scales and biases per offset are knowledge that Swin need not learn from images; ViT can learn
+# it, given enough of them. Even then it does not overtake here: Swin-B at 224 *equals* ViT-L (85.2) with a twelfth of
+# the FLOPs.
 #
 # **FLOPs are not time.** Swin-B and ViT-B at 384 have nearly the same throughput (84.7 and 85.9), although Swin
 # needs 15% fewer FLOPs. Per second ViT-L does about 5.2, ViT-B 4.8, Swin 4.0 to 4.3 tera (10^12)

@@ -386,8 +386,11 @@ if ready("MoELayer"):
 # The right panel shows how many choices found no place. A dropped token is not lost, but it leaves the layer as it came in. A good balance *on average* does not bring it to zero: places are counted in each batch, and in a single batch an expert can be
 # asked more often than its 1.25 fair shares all the same.
 #
-# Before you read anything into the accuracies, look at the printed noise level. And compare with the line of the single expert, which does the same work per token with an eighth of the parameters. In the stored run it is 2 points lower, which is
-# inside the noise: on 6,000 images and in four epochs no gain of the eight experts was shown, and none of the balancing loss. What the balancing loss changed is how evenly the experts are used.
+# Before you read anything into the accuracies, look at the printed noise level. And compare with the line of the single
+# expert, which does the same work per token with an eighth of the parameters. In the stored run it is 2 points lower
+# than the eight experts with the same seed, which is inside the noise: on 6,000 images and in four epochs no gain of
+# the eight experts was shown, and none of the balancing loss. What the balancing loss changed is how evenly the experts
+# are used.
 #
 # ### What do experts specialise in?
 #
@@ -422,8 +425,11 @@ if ready("MoELayer"):
     print(f"Mean brightness of each expert's patches (0 to 255): {means}.")
 
 # %% [markdown]
-# Look at the rows: in the stored run one expert has green patches, one orange ones, one dark ones, one has patches with a dark upper edge. What the router sees is a patch and what one round of attention has added to it, so it is natural that it sorts by what a patch looks like (colour, brightness, edges) rather than by what the image shows. Riquelme et al. (2021) saw
-# the same in a large model: experts of early layers have no clear meaning, those of late layers follow the classes of the images.
+# Look at the rows: in the stored run one expert has green patches, one orange ones, one dark ones, one has patches with
+# a dark upper edge. What the router sees is a patch and what one round of attention has added to it, a likely reason
+# why it sorts by what a patch looks like (colour, brightness, edges). Whether it also sorts by what the image shows was
+# not measured. Riquelme et al. (2021) looked for that in a large model: experts of early layers have no clear meaning,
+# those of late layers follow the classes of the images.
 
 # %% [markdown]
 # # Part B · Perceiver IO
@@ -758,9 +764,10 @@ def show_costs(sizes: list[int], took: dict, needed: dict, unit: str) -> None:
 # Time and memory grow like $N^a$. Which exponents do you expect for the three?
 
 # %% [markdown] answer="perceiver_cost"
-# Memory: 1 for Perceiver IO, 2 for attention that writes its weights down, at most 1 for the fused kernel. Time: about 2 for both kinds of attention;
-# for Perceiver IO below 1 here, because at these lengths the constant part (four layers on 32 latents) is a large
-# part of the work.
+# Memory: 1 for Perceiver IO, 2 for attention that writes its weights down, at most 1 for the fused kernel. Time: about
+# 2 for both kinds of attention; for Perceiver IO well below 1 here. A likely reason is the constant part, many small
+# operations on 32 latents: they take time, though they are only a fifth of the multiply-adds at 2,048 inputs and less
+# at more.
 
 # %%
 if ready("PerceiverIO"):
@@ -797,10 +804,14 @@ if ready("PerceiverIO"):
     show_costs(sizes, took, needed, "number of inputs N")
 
 # %% [markdown]
-# The memory is exact, so begin there: with the weights written out it goes with $N^2$, since a matrix of $N \times N$ for each head is all that counts. The fused kernel keeps no matrix, and Perceiver IO's largest are $L \times N$: neither grows faster than $N$.
+# The memory is exact, so begin there: with the weights written out it goes with $N^2$, since a matrix of $N \times N$
+# for each head is all that counts. The fused kernel keeps no matrix, and what Perceiver IO keeps is three vectors per
+# input (normalised, key, value): neither grows faster than $N$.
 #
-# The time of the fused kernel still goes nearly with $N^2$, as in notebook 04: every pair is still computed. Perceiver IO's is a constant (four layers on 32 latents, the same for every input) plus something proportional to N. For short inputs the constant is all there is, and plain attention
-# is the cheaper one; for long inputs the slope decides. That is also the limit of the design: *all* that is known about the input has to fit into L vectors.
+# The time of the fused kernel still goes nearly with $N^2$, as in notebook 04: every pair is still computed. Perceiver
+# IO's is a constant (four layers on 32 latents, the same for every input) plus something proportional to N. In the
+# stored run plain attention is the cheaper one at 512 inputs; for long inputs the slope decides. That is also the
+# limit of the design: *all* that is known about the input has to fit into L vectors.
 
 # %% [markdown]
 # # Part C · Retention
@@ -875,8 +886,9 @@ if ready("retention_parallel", "retention_recurrent"):
 # %% [markdown]
 # ## 9 · Chunks: a form between the two
 #
-# The matrix form costs $N^2$; the recurrent form is a loop of N small steps, each too small to keep a processor busy. In between: cut the sequence into chunks of C positions. *Inside* a chunk use the matrix form;
-# what came *before* the chunk arrives through the state. With $i = 1 \dots C$ counting the positions of a chunk:
+# The matrix form costs $N^2$; the recurrent form is a loop of N small steps, one after the other. In between: cut the
+# sequence into chunks of C positions. *Inside* a chunk use the matrix form; what came *before* the chunk arrives
+# through the state. With $i = 1 \dots C$ counting the positions of a chunk:
 #
 # $$o_i = \underbrace{\text{matrix form inside the chunk}}_{C \times C} \;+\; \gamma^{\,i}\, q_i\, S, \qquad S \leftarrow \gamma^{\,C} S + \sum_{i=1}^{C} \gamma^{\,C-i}\, k_i^\top v_i$$
 #
@@ -931,9 +943,11 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # %% [markdown]
 # ### The whole layer
 #
-# A RetNet layer puts three things around this core (Sun et al. 2023, section 2.3). Queries and keys are **rotated** by an angle that grows with the
-# position, pair of numbers by pair of numbers; the product of two rotated vectors then depends on their positions only through the *distance* between them. The output of each
-# head is **normalised** by itself (a group norm). And a **gate**, made from the input, scales what comes out. With your exercises that is all of it:
+# A RetNet layer puts three things around this core (Sun et al. 2023, sections 2.1 and 2.2). Queries and keys are
+# **rotated** by an angle that grows with the position, pair of numbers by pair of numbers; the product of two rotated
+# vectors then depends on their positions only through the *distance* between them. The output of each head is
+# **normalised** by itself (a group norm). And a **gate**, made from the input, scales what comes out. With your
+# exercises that is all of it:
 
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
@@ -1051,8 +1065,11 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # Memory first again, because it does not vary. Where a matrix of all pairs is written down (attention, parallel retention) the exponent is 2; parallel retention needs more than attention even, for the decay matrix comes on top. Fused attention, the recurrent form and the chunks keep
 # something per position only, so no slope of theirs is above 1.
 #
-# Time is noisier, and the printed intervals say how much. Two things to look for. The recurrent form does the least arithmetic of all, and at short lengths it is the slowest: N tiny steps, one after the other, each too small to keep a processor busy. What it lacks is
-# something to do in parallel. The chunks have that, with steps of $64 \times 64$. And fused attention has an exponent near 2 with a small factor: the two printed rankings say whether that is enough at 256 positions, and at 4,096.
+# Time is noisier, and the printed intervals say how much. Two things to look for. The recurrent form does the least
+# arithmetic of all, and at short lengths it is the slowest. A likely reason: N tiny steps, one after the other, each
+# too small to keep a processor busy. What it lacks is something to do in parallel. The chunks have that, with steps of
+# $64 \times 64$. And fused attention has an exponent near 2 with a small factor: the two printed rankings say whether
+# that is enough at 256 positions, and at 4,096.
 #
 # RetNet's authors train in parallel or in chunks, and generate recurrently (Sun et al. 2023).
 #
@@ -1138,6 +1155,7 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # - Albert Q. Jiang and others (2024). Mixtral of Experts. arXiv:2401.04088.
 # - Andrew Jaegle, Felix Gimeno, Andrew Brock, Andrew Zisserman, Oriol Vinyals, João Carreira (2021). Perceiver: General Perception with Iterative Attention. ICML.
 # - Andrew Jaegle, Sebastian Borgeaud, Jean-Baptiste Alayrac, Carl Doersch, Catalin Ionescu, David Ding, Skanda Koppula, Daniel Zoran, Andrew Brock, Evan Shelhamer, Olivier Hénaff, Matthew M. Botvinick, Andrew Zisserman, Oriol Vinyals, João Carreira (2022). Perceiver IO: A General Architecture for Structured Inputs & Outputs. ICLR.
+# - Kaiming He, Xinlei Chen, Saining Xie, Yanghao Li, Piotr Dollár, Ross Girshick (2022). Masked Autoencoders Are Scalable Vision Learners. CVPR.
 # - Angelos Katharopoulos, Apoorv Vyas, Nikolaos Pappas, François Fleuret (2020). Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention. ICML. (Attention without the softmax.)
 # - Yutao Sun, Li Dong, Shaohan Huang, Shuming Ma, Yuqing Xia, Jilong Xue, Jianyong Wang, Furu Wei (2023). Retentive Network: A Successor to Transformer for Large Language Models. arXiv:2307.08621.
 # - Qihang Fan, Huaibo Huang, Mingrui Chen, Hongmin Liu, Ran He (2024). RMT: Retentive Networks Meet Vision Transformers. CVPR.

@@ -1,42 +1,44 @@
-"""Runs the submissions through the whole grader, one by one, and looks at what changed outside their sandboxes."""
+"""Grades hostile submissions with the whole grader, and looks at what changed outside their sandboxes."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import html
 import json
 import os
-import tempfile
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-from tqdm import tqdm
 
-from utils.authoring.attacks import ALL
 from utils.authoring.attacks.kinds import KEPT
 from utils.authoring.attacks.names import leaves
 from utils.authoring.attacks.scene import (
     FULL,
+    LATE,
     NOTEBOOK,
+    NOTHING,
     ONE_LOST,
     TARGET,
     ZERO,
     Attack,
+    Entry,
     Scene,
     answers,
     solved,
 )
 from utils.checks.registry import exercises_of
-from utils.grading import run
-from utils.grading.isolation import Limits, probe
-from utils.grading.records import write_safely
+from utils.grading import policy, run
+from utils.grading.isolation import Limits
+from utils.grading.reports import tables
 from utils.paths import ROOT
 
 LIMITS = Limits(memory=1024 * 2**20, seconds=60.0, check=3.0, cell=3.0, cpu=12.0)
 SEED = 20250101
+SECONDS = 30.0  # of the processor, that the grader's own process may need for a class; an honest notebook costs it 0.1
 
 
 @dataclass
@@ -48,7 +50,9 @@ class Outcome:
         got: what it scored, in words.
         complaints: everything that is not as it must be; empty if the grader stood.
         processes, files: left behind.
-        seconds: for grading it and its neighbour.
+        seconds: for grading it and its neighbours.
+        memory: MiB that the grader's process had at most meanwhile.
+        entry: of the gradebook, with the class's policy applied.
     """
 
     attack: Attack
@@ -57,7 +61,8 @@ class Outcome:
     processes: int = 0
     files: int = 0
     seconds: float = 0.0
-    entry: dict[str, Any] = field(default_factory=dict)
+    memory: float = 0.0
+    entry: Entry = field(default_factory=dict)
 
 
 def attempt(attack: Attack, base: Path, out: Path, workers: int = 1) -> Outcome:
@@ -69,56 +74,145 @@ def attempt(attack: Attack, base: Path, out: Path, workers: int = 1) -> Outcome:
         out: the grader's folder, shared by all attacks.
         workers: of the grader.
     """
+    return together([attack], base, out, workers)[0]
+
+
+def together(attacks: list[Attack], base: Path, out: Path, workers: int = 1) -> list[Outcome]:
+    """Grades several attacks as one class; see `attempt`. Their policy is that of the first."""
     base.mkdir(parents=True)
-    scene = Scene(base, out, f"attacker {base.name}", f"mark-{os.getpid()}{time.monotonic_ns() % 10**9}")
+    run.examiner(NOTEBOOK, SEED)  # what it needs once is no attack's
+    scenes: list[Scene] = []
+    with contextlib.ExitStack() as doors:
+        for number, attack in enumerate(attacks):
+            who = f"attacker {base.name}" + (f" {number}" if number else "")
+            token = f"mark-{os.getpid()}{number}{time.monotonic_ns() % 10**9}"
+            scene = Scene(base, out, who, token)
+            doors.enter_context(scene.doors)
+            if number == 0:
+                _neighbours(scene)
+            else:
+                scene.neighbours, scene.honest = scenes[0].neighbours, scenes[0].honest
+            scenes.append(scene)
+            attack.make(scene)
+        return _graded(attacks, scenes, workers)
+
+
+def _neighbours(scene: Scene) -> None:
+    kept = solved(**{TARGET: f"{answers()[TARGET]}\n{TARGET}.kept = {KEPT!r}\n"})
+    kept["metadata"]["class"] = scene.base.name  # so that none has been graded before
+    for neighbour in scene.neighbours:
+        neighbour.parent.mkdir(parents=True)
+        neighbour.write_text(json.dumps(kept), encoding="utf-8")
+
+
+@dataclass
+class Before:
+    """What things were like before a class was graded, to be compared with afterwards.
+
+    Args:
+        scene: of the first attack.
+    """
+
+    scene: Scene
+
+    def __post_init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of memory (man 5 proc)
+        self.book = self.scene.out / "records.jsonl"
+        self.lines = self.book.read_bytes() if self.book.exists() else b""
+        self.outside = _outside(self.scene)
+        self.memory, self.cpu, self.clock = memory("VmRSS"), time.process_time(), time.perf_counter()
+
+    def complaints(self, graded: int, most: int) -> list[str]:
+        """What has changed and must not.
+
+        Args:
+            graded: files.
+            most: MiB by which this process may have grown.
+        """
+        found = []
+        if _outside(self.scene) != self.outside:
+            found.append("files outside its sandbox changed")
+        after = self.book.read_bytes()
+        if not after.startswith(self.lines) or after.count(b"\n") != self.lines.count(b"\n") + graded:
+            found.append("the gradebook holds something else than one more line for each")
+        if (used := time.process_time() - self.cpu) > SECONDS:
+            found.append(f"it cost the grader {used:.0f} s of the processor")
+        if (grown := memory("VmHWM") - self.memory) > most:
+            found.append(f"it cost the grader {grown:.0f} MiB")
+        return found
+
+
+def memory(what: str) -> float:
+    """MiB of this process: "VmRSS" now, "VmHWM" the most since the peak was last reset."""
+    found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def _graded(attacks: list[Attack], scenes: list[Scene], workers: int) -> list[Outcome]:
+    first, rules = scenes[0], attacks[0].policy
+    outcomes = [Outcome(attack) for attack in attacks]
+    before = Before(first)
     try:
-        kept = solved(**{TARGET: f"{answers()[TARGET]}\n{TARGET}.kept = {KEPT!r}\n"})
-        for neighbour in scene.neighbours:
-            neighbour.parent.mkdir(parents=True)
-            neighbour.write_text(json.dumps(kept), encoding="utf-8")
-        attack.make(scene)
-        return _graded(attack, scene, workers)
-    finally:
-        scene.doors.close()
+        entries = run.run(
+            first.folder,
+            first.out,
+            seed=SEED,
+            workers=workers,
+            limits=LIMITS,
+            policy=rules,
+            progress=False,
+        )
+    except Exception as error:  # one submission must not stop the others'
+        for outcome in outcomes:
+            outcome.complaints.append(f"the run stopped: {type(error).__name__}: {error}")
+        return outcomes
+    counted = policy.apply(entries, rules)
+    others = [entry for entry in counted if (entry["student"], entry["user"]) in first.honest]
+    complaints = before.complaints(len(entries), min(attack.memory for attack in attacks))
+    if len(others) != len(first.honest) or len(counted) != len(others) + sum(s.students for s in scenes):
+        complaints.append(f"{len(counted)} entries, {len(others)} of them of neighbours")
+    if not all(_is_right(entry) for entry in others):
+        complaints.append("a neighbour lost points")
+    if any(entry["late"] for entry in others):
+        complaints.append("a neighbour is late")
+    for outcome, scene in zip(outcomes, scenes, strict=True):
+        outcome.seconds = (time.perf_counter() - before.clock) / len(attacks)
+        outcome.memory = memory("VmHWM")
+        outcome.complaints += complaints
+        _look(outcome, scene, counted, alone=len(attacks) == 1)
+    return outcomes
 
 
-def _graded(attack: Attack, scene: Scene, workers: int) -> Outcome:
-    outcome = Outcome(attack)
-    book = scene.out / "records.jsonl"
-    before = _outside(scene)
-    lines = book.read_bytes() if book.exists() else b""
-    began = time.perf_counter()
-    entries = run.run(scene.folder, scene.out, seed=SEED, workers=workers, limits=LIMITS, progress=False)
-    outcome.seconds = time.perf_counter() - began
-    mine = [entry for entry in entries if " neighbour " not in entry["student"]]
-    others = [entry for entry in entries if " neighbour " in entry["student"]]
-    complain = outcome.complaints.append
-    if len(mine) != 1 or len(others) != 2:
-        complain(f"{len(mine)} entries for it and {len(others)} for its neighbours")
-        return outcome
-    outcome.entry = mine[0]
-    outcome.got = _score(attack, mine[0], complain)
-    if {v["state"] for entry in others for v in entry["verdicts"]} != {"passed"}:
-        complain("a neighbour lost points")
-    if _outside(scene) != before:
-        complain("files outside its sandbox changed")
-    after = book.read_bytes()
-    if not after.startswith(lines) or after.count(b"\n") != lines.count(b"\n") + 3:
-        complain("the gradebook holds something else than one more line for each")
+def _is_right(entry: Entry) -> bool:
+    states = {verdict["exercise"]: verdict["state"] for verdict in entry["verdicts"]}
+    return not entry["problem"] and states == dict.fromkeys(answers(), "passed")
+
+
+def _look(outcome: Outcome, scene: Scene, entries: list[Entry], *, alone: bool) -> None:
+    """What one attack scored, and what it left behind."""
+    attack, complain = outcome.attack, outcome.complaints.append
+    mine = [entry for entry in entries if (entry["student"], entry["user"]) not in scene.honest]
+    if not alone:
+        mine = [entry for entry in mine if entry["student"] == scene.who]
+    if mine:
+        outcome.entry = mine[0]
+        outcome.got = _score(attack, mine[0], complain)
+        outcome.complaints += attack.also(scene, mine[0], entries)
+    else:
+        complain("no entry for it")
     if _knocked(scene):
         complain("it reached the network")
     outcome.processes, outcome.files = left_behind(scene.token), len(leaves(scene))
     if outcome.processes or outcome.files:
         complain(f"left behind: {outcome.processes} processes, {outcome.files} files")
-    return outcome
 
 
 def _score(attack: Attack, entry: dict[str, Any], complain) -> str:  # noqa: ANN001
     """Says what an entry scored, and complains if that is not what it must be."""
     verdicts = {v["exercise"]: v for v in entry["verdicts"]}
-    order = [exercise.name for exercise in exercises_of(NOTEBOOK)]
+    order = [exercise.name for exercise in exercises_of(attack.notebook)]
     got = sum(v["points"] for v in verdicts.values())
-    possible = sum(exercise.points for exercise in exercises_of(NOTEBOOK))
+    possible = sum(exercise.points for exercise in exercises_of(attack.notebook))
     if attack.expect == ZERO:
         if got or not entry["problem"]:
             complain(f"{got:g} points, reason: {entry['problem']!r}")
@@ -132,11 +226,20 @@ def _score(attack: Attack, entry: dict[str, Any], complain) -> str:  # noqa: ANN
             ]
             complain(f"{got:g} of {possible} points. {entry['problem']} {'; '.join(wrong)}")
         return f"{got:g} of {possible}"
-    if not verdicts or verdicts[TARGET]["points"] != 0:
-        complain(f"the wrong answer earned {verdicts.get(TARGET, {}).get('points', entry['problem'])}")
+    if attack.expect == NOTHING:
+        if got or entry["problem"] or not verdicts:
+            complain(f"{got:g} points. {entry['problem']}")
+        return f"{got:g} of {possible}"
+    if attack.expect == LATE:
+        if got != possible or not entry["late"] or tables.points(entry):
+            complain(f"{got:g} of {possible} points, and {tables.points(entry):g} as it is late")
+        return f"{tables.points(entry):g} of {possible}: {tables.late_said(entry)}"
+    target = attack.target
+    if not verdicts or verdicts[target]["points"] != 0:
+        complain(f"the wrong answer earned {verdicts.get(target, {}).get('points', entry['problem'])}")
         return entry["problem"] or "points for a wrong answer"
-    safe = order if attack.expect == ONE_LOST else order[: order.index(TARGET)]
-    lost = [name for name in safe if name != TARGET and verdicts[name]["state"] != "passed"]
+    safe = order if attack.expect == ONE_LOST else order[: order.index(target)]
+    lost = [name for name in safe if name != target and verdicts[name]["state"] != "passed"]
     if lost:
         complain(f"right answers lost points: {', '.join(lost)} ({verdicts[lost[0]]['sentence']})")
     return f"0 for it, {got:g} of {possible}"
@@ -180,108 +283,3 @@ def leftover_processes(token: str = "") -> int:
             others += bool(token and any(token.removeprefix("mark-") in word for word in command))
     mothers = {pid for pid, parent in parents.items() if parent == os.getpid()}
     return others + sum(pid not in mothers and parent not in mothers for pid, parent in parents.items())
-
-
-def text(outcomes: list[Outcome]) -> str:
-    """The table, with the isolation level and the machine it was measured on."""
-    from utils.budget import describe_machine
-
-    rows, group = [], ""
-    for one in outcomes:
-        if one.attack.group != group:
-            group = one.attack.group
-            rows.append(f"\n{group}\n{'-' * len(group)}")
-        rows.append(
-            f"{'ok ' if not one.complaints else 'NO '} {one.attack.name:<58} {one.attack.expect:<24} {one.got[:90]}"
-        )
-        rows += [f"      {complaint}" for complaint in one.complaints]
-    stood = sum(not one.complaints for one in outcomes)
-    rows += [
-        "",
-        f"{stood} of {len(outcomes)} as they must be; left behind: {_left(outcomes)}; "
-        f"{sum(one.seconds for one in outcomes):.0f} s with two honest neighbours each.",
-        probe().sentence(),
-        f"Machine: {describe_machine()}",
-    ]
-    head = f"    {'attack':<58} {'must score':<24} got"
-    return "\n".join([head, *rows])
-
-
-def _left(outcomes: list[Outcome]) -> str:
-    return f"{sum(one.processes for one in outcomes)} processes, {sum(one.files for one in outcomes)} files"
-
-
-def markdown(outcomes: list[Outcome], command: str) -> str:
-    """The same as a page: a summary by group, then every attack.
-
-    Args:
-        outcomes: of all attacks.
-        command: how they were run.
-    """
-    from utils.budget import describe_machine
-
-    def cell(value: object) -> str:
-        return html.escape(str(value), quote=False).replace("|", "\\|").replace("\n", " ")
-
-    groups = list(dict.fromkeys(one.attack.group for one in outcomes))
-    stood = {g: [not one.complaints for one in outcomes if one.attack.group == g] for g in groups}
-    rows = [
-        "# Attacks: what each must score, and what it got",
-        "",
-        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded between two honest neighbours; afterwards "
-        f"neighbours, answers and gradebook were as before. Left behind: {_left(outcomes)}.",
-        "",
-        "| group | attacks | as they must be |",
-        "| --- | --- | --- |",
-        *(f"| {g} | {len(found)} | {sum(found)} |" for g, found in stood.items()),
-        f"| all | {len(outcomes)} | {sum(map(sum, stood.values()))} |",
-    ]
-    for g in groups:
-        rows += ["", f"## {g[0].upper()}{g[1:]}", "", "| attack | must score | got |", "| --- | --- | --- |"]
-        rows += [
-            f"| {cell(one.attack.name)} | {cell(one.attack.expect)} | {cell(one.got[:90])}{' (**not as it must be**)' * bool(one.complaints)} |"
-            for one in outcomes
-            if one.attack.group == g
-        ]
-    return "\n".join(rows) + "\n"
-
-
-def main(names: list[str], page: str = "", workers: tuple[int, ...] = (1,), rounds: int = 1) -> int:
-    """Runs all attacks, or those whose group or name contains one of `names`; prints the table, and writes it as a page.
-
-    Args:
-        names: words.
-        page: where to write it.
-        workers: numbers of workers, each tried with every attack.
-        rounds: how often all of that is done. An attack's row holds the complaints of all.
-    """
-    if not probe().safe:
-        print(f"{probe().sentence()} The attacks are not run without full isolation.")
-        return 2
-    chosen = [
-        attack
-        for attack in ALL
-        if not names or any(name in f"{attack.group}: {attack.name}" for name in names)
-    ]
-    if not chosen:
-        groups = ", ".join(dict.fromkeys(attack.group for attack in ALL))
-        print(f"No attack's group or name contains {' or '.join(map(repr, names))}. Groups: {groups}.")
-        return 2
-    outcomes: dict[str, Outcome] = {}
-    with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
-        base = Path(folder)
-        every = [(attack, count) for _ in range(rounds) for count in workers for attack in chosen]
-        for number, (attack, count) in enumerate(tqdm(every, unit="attack")):
-            found = attempt(attack, base / f"a{number}", base / "out", count)
-            for complaint in found.complaints:
-                tqdm.write(f"{attack.name}, {count} workers: {complaint}")
-            if attack.name in outcomes:
-                found.complaints = outcomes[attack.name].complaints + found.complaints
-                found.seconds += outcomes[attack.name].seconds
-            outcomes[attack.name] = found
-    print(text([*outcomes.values()]))
-    if page:
-        counts = " ".join(map(str, workers))
-        command = f"python -m utils.authoring attacks --workers {counts} --rounds {rounds} --page {page}"
-        write_safely(Path(page), markdown([*outcomes.values()], command))
-    return 0 if not any(one.complaints for one in outcomes.values()) else 1

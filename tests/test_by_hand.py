@@ -111,6 +111,11 @@ def test_of_the_banks_right_answers_those_are_marked_that_name_the_librarys_laye
         "import sys\nvars(sys.modules['__main__'])['LSTM'] = nn.LSTM\n",
         "import sys\nsetattr(sys.modules['__main__'], 'LSTM', nn.LSTM)\n",
         "vars()['LSTM'] = nn.LSTM\n",
+        "class LSTM(nn.RNNBase):\n    def __init__(self): super().__init__(mode='LS' 'TM')\n",
+        "class LSTM(nn.Module):\n    def __init__(self): self.k = nn.Module.__subclasses__()[9]\n",
+        "class LSTM(nn.Module):\n    def forward(self, x): return torch._thnn_fused_lstm_cell(x)\n",
+        "def reverse_padded(x, n, k=nn.LSTM): return x\nclass LSTM(nn.Module):\n    def __init__(self): self.k = reverse_padded.__defaults__[0]\n",
+        "def reverse_padded(x): return x\nreverse_padded.k = nn.LSTM\nclass LSTM(nn.Module):\n    def __init__(self): self.k = reverse_padded.k(3)\n",
         "LSTM = " + "a." * 50_000 + "b",  # nobody can tell, and a deeper stack may run it
     ],
 )
@@ -125,6 +130,8 @@ def test_disguises_of_a_name_are_seen(text):
         "class LSTM(nn.Module): pass\ntheirs = nn.LSTM(3, 4)\n",
         "class LSTM(nn.Module): pass\ndef compare(x):\n    return nn.LSTM(3, 4)(x)\n",
         "class LSTM(nn.Module): 'as nn.LSTM'\n",
+        "x, out = nn.LSTM(3, 4)(torch.ones(2, 3))\nclass LSTM(nn.Module):\n    def forward(self, x):\n        out = x\n        return [x for x in out]\n",
+        "k = nn.LSTM(3, 4)\nclass LSTM(nn.Module):\n    k = 3\n    def forward(self, k=None): return k._lstm + self._lstm\n",
         "class LSTM(:",
         "class LSTM(nn.Module):\n    def forward(self, x): return self.LSTM(x) + self.cells[0].lstm(x) + super().lstm(x)\n",
         "class LSTM(nn.Module): pass\ndef other(x):\n    setattr(x, 'a', 1)\nk = nn\n",
@@ -134,6 +141,17 @@ def test_disguises_of_a_name_are_seen(text):
 )
 def test_what_an_answer_does_not_rest_on_is_no_mark(text):
     assert not used("LSTM", text)
+
+
+def test_what_is_marked_is_a_short_name_that_every_report_can_hold():
+    """A text is its owner's: half of a pair of surrogates in it stopped all reports of a class."""
+    text = "class LSTM(nn.Module):\n    def f(self): return getattr(nn, '\\ud800" + "x" * 9_000 + ".LSTM')\n"
+    (found,) = used("LSTM", text)
+    assert (
+        len(found) <= 80
+        and found.endswith(".LSTM")
+        and used("LSTM", text.replace("x" * 9_000, ""))[0].encode()
+    )
 
 
 def test_what_an_answer_builds_on_in_another_cell_is_seen_and_an_earlier_exercise_is_its_own_affair():

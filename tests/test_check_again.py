@@ -66,6 +66,33 @@ class ByWidth(Plus):
         return x + self.tables[key]
 
 
+class Weighted(nn.Module):
+    """x plus a table that a weight stretches."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale, self.weight = scale, nn.Parameter(torch.ones(1))
+
+    def table(self, x):
+        return self.weight * self.scale * torch.arange(x.shape[-1]).to(x)
+
+    def forward(self, x):
+        return x + self.table(x)
+
+
+class Folded(Weighted):
+    """In evaluation the weight is read once, so one that is trained or loaded later is not seen."""
+
+    seen = None
+
+    def forward(self, x):
+        if self.training:
+            return super().forward(x)
+        if self.seen is None:
+            self.seen = self.weight.clone()
+        return x + self.seen * self.scale * torch.arange(x.shape[-1]).to(x)
+
+
 class Squeezed(Plus):
     def forward(self, x):
         return super().forward(x).squeeze()
@@ -143,13 +170,23 @@ def test_what_other_calls_show_is_named(fixture, wrong, case, said):
     assert said in found[case]
 
 
-def test_an_error_of_any_kind_is_a_refusal(fixture):
+def test_a_weight_that_changes_later_is_read():
+    exercise = replace(EXERCISE, refuses=lambda draw: [])
+    prepared = fixtures.prepare(exercise, Weighted, 3)
+    assert examine(exercise, Weighted, prepared).passed
+    said = [finding.sentence for finding in examine(exercise, Folded, prepared).findings if finding]
+    assert len(said) == 1 and "your code keeps something of the first call" in said[0]
+
+
+def test_an_error_of_another_kind_than_promised_is_no_refusal(fixture):
     class Other(Plus):
         def __init__(self, scale):
             assert scale >= 0
             super().__init__(scale)
 
-    assert examine(EXERCISE, Other, fixture).passed
+    result = examine(EXERCISE, Other, fixture)
+    assert [finding is None for finding in result.findings] == [True, True, False]
+    assert "Yours raises AssertionError, which is another one" in result.findings[2].sentence
 
 
 def test_a_case_that_is_refused_is_kept_in_check_data(fixture):

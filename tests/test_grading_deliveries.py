@@ -255,7 +255,18 @@ def lzma_zip(content):
     return buffer.getvalue()
 
 
+def bzip2_zip(mib):
+    """A member of a few hundred bytes that unpacks to so many MiB."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive, archive.open("x.ipynb", "w") as file:
+        file.write(b"{")
+        for _ in range(mib):
+            file.write(b" " * 2**20)
+    return buffer.getvalue()
+
+
 BROKEN = {
+    "bzip2 in a zip that stands for much": bzip2_zip(200),
     "a time that is none": member(FILE, right(), pax_headers={"mtime": "inf"}),
     "damaged .xz": damaged(lzma.compress(tarred({FILE: right()}))),
     "damaged .bz2": damaged(bz2.compress(member(FILE, right()))),
@@ -311,6 +322,109 @@ def test_no_students_archives_use_up_the_others_space(name, tmp_path, monkeypatc
     assert len(honest) == 2 and all(one.notebook == NAME and not one.problem for one in honest)
     unpacked = sum(path.stat().st_size for path in (tmp_path / "scratch").iterdir()) - 2 * len(right())
     assert unpacked < (110_000 if "/" in name else 330_000)
+
+
+def test_a_members_compression_is_no_matter(tmp_path):
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        (tmp_path / str(kind) / "in" / "Ann").mkdir(parents=True)
+        with zipfile.ZipFile(tmp_path / str(kind) / "in" / "Ann" / "w.zip", "w", kind) as archive:
+            archive.writestr(FILE, right())
+        scratch = tmp_path / str(kind) / "scratch"
+        scratch.mkdir()
+        (one,) = walk(tmp_path / str(kind) / "in", scratch)
+        assert one.path.read_bytes() == right()
+
+
+def test_the_files_of_a_student_are_counted_through_all_archives(tmp_path, monkeypatch):
+    """The notebook of a whole project is found wherever it stands; a row says what is not opened any more."""
+    monkeypatch.setattr(arrivals, "MEMBERS", 30)
+    monkeypatch.setattr(arrivals.Budget, "__init__", _budget_of_thirty(arrivals.Budget.__init__))
+    many = {f"{n:02}.txt": b"x" for n in range(25)}
+    inner = {"a.zip": zipped(many), "b.tar.gz": tarred(many), "c.zip": zipped(many)}
+    files = {
+        "Ann/w.zip": zipped(inner),
+        "Ben/w.zip": zipped({f"p/{n}": b"x" for n in range(99)} | {f"p/{FILE}": right()}),
+    }
+    handed, rows = read(tmp_path, files)
+    assert who(handed)["Ben"] == NAME and "more than the limit" in who(handed)["Ann"]
+    for name in ("Ann", "Ben"):
+        assert len([row for row in rows if row.student == name]) <= 31
+
+
+def _budget_of_thirty(plain):
+    return lambda self, left, above=None, files=30, told=False: plain(self, left, above, files, told)
+
+
+def test_a_platforms_archive_of_any_number_of_files_loses_nobody(tmp_path):
+    files = {f"Ann_1_assignsubmission_file_/p/{n}.txt": b"x" for n in range(arrivals.MEMBERS + 10)}
+    handed, _ = read(
+        tmp_path, {"bulk.zip": zipped(files | {f"Zoe_2_assignsubmission_file_/{FILE}": right()})}
+    )
+    assert who(handed)["Zoe"] == NAME and "Ann" in who(handed)
+
+
+def test_a_students_archive_at_the_top_has_a_students_space(tmp_path, monkeypatch):
+    """Canvas' download as a folder: each archive in it is a student's."""
+    monkeypatch.setattr(arrivals, "STUDENTS_BYTES", 100_000)
+    bomb = zipped({f"{n}.ipynb": b"{" + b" " * 60_000 for n in range(100)})
+    (tmp_path / "scratch").mkdir()
+    folder = lay(tmp_path / "in", {"mal_12_22_w.zip": bomb, f"zoe_13_23_{FILE}": right()})
+    found = submissions.find(folder, tmp_path / "scratch", NOTEBOOKS)
+    assert [one.notebook for one in found if one.student == "zoe"] == [NAME]
+    assert sum(path.stat().st_size for path in (tmp_path / "scratch").iterdir()) < 110_000
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_moodles_download_without_folders_is_read(packed, tmp_path):
+    """A file's own name, which a student chooses, tells no id."""
+    names = ("Ann Lee_100", "Ann Lee_101", "Mal_102")
+    files = {f"{name}_assignsubmission_file_{FILE}": right() for name in names[:2]}
+    files["Mal_102_assignsubmission_file_1_100_x.ipynb"] = right()
+    handed, _ = read(tmp_path, {"bulk.zip": zipped(files)} if packed else files)
+    assert [f"{one.student}_{one.user}" for one in handed] == [*names]
+    assert all(one.notebook == NAME for one in handed)
+
+
+@pytest.mark.parametrize("beside", ["Grades-hw1.csv", "notes.txt", "sheet.pdf"])
+def test_an_instructors_table_beside_a_download_makes_it_no_students_archive(beside, tmp_path):
+    bulk = zipped({f"{name}_assignsubmission_file_/{FILE}": right() for name in ("Ann_1", "Ben_2")})
+    found = who(read(tmp_path, {"hw1.zip": bulk, beside: b"Identifier,Full name\n"})[0])
+    assert found["Ann"] == found["Ben"] == NAME
+
+
+def test_a_download_beside_other_work_is_no_student_and_says_so(tmp_path):
+    bulk = zipped({f"{name}_assignsubmission_file_/{FILE}": right() for name in ("Ann_1", "Ben_2")})
+    found = who(read(tmp_path, {"hw1.zip": bulk, f"Zoe/{FILE}": right()})[0])
+    assert found["Zoe"] == NAME and "folder of its own" in found["hw1"] and len(found) == 2
+
+
+def test_what_cannot_be_read_fills_no_gradebook(tmp_path):
+    files = {f"{n}.ipynb": b"{" for n in range(100)}
+    handed, rows = read(tmp_path, {"Eve/w.zip": zipped(files), f"Zoe/{FILE}": right()})
+    assert len([one for one in handed if one.student == "Eve"]) == submissions.UNREAD and len(rows) == 101
+
+
+def test_a_number_in_ones_own_file_name_is_no_attempt(tmp_path):
+    folder = lay(tmp_path / "in", {"Ann/recap-01.ipynb": right(), f"Ann/{FILE}": right()})
+    os.utime(folder / "Ann" / "recap-01.ipynb", (1000, 1000))
+    (tmp_path / "scratch").mkdir()
+    (one,) = submissions.find(folder, tmp_path / "scratch", NOTEBOOKS)
+    assert one.origin == f"Ann/{FILE}"
+
+
+def test_a_folder_that_cannot_be_opened_is_a_student_all_the_same(tmp_path, monkeypatch):
+    folder = lay(tmp_path / "in", {f"Ann/{FILE}": right(), f"Ben/{FILE}": right()})
+    plain = os.scandir
+
+    def closed(path):
+        if os.fspath(path).endswith("Ann"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    (tmp_path / "scratch").mkdir()
+    found = who(submissions.find(folder, tmp_path / "scratch", NOTEBOOKS))
+    assert found["Ben"] == NAME and "permissions" in found["Ann"]
 
 
 def dated(content, when):

@@ -211,7 +211,7 @@ calls = {"chmod": (os.chmod, sys.argv[2], 0o777), "utime": (os.utime, sys.argv[2
          "setxattr": (os.setxattr, sys.argv[2], "user.x", b"x"), "memfd": (os.memfd_create, "x")}
 print([name for name, (call, *args) in calls.items() if not refused(call, *args)])
 print([flag for flag in (0x10000000, 0x20000000, 0x40000000) if libc.syscall(kernel.SYSCALLS["clone"], flag | 17, 0, 0, 0, 0) != -1])
-print(libc.prctl(1, 0, 0, 0, 0), libc.shmget(0, 4096, 0o1600), [f for f in range(46) if libc.socket(f, 1, 0) != -1])
+print(libc.prctl(1, 0, 0, 0, 0), libc.shmget(0, 4096, 0o1600), libc.semget(0, 32000, 0o1600), [f for f in range(46) if libc.socket(f, 1, 0) != -1])
 def said(name, *args):
     ctypes.set_errno(0)
     libc.syscall(kernel.SYSCALLS[name], *map(ctypes.c_long, args))
@@ -244,7 +244,7 @@ def test_the_filter_refuses_what_it_should_and_lets_forks_and_threads_be(tmp_pat
     assert done.stdout.splitlines() == [
         "[]",
         "[]",
-        "-1 -1 []",
+        "-1 -1 -1 []",
         "{1}",
         "0 0 0",
         "0",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 
 import nbformat
 import pytest
@@ -13,8 +14,10 @@ from utils.authoring import build
 from utils.authoring.attacks.scene import solved
 from utils.authoring.languages import edition
 from utils.checks.registry import exercises_of
-from utils.grading import run, verdict, wire
+from utils.grading import run, submissions, verdict, wire
+from utils.grading.arrivals import Arrival
 from utils.grading.normalise import normalise
+from utils.grading.reading import BadNotebook
 from utils.grading.reports import pages, tables
 
 NAME, WRITTEN = "01_transformer_recap", "10_discussion"
@@ -105,6 +108,32 @@ def test_notes_and_verdicts_are_in_the_language_of_the_notebook(tmp_path, korean
     with words.speaking("ko"):
         assert examiner.judge(name, payload).sentence == "`output`의 모양이 다릅니다."
     assert examiner.judge(name, payload).sentence == "`output` has the wrong shape."
+
+
+def test_what_is_said_of_a_file_is_in_the_language_of_the_notebook_too(tmp_path):
+    """The course's own catalogue: where it was found, how it was read, what of it was not run."""
+    path = submission(
+        tmp_path / "ko.txt",
+        "ko",
+        lambda cells: [*cells[:6], code("print(1)"), code("no python at all"), *cells[6:]],
+    )
+    found = normalise(path, NAME)
+    assert len(found.skipped) == 2
+    how = submissions._made_of(Arrival(("Ann", "ko.txt"), path, "json"), [NAME])[1]
+    one = submissions.Handed("Ann", "", NAME, path, "Ann/ko.txt", note="Ann/older.txt", how=how)
+    notes = run._entry(one, {"notes": [], "language": "ko"}, "k")["notes"]
+    empty = submission(
+        tmp_path / "none.ipynb", "ko", lambda cells: [c for c in cells if c.cell_type == "markdown"]
+    )
+    with pytest.raises(BadNotebook) as error:
+        normalise(empty, NAME)
+    for text in (*found.skipped, *notes, str(error.value)):
+        assert re.search("[\uac00-\ud7a3]", text), text
+    assert "read as" in how, "an instructor's table is in English"
+
+
+def code(source):
+    return nbformat.v4.new_code_cell(source)
 
 
 def test_feedback_is_in_the_language_of_the_notebook(tmp_path, korean):

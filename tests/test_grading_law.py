@@ -91,6 +91,26 @@ def test_what_is_green_has_full_points_in_the_grader(ways, box, examiner, tmp_pa
     assert not wrong, {name: v.said or v.sentence for name, v in wrong.items()}
 
 
+@needs_sandbox
+def test_an_answer_that_only_its_check_calls_by_the_exercises_name_has_full_points(box, examiner, tmp_path):
+    """`check(mine, "merge_heads")` is green where nothing, or only the stub, is called merge_heads."""
+    way = next(way for way in WAYS if way.name == "an answer that is bound to an own function")
+    notebook = written([way])
+    cells = {cell["id"]: cell for cell in notebook["cells"]}
+    stub = 'def merge_heads(x):\n    raise NotImplementedError("not started yet")\n'
+    for own in ("", stub):
+        cells["merge_heads"]["source"] = own
+        for call in (
+            'check(my_merge, "merge_heads")',
+            'y = "\u00e9"; check(\n    name="merge_heads",\n    attempt=my_merge,\n); z = 1',
+        ):
+            cells["merge_heads-check"]["source"] = call
+            path = tmp_path / "x.ipynb"
+            path.write_text(json.dumps(notebook), encoding="utf-8")
+            verdict = grade_some(box, examiner, normalise(path, NAME), ["merge_heads"])["merge_heads"]
+            assert verdict.state == "passed", verdict
+
+
 def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
     way = next(way for way in WAYS if way.name == "a large table made once, by a call of an own function")
     notebook = written([way])
@@ -108,7 +128,7 @@ def test_what_is_not_run_is_said_by_cell_and_line(tmp_path):
         f"cell {len(notebook['cells'])}, lines 1 to 2: !pip install x",
     ]
     ran = "\n".join(part.source for part in submission.parts)
-    assert "LARGE = make(256)" in ran and "sleep" not in ran and "train_for_hours" not in ran
+    assert "LARGE = make(512)" in ran and "sleep" not in ran and "train_for_hours" not in ran
 
 
 def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):
@@ -128,7 +148,7 @@ def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):
     (note,) = [note for note in submission.notes if "helpers_of_mine" in note]
     assert "not read" in note
     failed = {"exercise": "causal_mask", "state": "failed", "layers": []}
-    entry = {"student": "Ann", "notebook": NAME, "missing": submission.missing, "verdicts": [failed]}
+    entry = {"student": "Ann", "user": "", "notebook": NAME, "missing": submission.missing, "verdicts": [failed]}
     assert [said for _, said in pages._marked([entry]) if "helpers_of_mine" in said]
     assert not [*pages._marked([entry | {"verdicts": [failed | {"state": "passed"}]}])]
 

@@ -96,6 +96,47 @@ def test_a_disguise_changes_nearly_every_line_and_no_print():
     assert likeness.share(prints(text), prints(other)) > 0.9
 
 
+IDLE = ["0 + 0", "if 0: pass", "_ = []", "lambda: 0", "f''", "global zz", "1 if 1 else 2", "while 0: pass", "_ = str()", "for _ in (): pass", "_ = [0 for _ in ()]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", IDLE)
+def test_no_line_that_looks_at_nothing_hides_a_copy(line):
+    text = inspect.getsource(answers.reference(COURSE["LSTM"]))
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = [one for part in node.body for one in (*ast.parse(line).body, part)]
+    assert likeness.share(prints(text), prints(ast.unparse(ast.fix_missing_locations(tree)))) > 0.9
+
+
+def _submission(tmp_path, source):
+    cells = json.loads((ROOT / "notebooks" / "01_transformer_recap.ipynb").read_text(encoding="utf-8"))
+    next(cell for cell in cells["cells"] if cell["id"] == "MultiHeadAttention")["source"] = source
+    (tmp_path / "x.ipynb").write_text(json.dumps(cells), encoding="utf-8")
+    return normalise(tmp_path / "x.ipynb", "01_transformer_recap")
+
+
+def test_no_cell_that_is_run_is_too_long_to_be_looked_at(tmp_path):
+    text = inspect.getsource(answers.reference(COURSE["MultiHeadAttention"]))
+    long = likeness.record(_submission(tmp_path, text + "\n#" + "x" * 300_000))
+    assert long == likeness.record(_submission(tmp_path, text)) and long["MultiHeadAttention"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "exec('class MultiHeadAttention: pass')",
+        "e = getattr(__builtins__, 'eval')\nMultiHeadAttention = e('nn')",
+    ],
+)
+def test_code_in_a_text_is_marked(source, tmp_path):
+    assert likeness.runs_a_text(_submission(tmp_path, source))
+    assert "exec" in next(looks(entry("x", "01_transformer_recap", {}) | {"runs_a_text": True}))
+    assert not likeness.runs_a_text(
+        _submission(tmp_path, "model.eval()\nclass MultiHeadAttention:\n    execute = 1\n")
+    )
+
+
 @pytest.mark.parametrize("notebook", BOOKS)
 def test_no_honest_class_is_marked(notebook):
     """As many students as the banks have right answers, no two with the same one; all pairs, and each against official answers and stand-ins."""

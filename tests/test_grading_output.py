@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import functools
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 from utils.checks.observe import observe
 from utils.checks.registry import all_exercises, exercises_of
@@ -259,7 +261,9 @@ def test_of_which_kind_an_error_is_and_how_many_values_are_nan_carries_nothing_h
 
 
 @pytest.mark.parametrize(
-    "exercise", [e for e in all_exercises().values() if e.refuses(Draw(3))], ids=lambda e: e.name
+    "exercise",
+    [e for e in all_exercises().values() if e.refuses(Draw(3)) or e.name in ("fine_tune", "load_pretrained")],
+    ids=lambda e: e.name,
 )
 def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
     def raises(*given, **named):
@@ -270,10 +274,35 @@ def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
     seen = [observe(raises, case) for case in fixture.cases]
     found = examiner._verdict(exercise, list(seen))
     assert (found.points, found.right) == (0.0, 0)
-    ordinary = next(i for i, case in enumerate(fixture.cases) if case.mode != "refused")
+    errors = [
+        case.mode == "refused" or "refused" in expected
+        for case, expected in zip(fixture.cases, fixture.expected, strict=True)
+    ]
+    ordinary, due = errors.index(False), sum(errors)
     seen[ordinary] = fixture.expected[ordinary]
-    due = sum(case.mode == "refused" for case in fixture.cases)
     assert examiner._verdict(exercise, seen).right == 1 + due
+
+
+def test_no_function_of_the_courses_own_is_an_answer():
+    """`utils.experiments` measures what an exercise asks to write."""
+    from utils.checks.observe import Problem
+    from utils.experiments.probes import mean_attention_distance as theirs
+    from utils.grading import inside
+
+    name = "mean_attention_distance"
+    examiner = examiner_of(all_exercises()[name])
+    (check,), tensors = examiner.request({name: []})
+    for attempt in (theirs, functools.partial(theirs), torch.no_grad()(theirs)):
+        (found,) = inside.answer(check, tensors, {name: attempt}, "", 5.0)
+        assert (
+            isinstance(found, Problem) and found.kind == "borrowed" and "utils.experiments" in found.sentence
+        )
+    with_help = type(
+        "Own", (), {"__call__": lambda self, weights, grid: weights, "help": staticmethod(theirs)}
+    )
+    assert not inside._owner(with_help) and not inside._owner(with_help()) and not inside._owner(3)
+    own = inside.answer(check, tensors, {name: lambda weights, grid: theirs(weights, grid)}, "", 5.0)
+    assert not isinstance(own[0], Problem), "a wrapper is not found: README, what is not held"
 
 
 def test_partial_credit_is_by_cases():
@@ -302,6 +331,51 @@ def test_partial_credit_is_by_cases():
             exercise.points * (count - wrong) / count, 2
         )
         assert (found.state == "passed") == (wrong == 0)
+
+
+def test_no_half_of_a_character_stops_the_reports_of_a_class(entries, tmp_path):
+    entries[2]["verdicts"][0]["layers"] = ["\ud800.Transformer"]
+    entries[2]["notes"] = entries[2]["skipped"] = ["\ud800"]
+    reports.write(policy.apply(entries, Policy(layers="refuse")), tmp_path, "x")
+    assert (
+        "?.Transformer"
+        in (tmp_path / "gradescope" / NAME / f"{tables.file_name(entries[2])}" / "results.json").read_text()
+    )
+
+
+def test_no_name_turns_what_stands_behind_it_and_namesakes_are_told_apart(entries, tmp_path):
+    entries[0]["student"] = entries[2]["student"] = "Kim\u202e Minsu\x07"
+    entries[0]["missing"] = [f"own{n}" for n in range(400)]
+    reports.write(entries, tmp_path, "x")
+    text = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "\u202e" not in text and "\x07" not in text and "Kim Minsu (77), " in text
+    assert "own9 and 390 more" in text
+
+
+def test_the_rows_of_one_student_hide_no_others():
+    from pathlib import Path
+
+    from utils.grading import run
+    from utils.grading.submissions import Delivery, Handed, Row
+
+    rows = [Row("Eve", f"Eve/{n}.txt", "no notebook (.txt)") for n in range(5_000)]
+    rows += [Row("Eve", "Eve/z.ipynb", f"graded as {NAME}"), Row("Zoe", "Zoe/x.txt", "no notebook (.txt)")]
+    handed = [Handed("Eve", "", NAME, Path("z"), "Eve/z.ipynb")]
+    found = run._arrived(Delivery(handed, rows), handed)
+    assert len(found) == run.MOST_ROWS + 3 and found[-1]["origin"] == "4800 more files"
+    assert {"Eve/z.ipynb", "Zoe/x.txt"} <= {row["origin"] for row in found}
+
+
+def test_what_comes_out_is_nothing_that_is_graded(tmp_path):
+    """Else its files, and what was unpacked there, were a student's."""
+    from utils.grading import run
+
+    (tmp_path / "in").mkdir()
+    for out in ("in", "in/graded", "in/a/../b"):
+        with pytest.raises(RuntimeError, match="give another folder"):
+            run.run(tmp_path / "in", tmp_path / out)
+    assert not [*(tmp_path / "in").iterdir()]
+    run.apart(tmp_path / "in", tmp_path / "in2")
 
 
 def test_no_name_bends_a_terminal_or_the_page_of_another(capsys, tmp_path):

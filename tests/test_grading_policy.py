@@ -72,6 +72,8 @@ def test_the_example_is_what_holds_without_a_file_and_its_lines_can_be_used(tmp_
         ("[exercises]\nleft_out = ['nothing']", "'nothing'"),
         ("dedlines = 1", "no such setting"),
         ("attempt = ", "grading.toml"),
+        ("[late]\ncost = 0.1", "late.cost: no such setting"),
+        ("[exercises]\nleftout = ['causal_mask']", "exercises.leftout: no such setting"),
         ("late = 5", "late = 5: it must be a table"),
         ("deadlines = [1]", "deadlines = .* must be a table"),
         ("extensions = 3", "extensions = 3"),
@@ -89,6 +91,34 @@ def test_the_example_is_what_holds_without_a_file_and_its_lines_can_be_used(tmp_
 def test_what_cannot_be_is_named(text, words, tmp_path):
     with pytest.raises(BadPolicy, match=words):
         read(tmp_path, text)
+
+
+def test_a_day_ends_with_its_last_second():
+    rules = Policy(deadlines={NAME: datetime.datetime(2026, 3, 8, 23, 59, 59)})
+    assert rules.late_by("Ann", "", NAME, datetime.datetime(2026, 3, 8, 23, 59, 59, 900_000), False) == 0
+    assert rules.late_by("Ann", "", NAME, datetime.datetime(2026, 3, 9), False) > 0
+
+
+def test_names_that_hold_for_nobody_are_told():
+    rules = Policy(
+        extensions={("Kim Minsu", NAME): day(9), ("7", NAME): day(9)}, groups={"one": ("Ann", "Bem")}
+    )
+    said = policy.unmet(rules, [entry("kimminsu", "7"), entry("Ann")])
+    assert len(said) == 2 and "'Kim Minsu'" in said[0] and "groups.one" in said[1] and "'Bem'" in said[1]
+
+
+def test_another_policy_that_lets_other_attempts_count_is_told(tmp_path):
+    """`marks` applies a policy to what was graded; with an extension another attempt may be the last one on time."""
+    from utils.grading import report_run
+
+    held = tmp_path / "grading.toml"
+    held.write_text("[deadlines]\n01 = 2026-03-08\n")
+    report_run.note_picks(tmp_path)
+    assert report_run.other_picks(tmp_path, policy.read(held)) == []
+    held.write_text("[deadlines]\n01 = 2026-03-08\n[late]\ncost_per_day = 0.1\n")
+    assert report_run.other_picks(tmp_path, policy.read(held)) == []
+    held.write_text('[deadlines]\n01 = 2026-03-08\n[extensions]\n"Ann" = { 01 = 2026-03-10 }\n')
+    assert "grade" in report_run.other_picks(tmp_path, policy.read(held))[0]
 
 
 def test_late_work_costs_by_days_begun_after_the_grace():
@@ -171,6 +201,32 @@ def test_rosters_are_read_and_joined_by_id_or_name(kind, encoding, tmp_path):
     assert [person.name for person in missing] == ["Cem"] and strangers == ["nobody"]
     by_id = [entry("whoever", "12")]
     assert len(roster.join(by_id, people)[0]) == 1 and by_id[0]["person"]["id"] == "12"
+
+
+@pytest.mark.parametrize(
+    "names", [("An Li", "Li An"), ("M\u00fcller Jan", "Muller Jan"), ("Ann Kim Lee", "Kim Lee Ann")]
+)
+def test_a_name_as_it_is_written_goes_before_its_other_forms(names):
+    people = [Person(name, str(n)) for n, name in enumerate(names)]
+    entries = [entry(name) for name in names]
+    assert roster.join(entries, people) == ([], [])
+    assert [one["person"]["id"] for one in entries] == ["0", "1"]
+    turned = [Person("Li, An", "1"), Person("An, Li", "2")]
+    assert len(roster.join([entry("An Li")], turned)[0]) == 2, "in which order it is written, nothing tells"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Student,ID\n\uae40\ubbfc\uc218,1\n\ub760\ubc29,2\n",
+        "Student,ID\nM\u00fcller J\u00fcrgen,1\n\u00c0ngel \u00d1u\u00f1ez,2\n",
+    ],
+)
+def test_tables_that_excel_has_saved_in_its_countrys_encoding_are_read(text, tmp_path):
+    """And what a person has typed into one comes back as it was typed."""
+    path = tmp_path / "r.csv"
+    path.write_bytes(text.encode("cp949" if "\uae40" in text else "cp1252"))
+    assert [one.name for one in roster.read(path)] == [line.split(",")[0] for line in text.split("\n")[1:3]]
 
 
 def test_a_name_of_two_people_is_nobodys():
@@ -273,6 +329,14 @@ def test_changes_need_a_reason_and_one_submission(tmp_path):
     assert entries[1]["comments"] == {"": "sorry"} and "appeal" in tables.short(entries[1])
     assert len(said) == 5 and all("line" in line for line in said)
     assert "reason" in said[0] and "no exercise 'nothing'" in said[1] and "0 submissions" in said[2]
+
+
+def test_a_change_for_an_id_that_is_somebody_elses_is_told(tmp_path):
+    path = tmp_path / "overrides.csv"
+    path.write_text(f'{",".join(roster.OVERRIDES)}\nAnn,8,01,,12,typed wrongly,\n"Lee, Ben",8,01,,3,r,\n')
+    entries = [entry("Ann", "7"), entry("benlee", "8")]
+    assert roster.override(entries, path) == ["overrides.csv, line 2: 8 is benlee, not Ann"]
+    assert [one.get("override", {}).get("points") for one in entries] == [None, 3.0]
 
 
 def test_what_becomes_of_a_librarys_layer_is_the_classs_to_say():

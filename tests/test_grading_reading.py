@@ -179,6 +179,49 @@ def test_whatever_stands_between_no_answer_is_lost(order, added):
     assert set(submission.answers) == names
 
 
+@pytest.mark.parametrize("other", ["x", [1], 3, {"nbgrader": "x"}, {"nbgrader": [1]}, {"language_info": "x"}])
+def test_metadata_of_another_form_costs_no_cell(other, tmp_path):
+    notebook = solved()
+    notebook["metadata"] = notebook["cells"][7]["metadata"] = other
+    notebook["cells"].append("no cell")
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert set(normalise(path, NAME).answers) == set(answers())
+
+
+def test_a_cell_that_is_cut_is_said_to_be(tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text(
+        json.dumps(solved(causal_mask="T = [" + "1," * 110_000 + "]\n" + answers()["causal_mask"]))
+    )
+    assert any("more than 200,000 characters" in note for note in normalise(path, NAME).notes)
+
+
+@pytest.mark.parametrize(
+    "way", ["in place", "below", "above", "anew", "under the question", "in two cells", "as Raw"]
+)
+def test_a_written_answer_is_found_beside_its_place_too(way, tmp_path):
+    """An empty one is worth 0 without a person's look, so it must be empty."""
+    name, said = "03_transformer_sentiment", "Because of the data."
+    notebook = json.loads((RELEASE / f"{name}.ipynb").read_text(encoding="utf-8"))
+    cells = notebook["cells"]
+    place = next(n for n, cell in enumerate(cells) if cell["id"] == "answer-assignment-2")
+    own = {"cell_type": "raw" if way == "as Raw" else "markdown", "id": "own", "metadata": {}, "source": said}
+    path = tmp_path / f"{name}.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert normalise(path, name).written == {"assignment-2": ""}
+    if way in ("in place", "anew"):
+        cells[place] = own if way == "anew" else cells[place] | {"source": said}
+    elif way == "under the question":
+        cells[place - 1]["source"] = "".join(cells[place - 1]["source"]) + "\n\n" + said
+    elif way == "in two cells":
+        cells[place : place + 1] = [cells[place] | {"source": "Because of"}, own | {"source": "the data."}]
+    else:
+        cells.insert(place + (way != "above"), own)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert "".join(normalise(path, name).written["assignment-2"].split()) == "".join(said.split())
+
+
 @given(st.text())
 def test_clean_text_can_be_stored(text):
     assert clean(text).encode("utf-8").decode("utf-8") == clean(text)

@@ -63,12 +63,16 @@ split.wrong(
 
 @split.right("view and transpose")
 def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError("the heads do not divide the width")
     B, N, D = x.shape
     return x.view(B, N, num_heads, D // num_heads).transpose(1, 2)
 
 
 @split.right("chunks stacked")
 def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError("the heads do not divide the width")
     return torch.stack(x.chunk(num_heads, dim=-1), dim=1)
 
 
@@ -85,6 +89,8 @@ def split_heads(x, num_heads):
 
 @split.right("unflatten and movedim")
 def split_heads(x, num_heads):
+    if x.shape[-1] % num_heads:
+        raise ValueError("the heads do not divide the width")
     return x.unflatten(-1, (num_heads, -1)).movedim(2, 1).contiguous()
 
 

@@ -77,6 +77,8 @@ ceiling.right("a mean", edits={SHARE: "return float(torch.tensor(right).double()
 
 @ceiling.right("a table of counts")
 def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError("needs a label per image, and an image")
     numbers, index = orbits.unique(return_inverse=True)
     table = torch.zeros(len(numbers), int(labels.max()) + 1)
     table.index_put_((index, labels), torch.ones(len(labels)), accumulate=True)
@@ -97,6 +99,8 @@ def invariant_ceiling(orbits, labels):
 
 @ceiling.right("one-hot sums")
 def invariant_ceiling(orbits, labels):
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError("needs a label per image, and an image")
     numbers, index = orbits.unique(return_inverse=True)
     member = torch.nn.functional.one_hot(index, len(numbers)).double()  # (n, O)
     label = torch.nn.functional.one_hot(labels).double()  # (n, K)

@@ -159,6 +159,8 @@ class MixerBlock(nn.Module):
         self.mlp_channels.add_module("fc2", nn.Linear(channel_hidden, dim))
 
     def forward(self, x):
+        if x.shape[1] != self.mlp_tokens.fc1.in_features:
+            raise ValueError("this block mixes another number of tokens")
         normed = self.norm1(x)
         x = x + torch.stack([self.mlp_tokens(normed[:, :, c]) for c in range(x.shape[2])], dim=2)
         normed = self.norm2(x)
@@ -184,6 +186,8 @@ class MixerBlock(nn.Module):
         self.mlp_tokens, self.mlp_channels = MLP(num_tokens, token_hidden), MLP(dim, channel_hidden)
 
     def forward(self, x):
+        if x.shape[1] != self.mlp_tokens.fc1.in_features:
+            raise ValueError("this block mixes another number of tokens")
         y = torch.swapaxes(self.norm1(x), -1, -2).contiguous()
         x = torch.add(torch.swapaxes(self.mlp_tokens(y), -1, -2), x)
         return torch.add(self.mlp_channels(self.norm2(x)), x)

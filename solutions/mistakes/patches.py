@@ -84,6 +84,8 @@ def patchify(images, patch_size):
 
 @cut.right("reshape and permute")
 def patchify(images, patch_size):
+    if images.shape[2] % patch_size or images.shape[3] % patch_size:
+        raise ValueError("the patches do not tile the images")
     b, c, h, w = images.shape
     p = patch_size
     split = images.reshape(b, c, h // p, p, w // p, p)
@@ -92,6 +94,8 @@ def patchify(images, patch_size):
 
 @cut.right("loops over the grid")
 def patchify(images, patch_size):
+    if images.shape[2] % patch_size or images.shape[3] % patch_size:
+        raise ValueError("the patches do not tile the images")
     b, _, h, w = images.shape
     patches = []
     for top in range(0, h, patch_size):
@@ -227,11 +231,15 @@ def unpatchify(patches, patch_size, height, width):
 
 @join.right("F.fold")
 def unpatchify(patches, patch_size, height, width):
+    if patches.shape[1] * patch_size**2 != height * width:
+        raise ValueError("another number of patches is needed")
     return F.fold(patches.transpose(1, 2), (height, width), patch_size, stride=patch_size)
 
 
 @join.right("reshape and permute")
 def unpatchify(patches, patch_size, height, width):
+    if patches.shape[1] * patch_size**2 != height * width:
+        raise ValueError("another number of patches is needed")
     b, p = patches.shape[0], patch_size
     split = patches.reshape(b, height // p, width // p, -1, p, p)
     return split.permute(0, 3, 1, 4, 2, 5).reshape(b, -1, height, width)
@@ -239,6 +247,8 @@ def unpatchify(patches, patch_size, height, width):
 
 @join.right("rows of patches, joined twice")
 def unpatchify(patches, patch_size, height, width):
+    if patches.shape[1] * patch_size**2 != height * width:
+        raise ValueError("another number of patches is needed")
     b, across = patches.shape[0], width // patch_size
     squares = patches.reshape(b, patches.shape[1], -1, patch_size, patch_size).unbind(1)
     rows = [torch.cat(squares[k : k + across], dim=-1) for k in range(0, len(squares), across)]

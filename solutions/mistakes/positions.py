@@ -98,6 +98,8 @@ positions.wrong(
 
 @positions.right("two slices of an empty table")
 def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError("the width has to be even")
     table = torch.zeros(length, dim)
     position = torch.arange(length).unsqueeze(1).float()
     exponents = torch.arange(0, dim, 2).float() / dim
@@ -124,6 +126,8 @@ def sinusoidal_positions(length, dim):
 
 @positions.right("exponential of a logarithm, sine shifted by a quarter turn")
 def sinusoidal_positions(length, dim):
+    if dim % 2:
+        raise ValueError("the width has to be even")
     import math
 
     speeds = torch.exp(torch.arange(0, dim, 2, dtype=torch.float64) * (-math.log(10000.0) / dim))

@@ -327,6 +327,8 @@ def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
 
 @chunks.right("all chunks side by side, the states in a loop")
 def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
+    if chunk_size < 1:
+        raise ValueError("a chunk needs a position")
     length = query.shape[2]
     extra = -length % chunk_size  # zeros behind the end
     if state is None:

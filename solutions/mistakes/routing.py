@@ -466,12 +466,16 @@ balance.wrong(
 
 @balance.right("counted with bincount")
 def load_balancing_loss(logits, experts):
+    if len(logits) == 0:
+        raise ValueError("no tokens, no balance")
     counts = torch.bincount(experts.flatten(), minlength=logits.shape[1]).to(logits.dtype)
     return logits.shape[1] * (counts / counts.sum()) @ torch.softmax(logits, 1).mean(0)
 
 
 @balance.right("Switch's mean times E squared")
 def load_balancing_loss(logits, experts):
+    if len(logits) == 0:
+        raise ValueError("no tokens, no balance")
     sent = torch.zeros_like(logits).scatter_add(1, experts, torch.ones_like(experts, dtype=logits.dtype))
     f = sent.mean(0) / experts.shape[1]
     return (f * F.softmax(logits, dim=-1).mean(0)).mean() * logits.shape[1] ** 2
@@ -479,6 +483,8 @@ def load_balancing_loss(logits, experts):
 
 @balance.right("expert by expert")
 def load_balancing_loss(logits, experts):
+    if len(logits) == 0:
+        raise ValueError("no tokens, no balance")
     probabilities = logits.softmax(1)
     loss = 0.0
     for expert in range(logits.shape[1]):
@@ -489,6 +495,8 @@ def load_balancing_loss(logits, experts):
 
 @balance.right("einsum over pairs of tokens")
 def load_balancing_loss(logits, experts):
+    if len(logits) == 0:
+        raise ValueError("no tokens, no balance")
     sent = F.one_hot(experts, logits.shape[1]).sum(1).to(logits.dtype)
     pairs = torch.einsum("te,ue->", sent, logits.softmax(-1))
     return logits.shape[1] * pairs / (experts.numel() * len(logits))

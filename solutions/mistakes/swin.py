@@ -164,6 +164,8 @@ class SwinBlock(nn.Module):
         self.mlp.add_module("fc2", nn.Linear(int(mlp_ratio * dim), dim))
 
     def forward(self, x):
+        if min(x.shape[1:3]) < self.window_size:
+            raise ValueError("the window is larger than the map")
         _, height, width, _ = x.shape
         m = self.window_size
         s = self.shift_size if min(height, width) > m else 0

@@ -217,19 +217,23 @@ class SelfAttention(nn.Module):
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
         self.out_proj = nn.Linear(dim, dim)
 
-    def both(self, x):
+    def split(self, x):
+        queries, keys, values = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, -1)
+        return [part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (queries, keys, values)]
+
+    def both(self, x, training=False):
         x = x.transpose(0, 1)
         return F.multi_head_attention_forward(
             x, x, x, **self.inner, in_proj_weight=self.in_proj_weight, in_proj_bias=self.in_proj_bias, bias_k=None,
             bias_v=None, add_zero_attn=False, dropout_p=self.dropout, out_proj_weight=self.out_proj.weight,
-            out_proj_bias=self.out_proj.bias, training=self.training, average_attn_weights=False,
+            out_proj_bias=self.out_proj.bias, training=training, average_attn_weights=False,
         )  # fmt: skip
 
     def weights(self, x):
         return self.both(x)[1]
 
     def forward(self, x):
-        return self.both(x)[0].transpose(0, 1)
+        return self.both(x, self.training)[0].transpose(0, 1)
 
 
 @attention.wrong(

@@ -93,6 +93,8 @@ positions_bank.wrong(
 
 @positions_bank.right("reshape and permute")
 def interpolate_positions(positions, old_grid, new_grid):
+    if positions.shape[1] - old_grid[0] * old_grid[1] not in (0, 1):
+        raise ValueError("the positions do not fit the old grid")
     (h, w), d = old_grid, positions.shape[-1]
     first = positions.shape[1] - h * w
     image = positions[:, first:].reshape(1, h, w, d).permute(0, 3, 1, 2)
@@ -102,6 +104,8 @@ def interpolate_positions(positions, old_grid, new_grid):
 
 @positions_bank.right("one channel at a time")
 def interpolate_positions(positions, old_grid, new_grid):
+    if positions.shape[1] - old_grid[0] * old_grid[1] not in (0, 1):
+        raise ValueError("the positions do not fit the old grid")
     extra = positions.shape[1] - old_grid[0] * old_grid[1]
     channels = []
     for channel in positions[0, extra:].T:
@@ -114,6 +118,8 @@ def interpolate_positions(positions, old_grid, new_grid):
 
 @positions_bank.right("nn.Upsample, in float64")
 def interpolate_positions(positions, old_grid, new_grid):
+    if positions.shape[1] - old_grid[0] * old_grid[1] not in (0, 1):
+        raise ValueError("the positions do not fit the old grid")
     extra = positions.shape[1] - old_grid[0] * old_grid[1]
     image = rearrange(positions[:, extra:].double(), "b (h w) d -> b d h w", h=old_grid[0], w=old_grid[1])
     image = nn.Upsample(size=tuple(new_grid), mode="bicubic")(image)
@@ -122,6 +128,8 @@ def interpolate_positions(positions, old_grid, new_grid):
 
 @positions_bank.right("written into an empty tensor")
 def interpolate_positions(positions, old_grid, new_grid):
+    if positions.shape[1] - old_grid[0] * old_grid[1] not in (0, 1):
+        raise ValueError("the positions do not fit the old grid")
     extra = positions.shape[1] - old_grid[0] * old_grid[1]
     result = positions.new_empty(1, extra + new_grid[0] * new_grid[1], positions.shape[2])
     image = positions[:, extra:].unflatten(1, old_grid).movedim(-1, 1)
@@ -379,7 +387,7 @@ def load_pretrained(model, state):
         "patch_embedding.projection": "vit.embeddings.patch_embeddings.projection",
     }  # fmt: skip
     single = {"cls_token": "cls_token", "positions": "position_embeddings"}
-    for name, target in model.state_dict().items():
+    for name in model.state_dict():
         if name in single:
             own[name] = checkpoint["vit.embeddings." + single[name]]
         elif "in_proj" in name:
@@ -396,7 +404,8 @@ def load_pretrained(model, state):
                 theirs = f"vit.encoder.layer.{i}.{renamed[inner]}"
             else:
                 theirs = renamed[stem]
-            own[name] = checkpoint[f"{theirs}.{kind}"].reshape(target.shape)
+            value = checkpoint[f"{theirs}.{kind}"]
+            own[name] = value.reshape(len(value), -1) if value.ndim == 4 else value
     checkpoint.copy_into(model, own)
     return model
 

@@ -275,7 +275,7 @@ free.right("lstsq", edits={FIT: "transposed = torch.linalg.lstsq(inputs, outputs
 free.right(
     "svd by hand",
     edits={
-        FIT: "u, s, v = torch.linalg.svd(inputs, full_matrices=False)\n    transposed = v.mT @ ((u.mT @ outputs) / s[:, None])"
+        FIT: "u, s, v = torch.linalg.svd(inputs, full_matrices=False)\n    inverse = torch.where(s > 1e-6 * s[0], 1 / s, 0)\n    transposed = v.mT @ ((u.mT @ outputs) * inverse[:, None])"
     },
 )
 free.right("pinv of the transpose", edits={TURN: "return outputs.mT @ torch.linalg.pinv(inputs.mT)"})
@@ -283,9 +283,9 @@ free.right(
     "einsum", edits={FIT: "transposed = torch.einsum('dn,ne->de', torch.linalg.pinv(inputs), outputs)"}
 )
 free.right(
-    "two cases",
+    "two cases, the smaller product of the signals",
     edits={
-        FIT: "if len(inputs) >= inputs.shape[1]:\n        transposed = torch.linalg.solve(inputs.mT @ inputs, inputs.mT @ outputs)\n    else:\n        transposed = inputs.mT @ torch.linalg.solve(inputs @ inputs.mT, outputs)"
+        FIT: "if len(inputs) >= inputs.shape[1]:\n        transposed = torch.linalg.pinv(inputs.mT @ inputs) @ inputs.mT @ outputs\n    else:\n        transposed = inputs.mT @ torch.linalg.pinv(inputs @ inputs.mT) @ outputs"
     },
 )
 free.right(

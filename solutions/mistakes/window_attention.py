@@ -321,9 +321,9 @@ attention.right(
 )
 
 attention.right(
-    "minus 100 added, the mask repeated",
+    "minus infinity added, the mask repeated",
     edits={
-        'bias = bias.masked_fill(~mask[:, None], float("-inf"))  # (nW, h, N, N)': "additive = torch.zeros(mask.shape, dtype=x.dtype).masked_fill(~mask, -100.0)",
+        'bias = bias.masked_fill(~mask[:, None], float("-inf"))  # (nW, h, N, N)': "additive = torch.zeros(mask.shape, dtype=x.dtype).masked_fill(~mask, -torch.inf)",
         "scores = scores.unflatten(0, (-1, len(mask)))  # (B, nW, h, N, N)": "scores = scores + additive.repeat(len(x) // len(mask), 1, 1)[:, None]",
     },
 )
@@ -494,3 +494,13 @@ class WindowAttention(nn.Module):
         return self.proj(out.transpose(1, 2).reshape(x.shape))
 
 
+
+
+attention.wrong(
+    "100 subtracted where hidden",
+    "Your mask subtracts a number from the hidden scores. Where a hidden score lies further than this number above the others, it is "
+    "attended to all the same: hidden means a weight of zero, whatever the score is.",
+    edits={
+        'bias = bias.masked_fill(~mask[:, None], float("-inf"))  # (nW, h, N, N)': "bias = bias - 100.0 * ~mask[:, None]"
+    },
+)

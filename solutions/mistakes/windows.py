@@ -60,6 +60,8 @@ partition.wrong(
 
 @partition.right("view, permute, reshape")
 def window_partition(x, window_size):
+    if x.shape[1] % window_size or x.shape[2] % window_size:
+        raise ValueError("the windows do not tile the map")
     batch, height, width, channels = x.shape
     x = x.view(batch, height // window_size, window_size, width // window_size, window_size, channels)
     return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window_size, window_size, channels)
@@ -67,6 +69,8 @@ def window_partition(x, window_size):
 
 @partition.right("loops and slices")
 def window_partition(x, window_size):
+    if x.shape[1] % window_size or x.shape[2] % window_size:
+        raise ValueError("the windows do not tile the map")
     batch, height, width, _ = x.shape
     windows = []
     for image in range(batch):
@@ -86,6 +90,8 @@ def window_partition(x, window_size):
 
 @partition.right("splits, stacked")
 def window_partition(x, window_size):
+    if x.shape[1] % window_size or x.shape[2] % window_size:
+        raise ValueError("the windows do not tile the map")
     strips = torch.stack(x.split(window_size, dim=1), 1)
     squares = torch.stack(strips.split(window_size, dim=3), 2)
     return squares.reshape(-1, window_size, window_size, x.shape[-1])

@@ -10,6 +10,7 @@ import ast
 import functools
 import inspect
 import linecache
+import symtable
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ TRANSFORMER = (
 DECODER_LAYER = ("nn.TransformerDecoderLayer", *(n for n in TRANSFORMER if n != "nn.TransformerDecoderLayer"))
 ENCODER = ("nn.TransformerEncoder", *(n for n in TRANSFORMER if n != "nn.TransformerEncoder"))
 #: the recurrent layers, and what they call
-LSTM = ("nn.LSTM", "nn.LSTMCell", "torch.lstm", "torch.lstm_cell")
+LSTM = ("nn.LSTM", "nn.LSTMCell", "nn.RNNBase", "torch.lstm", "torch.lstm_cell")
 _SELF = {"self", "cls", "super"}
 _FETCH = {"getattr", "attrgetter", "__getattribute__"}
 _IMPORT = {"import_module", "__import__"}
@@ -59,9 +60,20 @@ def used(exercise: Exercise, *texts: str) -> list[str]:
         return []
     makers, deep = _read(texts)
     found = _found(exercise, _rests_on(exercise, makers), wanted)
+    for used in _below(exercise, wanted):  # what they may be themselves, they are marked for themselves
+        found += _found(
+            used, _rests_on(used, makers), wanted - {name.rpartition(".")[2] for name in used.by_hand}
+        )
     if deep and exercise.by_hand:  # a deeper stack than this process has may run it
         found.append(f"{exercise.by_hand[0]} (a cell is nested too deep to tell)")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(name.encode("utf-8", "replace").decode()[-80:] for name in found))
+
+
+def _below(exercise: Exercise, wanted: set[str]) -> list[Exercise]:
+    """The earlier exercises that an answer may use: a layer that one of them has no use for is there for this one."""
+    from utils.checks.registry import all_exercises  # which imports the exercises, and these this
+
+    return [all_exercises()[name] for name in exercise.uses] if wanted else []
 
 
 @functools.lru_cache(maxsize=4)  # a submission's cells are read once, not for each of its exercises
@@ -96,6 +108,9 @@ def _found(exercise: Exercise, statements: list[ast.stmt], wanted: set[str]) -> 
             # only of `self` is it known that it is no library
             if names[0] not in _SELF or torch & {*names}:
                 found.append(".".join(name for name in names[-4:] if name))
+        elif isinstance(node, ast.Attribute) and wanted and _is_hidden(node.attr, wanted):
+            if node.attr == "__subclasses__" or torch & {*_chain(node)}:
+                found.append(".".join(name for name in _chain(node)[-4:] if name))
         elif isinstance(node, ast.Name) and star and node.id in wanted:
             found.append(node.id)
         elif isinstance(node, ast.Call):
@@ -103,6 +118,13 @@ def _found(exercise: Exercise, statements: list[ast.stmt], wanted: set[str]) -> 
         elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):  # vars(nn)["LSTM"]
             found += [node.slice.value] if node.slice.value in wanted else []
     return found
+
+
+def _is_hidden(name: str, wanted: set[str]) -> bool:
+    """Whether it is a private name of PyTorch's for a layer (`_scaled_dot_product_attention_math`), or finds a class without its name."""
+    plain = name.replace("_", "").lower()
+    stems = {one.replace("_", "").lower().removesuffix("attention") for one in wanted}
+    return name == "__subclasses__" or (name.startswith("_") and any(stem in plain for stem in stems))
 
 
 def _imported(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> Iterator[str]:
@@ -187,8 +209,23 @@ def _rests_on(exercise: Exercise, makers: dict[str, list[ast.stmt]]) -> list[ast
         for statement in makers.get(wanted, ()):
             if id(statement) not in found:
                 found[id(statement)] = statement
-                todo += [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+                todo += _looks_up(statement)
     return list(found.values())
+
+
+@functools.lru_cache(maxsize=4096)
+def _looks_up(statement: ast.stmt) -> frozenset[str]:
+    """Names that a statement finds in the notebook: not a function's own, which a test cell may use for something else (`x = nn.LSTM(3, 4)(x)`)."""
+    try:
+        tables = [symtable.symtable(ast.unparse(statement), "<cell>", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # then all of them
+        return frozenset(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+    found = {one.get_name() for one in tables[0].get_symbols() if one.is_referenced()}
+    while tables:
+        inner = tables.pop().get_children()
+        tables += inner
+        found |= {one.get_name() for table in inner for one in table.get_symbols() if one.is_global()}
+    return frozenset(found)
 
 
 def _makes(statement: ast.stmt) -> Iterator[str]:

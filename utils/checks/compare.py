@@ -204,11 +204,13 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
     )
     difference = difference.nan_to_num(nan=float("inf"))
     wrong = difference > tolerance
+    if exact and not got.is_floating_point():  # float64 holds whole numbers up to 2**53 only
+        wrong = wrong | (expected != got)
     if not wrong.any():
         return ()
     where = torch.where(wrong, difference, -torch.ones_like(difference)).argmax()
     index = [int(i) for i in torch.unravel_index(where, expected.shape)]
-    pair = [words.value(one.flatten()[where], expected.dtype) for one in (left, right)]
+    pair = [words.value(one.flatten()[where], expected.dtype) for one in (expected, got)]
     if not index:
         return (later("expected {wanted}, got {got}", wanted=pair[0], got=pair[1]),)
     return (

@@ -33,6 +33,10 @@ from utils.words import Later, later, say
 NOT_STARTED = "not started yet"
 ROOM = 240  # characters of a sentence beside which a headline and the name of a case fit into a message
 NOT_THOSE = later("The parameters of {name} are not those of the exercise ({parts}).")
+ANOTHER_ERROR = later(
+    "What is asked for here cannot be done, and the text of the cell says which error to raise. Yours raises {error}, which is another "
+    "one: is a line missing that was given?"
+)
 LACKS = {
     "missing": later("missing"),
     "unexpected": later("unexpected"),
@@ -177,7 +181,11 @@ def call_arguments(case: Case) -> tuple[list[Any], dict[str, Any]]:
 
 
 def observe_refusal(attempt: Any, case: Case) -> Seen:
-    """Whether an error is raised, when the module is built or when it is called; which one is left open."""
+    """Whether an error is raised, when the module is built or when it is called.
+
+    Raises:
+        ObservationError: an error that is neither a ValueError nor a TypeError. All that stubs promise are of these two kinds.
+    """
     try:
         if _exercise(case).kind == "module":
             module = attempt(**case.init)
@@ -190,8 +198,10 @@ def observe_refusal(attempt: Any, case: Case) -> Seen:
             attempt(*args, **kwargs)
     except (NotImplementedError, TimeLimitExceeded):
         raise
-    except Exception:
+    except (ValueError, TypeError):
         return {"an error": torch.tensor(True)}
+    except Exception as error:
+        raise ObservationError(Problem("raised", later(ANOTHER_ERROR, error=type(error).__name__))) from error
     return {"an error": torch.tensor(False)}
 
 

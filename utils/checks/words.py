@@ -129,6 +129,8 @@ def value(number: Tensor, of: torch.dtype) -> str:
     """One value: yes or no for a bool, else a number of six digits."""
     if of == torch.bool:
         return "true" if bool(number) else "false"
+    if not number.is_floating_point():  # to the last digit, however large
+        return f"{int(number)}"
     plain = float(number)
     return f"{int(plain)}" if plain.is_integer() and abs(plain) < 1e12 else f"{plain:.6g}"
 

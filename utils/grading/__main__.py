@@ -103,6 +103,7 @@ def _grade(options: argparse.Namespace) -> int:
     from utils.grading.records import write_safely
 
     try:
+        run.apart(options.submissions, options.out)
         rules, columns = report_run.keep(
             options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column
         )
@@ -119,6 +120,7 @@ def _grade(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     write_safely(options.out / "entries.json", json.dumps(entries, ensure_ascii=False))
+    report_run.note_picks(options.out)
     # marks that were entered before a second run stay
     _tell(*report_run.finish(entries, options.out, rules, columns, sentence))
     return 0
@@ -137,7 +139,7 @@ def _marks(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     written, said = report_run.finish(entries, options.out, rules, columns, probe().sentence())
-    _tell(written, said)
+    _tell(written, [*said, *report_run.other_picks(options.out, rules)])
     return 1 if any(".csv, line" in line for line in said) else 0
 
 

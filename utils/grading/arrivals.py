@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import copy
 import datetime
 import errno
 import gzip
@@ -27,14 +28,27 @@ from utils.grading.reading import MAX_BYTES, as_script
 from utils.words import say
 
 STUDENTS_BYTES, ALL_BYTES = 256 * 2**20, 16 * 2**30  # unpacked: of one student's archive, of a platform's
-DEPTH, MEMBERS = 4, 20_000  # archives in archives; files of one archive
-DIRECTORY = 256 * MEMBERS  # bytes of a zip file's directory, of which an object is made for each entry
+DEPTH = 4  # archives in archives
+MEMBERS, ALL_MEMBERS = (
+    20_000,
+    200_000,
+)  # files: of one student's archive with all that lie in it, of a platform's
+ENTRY = 256  # bytes of a zip file's directory for each of these, of which an object is made for each entry
 HEADER, HEADERS = (
     256 * 2**10,
-    4096 * MEMBERS,
-)  # bytes that a tar file may say of one member (names, attributes), and of all
-# Moodle: First Last_12345_assignsubmission_file_/filename.ipynb
-MOODLE = re.compile(r"^(?P<student>.+)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)_?$", re.S)
+    4096,
+)  # bytes that a tar file may say of one member (names, attributes), and of each on the average
+# Moodle: First Last_12345_assignsubmission_file_/filename.ipynb; without folders: First Last_12345_assignsubmission_file_filename.ipynb
+MOODLE = re.compile(
+    r"^(?P<student>.+?)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)(?:_(?P<name>.*))?$", re.S
+)
+# Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb
+CANVAS = re.compile(
+    r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
+    re.S,
+)
+# What an instructor's own table or note beside a download is called.
+STRAY = (".csv", ".tsv", ".xlsx", ".ods", ".txt", ".md", ".toml", ".pdf", ".docx", ".html")
 _SYSTEM = re.compile(
     r"^(?:__MACOSX|\.DS_Store|\._.*|\.ipynb_checkpoints|Thumbs\.db|desktop\.ini|__pycache__|\.git)$"
 )
@@ -119,20 +133,31 @@ def kind_of(head: bytes, name: str) -> str:
 
 @dataclass
 class Budget:
-    """Bytes that may still be unpacked: of one student's archives, within what is left for all of a delivery."""
+    """What may still be unpacked: of one student's archives, within what is left for all of a delivery.
+
+    Args:
+        left: bytes.
+        above: of the delivery.
+        files: how many more files, unpacked or not, archives in archives included.
+        told: that there is no more has been said.
+    """
 
     left: int
     above: Budget | None = None
+    files: int = MEMBERS
+    told: bool = False
 
     def room(self) -> int:
-        """What may be unpacked now."""
-        return min(self.left, self.above.room()) if self.above else self.left
+        """Bytes that may be unpacked now."""
+        own = self.left if self.files > 0 else 0
+        return min(own, self.above.room()) if self.above else own
 
-    def take(self, size: int) -> None:
+    def take(self, size: int, files: int = 0) -> None:
         """Notes what has been unpacked."""
         self.left -= size
+        self.files -= files
         if self.above:
-            self.above.take(size)
+            self.above.take(size, files)
 
 
 Budgets = dict[tuple[str, ...], Budget]
@@ -209,7 +234,8 @@ class Opener:
             yield Arrival(parts, None, "an archive", said)
 
     def _zip(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
-        with contextlib.closing(Bounded(open(archive, "rb"), DIRECTORY)) as file:  # noqa: SIM115 - it is closed
+        directory = max(ENTRY * self.budget.files, 2**17)
+        with contextlib.closing(Bounded(open(archive, "rb"), directory)) as file:  # noqa: SIM115 - it is closed
             zipped = zipfile.ZipFile(cast(IO[bytes], file))
             file.allowed = None  # what a member unpacks to, `_member` limits
             members = [member for member in zipped.infolist() if not member.is_dir()]
@@ -218,36 +244,32 @@ class Opener:
                 return
             if not members:
                 yield Arrival(parts, None, "an empty archive")
-            for member in members[:MEMBERS]:
+            # of a whole project with its libraries the notebook is wanted, wherever it stands
+            for member in sorted(members, key=lambda one: not one.filename.casefold().endswith(".ipynb")):
                 when = None
                 with contextlib.suppress(ValueError):
                     when = datetime.datetime(*member.date_time)
                 name = (*parts, *tidy(member.filename))
-                yield from self._member(partial(zipped.open, member), name, when)
+                yield from self._member(partial(_opened, zipped, member), name, when)
+                if self.budget.told:
+                    return
 
     def _tar(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
         with _unpressed(archive) as plain:
             file = Headers(plain, HEADER)
             tape = tarfile.TarFile(fileobj=cast(IO[bytes], file))
-            skimmed, headers, number = 0, HEADERS, 0
-            while True:
+            skimmed, headers = 0, HEADERS * self.budget.files
+            while not self.budget.told:
                 before = file.allowed = min(HEADER, headers)
                 member = tape.next()
                 headers -= before - (file.allowed or 0)
                 if member is None:
                     return
                 file.allowed = None
-                skimmed += member.size
-                number += 1
-                if number > MEMBERS or skimmed > self.budget.room() + MAX_BYTES:
-                    yield Arrival(
-                        parts,
-                        None,
-                        "an archive",
-                        say("the archive holds more than the limit for one archive"),
-                    )
-                    return
-                if member.isfile():
+                skimmed += max(member.size, 0)
+                if skimmed > self.budget.room() + MAX_BYTES:
+                    yield from self._full(self.budget, parts)
+                elif member.isfile():
                     name = (*parts, *tidy(member.name))
                     yield from self._member(partial(tape.extractfile, member), name, _time(member.mtime))
                 vars(tape).update(members=[], pax_headers={})  # it keeps all that it has read
@@ -258,14 +280,15 @@ class Opener:
         parts: tuple[str, ...],
         edited: datetime.datetime | None,
     ) -> Iterator[Arrival]:
+        budget = self._budget(parts)
+        if (room := budget.room()) <= 0:
+            yield from self._full(budget, parts)
+            return
+        budget.take(0, files=1)
         if is_system(parts):
             yield Arrival(parts, None, "a system file")
             return
         when = self.when or edited
-        room = self.budget.room()
-        if room <= 0:
-            yield Arrival(parts, None, "", say("the archive holds more than the limit for one archive"), when)
-            return
         kind = ""
         try:
             source = opened()
@@ -284,15 +307,29 @@ class Opener:
             said = say("it cannot be unpacked ({error})", error=type(error).__name__)
             yield Arrival(parts, None, kind, said, when)
             return
-        self.budget.take(target.stat().st_size)
+        budget.take(target.stat().st_size)
         if not archive:
             yield Arrival(parts, target, kind, when=when, edited=edited)
         elif self.depth >= DEPTH:
             yield Arrival(parts, None, "an archive", say("archives in archives are opened three deep"), when)
         else:
-            budget = self.budget if self.budgets is None else budget_of(parts, self.budgets, self.budget)
+            if self.budgets is not None:
+                budget = budget_of(parts, self.budgets, self.budget)
             yield from Opener(self.scratch, budget, when, self.depth + 1).open(target, kind, parts)
             target.unlink()
+
+    def _budget(self, parts: tuple[str, ...]) -> Budget:
+        """Who pays for a member: of a platform's archive the student whose folder of Moodle's it lies in."""
+        if self.budgets is None or not any(map(MOODLE.match, parts[:-1])):
+            return self.budget
+        return budget_of(parts, self.budgets, self.budget)
+
+    def _full(self, budget: Budget, parts: tuple[str, ...]) -> Iterator[Arrival]:
+        """One row for all that is not opened any more."""
+        if not budget.told:
+            budget.told = True
+            said = say("the archive holds more than the limit for one archive")
+            yield Arrival(parts, None, "an archive", said, self.when)
 
     def _put(self, head: bytes, source: IO[bytes], most: int) -> Path:
         """Writes what was read of a member and what follows, up to `most` bytes, to a file that no other member has or gets."""
@@ -307,6 +344,23 @@ class Opener:
             Path(name).unlink()
             raise
         return Path(name)
+
+
+def _opened(zipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    """A member's content. Python unpacks 4 KiB of bzip2 at once, which can stand for gigabytes; so that is done here, as much as is read."""
+    if member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
+        raise NotImplementedError("another compression")
+    if member.compress_type != zipfile.ZIP_BZIP2:
+        return zipped.open(member)
+    packed = copy.copy(member)
+    packed.compress_type, packed.file_size = zipfile.ZIP_STORED, member.compress_size
+    packed.CRC = None  # type: ignore[assignment] # is of what is unpacked; bzip2 has one of its own
+    return cast(IO[bytes], bz2.open(zipped.open(packed)))
 
 
 def _unpressed(archive: Path) -> IO[bytes]:
@@ -342,22 +396,43 @@ def walk(folder: Path, scratch: Path) -> Iterator[Arrival]:
     An archive's content lies below the archive's own name.
     """
     if folder.is_file():
-        yield from _file(folder, tidy(folder.name), scratch, {})
+        yield from _file(folder, tidy(folder.name), scratch, {}, many=True)
         return
     budgets: Budgets = {}
-    for place, folders, files in os.walk(folder):
+    closed: list[OSError] = []
+    many = True
+    for place, folders, files in os.walk(folder, onerror=closed.append):
         folders.sort()
         here = Path(place)
         inside = here.relative_to(folder).parts
         if not folders and not files and inside:
             yield Arrival(tuple(tidy("/".join(inside))), None, "an empty folder")
+        if not inside:
+            many = not any(not is_system((name,)) for name in folders) and all(map(_may_hold_many, files))
         links = [name for name in folders if (here / name).is_symlink()]
         for name in sorted([*files, *links]):
             parts = tidy("/".join((*inside, name)))
-            yield from _file(here / name, parts, scratch, budgets)
+            yield from _file(here / name, parts, scratch, budgets, many=many)
+    for error in closed:
+        if Path(error.filename) == folder:
+            raise error
+        parts = tidy(str(Path(error.filename).relative_to(folder)))
+        yield Arrival(parts, None, "", say("the file cannot be read (permissions)"))
 
 
-def _file(path: Path, parts: tuple[str, ...], scratch: Path, budgets: Budgets) -> Iterator[Arrival]:
+def _may_hold_many(name: str) -> bool:
+    """Whether a file at the top leaves it open that the archives beside it are whole downloads, of many students."""
+    return (
+        is_system((name,))
+        or not CANVAS.match(name)
+        and name.casefold().endswith((".zip", ".tar", ".gz", ".tgz", *STRAY))
+    )
+
+
+def _file(
+    path: Path, parts: tuple[str, ...], scratch: Path, budgets: Budgets, *, many: bool
+) -> Iterator[Arrival]:
+    """What a file is or holds; `many`: an archive at the top may be a platform's download, else it is one student's."""
     if is_system(parts):
         yield Arrival(parts, None, "a system file")
         return
@@ -376,7 +451,8 @@ def _file(path: Path, parts: tuple[str, ...], scratch: Path, budgets: Budgets) -
         kind = kind_of(file.read(4096), path.name)
     if kind in ("zip", "tar"):
         if len(parts) == 1:  # a student's or all that a platform has: `submissions` tells
-            for one in Opener(scratch, Budget(ALL_BYTES), budgets={}).open(path, kind, parts):
+            budget = Budget(ALL_BYTES, files=ALL_MEMBERS) if many else Budget(STUDENTS_BYTES)
+            for one in Opener(scratch, budget, budgets={}).open(path, kind, parts):
                 yield replace(one, packed=when)
         else:
             yield from Opener(scratch, budget_of(parts, budgets), when).open(path, kind, parts)

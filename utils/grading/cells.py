@@ -181,8 +181,23 @@ def binds(tree: ast.Module | None) -> set[str]:
     return found
 
 
+def _reached(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement and all in it, without what stands behind a `return` or a `raise` in the same block: such lines never run."""
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        yield part
+        for _, value in ast.iter_fields(part):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    todo.append(child)
+                if isinstance(child, ast.Return | ast.Raise):
+                    break
+
+
 def is_stub(node: ast.AST) -> bool:
-    """Whether a function, or a method of a class, still raises the release's "not started yet"; a comment does not."""
+    """Whether a function, or a method of a class, still raises the release's "not started yet"; a comment does not, nor does a line behind the
+    answer's `return`."""
     return isinstance(node, _KINDS) and any(
         isinstance(part, ast.Raise)
         and isinstance(part.exc, ast.Call)
@@ -191,7 +206,7 @@ def is_stub(node: ast.AST) -> bool:
         and any(
             isinstance(value, ast.Constant) and value.value == "not started yet" for value in part.exc.args
         )
-        for part in ast.walk(node)
+        for part in _reached(node)
     )
 
 
@@ -230,6 +245,8 @@ def bound(tree: ast.Module) -> dict[str, str] | None:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             where = f"{node.level} {node.module}" if isinstance(node, ast.ImportFrom) else ""
+            if any(name.name == "*" for name in node.names):  # which names these are, only running it tells
+                return None
             for name in node.names:
                 found[name.asname or name.name.split(".")[0]] = f"{where} {name.name}"
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

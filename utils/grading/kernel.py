@@ -123,7 +123,7 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     # other processes' memory and priority, as `OF_ONESELF` below
     "migrate_pages": (256, 238), "move_pages": (279, 239), "process_mrelease": (448, 448), "ioprio_set": (251, 30),
     # memory that no limit sees: neither mapped nor in the sized folder
-    "memfd_create": (319, 279), "shmget": (29, 194), "msgget": (68, 186), "mq_open": (240, 180),
+    "memfd_create": (319, 279), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
     # Landlock leaves these calls on any path or descriptor to whoever owns the file
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None),
     "lchown": (94, None), "fchown": (93, 55), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None),

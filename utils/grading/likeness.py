@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ast
 import base64
+import builtins
 import inspect
 import itertools
+import re
 import zlib
 from array import array
 from collections import Counter, defaultdict
@@ -26,17 +28,19 @@ from utils.checks.registry import exercises_of
 from utils.grading import answers, lending
 from utils.grading.cells import parse
 from utils.grading.normalise import Submission
-from utils.grading.reading import release_cells
+from utils.grading.reading import MAX_SOURCE, release_cells
+from utils.grading.reports import tables
 
 PIECE = 12  # nodes in a piece: about a line and a half
 WINDOW = 4  # of so many pieces behind each other at least one is kept
-LONGEST = 200_000  # characters of a cell that is looked at
+LONGEST = MAX_SOURCE + 10_000  # characters of a part that is looked at: all of any cell that is read
 #: two notebooks are alike if they share two thirds of what is left (honest answers of the banks reach 56 %), two answers to one exercise if they share nearly all, and enough is left to tell
 NOTEBOOK, IN_NOTEBOOK = 0.65, 40
 EXERCISE, IN_EXERCISE = 0.9, 30
 SMALL_CLASS = 10  # students below which nothing is called common to most of them
 
 Prints = frozenset[int]
+_BUILTINS = {*dir(builtins)} - {"exec", "eval"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NO_CODE = ("annotation", "returns", "type_comment", "ctx", "decorator_list", "type_params")
 
@@ -88,11 +92,30 @@ def _does_nothing(node: ast.AST) -> bool:
         printed = (
             isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print"
         )
-        return printed or isinstance(value, ast.Constant | ast.Name)
+        return printed or isinstance(value, ast.Constant | ast.Name) or _is_made_of_nothing(node)
     if isinstance(node, ast.Return):
         return value is None or isinstance(value, ast.Name)
-    idle = isinstance(node, ast.Import | ast.ImportFrom | ast.Pass | ast.Assert)
-    return idle or (_names(node) and (value is None or isinstance(value, ast.Constant | ast.Name)))
+    idle = isinstance(node, ast.Import | ast.ImportFrom | ast.Pass | ast.Assert | ast.Global | ast.Nonlocal)
+    return (
+        idle
+        or (_names(node) and (value is None or isinstance(value, ast.Constant | ast.Name)))
+        or _is_made_of_nothing(node)
+    )
+
+
+_SMALL = (ast.Expr, ast.Assign, ast.AnnAssign, ast.If, ast.While, ast.For)
+_TELLING = (ast.Attribute, ast.Return, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.Break, ast.Continue, ast.Delete)  # fmt: skip
+
+
+def _is_made_of_nothing(node: ast.AST) -> bool:
+    """Whether a small statement (`if 0: pass`, `_ = [0 + 0]`, `for _ in (): str()`) looks at nothing that its function or its notebook has."""
+    parts = [*itertools.islice(ast.walk(node), 50)] if isinstance(node, _SMALL) else []
+    return 0 < len(parts) < 50 and not any(
+        isinstance(part, _TELLING)
+        or (isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) and part.id not in _BUILTINS)
+        or (isinstance(part, ast.Assign) and not _names(part))
+        for part in parts
+    )
 
 
 def prints(*texts: str) -> Prints:
@@ -120,6 +143,18 @@ def record(submission: Submission) -> dict[str, str]:
             texts[part.name if part.kind == "answer" else ""].append(part.source)
     known = _released(submission.notebook)
     return {name: _packed(prints(*some) - known) for name, some in texts.items()}
+
+
+def runs_a_text(submission: Submission) -> bool:
+    """Whether a student's code runs what stands in a text, which nobody has read (`exec`, `eval`, however they are called)."""
+    for part in submission.parts:
+        tree = parse(part.source) if part.kind != "release" and re.search("exec|eval", part.source) else None
+        for node in ast.walk(tree) if tree else ():
+            if (isinstance(node, ast.Name) and node.id in ("exec", "eval")) or (
+                isinstance(node, ast.Constant) and node.value in ("exec", "eval")
+            ):
+                return True
+    return False
 
 
 def _packed(some: Prints) -> str:
@@ -175,7 +210,9 @@ def share(one: Prints, other: Prints) -> float:
 
 
 def looks(entry: dict[str, Any]) -> Iterator[str]:
-    """What of an entry looks like the official answers or the stand-ins, in words."""
+    """What of an entry looks like the official answers or the stand-ins, in words; and what nobody can look at."""
+    if entry.get("runs_a_text"):
+        yield "it runs code that stands in a text (exec, eval), which nothing here looks at"
     whole = _work(entry).whole
     for kind, known in (
         ("the official answer", official(entry["notebook"])),
@@ -241,7 +278,7 @@ def _in_class(notebook: str, group: list[dict[str, Any]]) -> Iterator[Pair]:
     for (a, b), value in alike.items():
         one, other = group[a], group[b]
         if (one["student"], one["user"]) != (other["student"], other["user"]):
-            students = (one["student"], other["student"])
+            students = (tables.called(one), tables.called(other))
             yield Pair(notebook, students, value, tuple(where.get((a, b), ())))
 
 

@@ -35,6 +35,7 @@ class Statement:
         changes: names whose values it may change.
         now: names that it looks up when it runs.
         later: names that functions which it defines look up when they are called.
+        inside: names whose values a call of what it defines may change (`global`, `TABLE[n] = row`, `rows.append(row)`).
         wild: it may do anything.
     """
 
@@ -44,6 +45,7 @@ class Statement:
     changes: set[str] = field(default_factory=set)
     now: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
+    inside: set[str] = field(default_factory=set)
     wild: bool = False
 
     @property
@@ -76,6 +78,7 @@ def statement(node: ast.stmt, *, own: bool = True) -> Statement:
     try:
         table = symtable.symtable(ast.unparse(node), "<cell>", "exec")
         found.later = _inner(table)
+        found.inside = _inner(table, set_there=True) | (_changed_inside(node) & found.later)
     except DEEP:  # nested too deep to be told apart: all its names count
         found.makes, found.now, found.later = binds(ast.Module([node], [])), named, named
         found.wild = own
@@ -93,11 +96,34 @@ def statement(node: ast.stmt, *, own: bool = True) -> Statement:
     return found
 
 
-def _inner(table: symtable.SymbolTable) -> set[str]:
-    """Global names that functions and classes in this scope look up or set."""
+def _inner(table: symtable.SymbolTable, *, set_there: bool = False) -> set[str]:
+    """Global names that functions and classes in this scope look up or set (or only those that they set)."""
     found = set()
     for child in table.get_children():
-        found |= {s.get_name() for s in child.get_symbols() if s.is_global()} | _inner(child)
+        found |= {
+            s.get_name() for s in child.get_symbols() if s.is_global() and (s.is_assigned() or not set_there)
+        }
+        found |= _inner(child, set_there=set_there)
+    return found
+
+
+def _changed_inside(node: ast.stmt) -> set[str]:
+    """Names in functions of which an attribute or an item is set, or a method is called. An argument of a call counts at the top level alone:
+    a function that trains hands everything on, and none of it is worth a training here."""
+    found = set()
+    todo: list[tuple[ast.AST, bool]] = [(node, False)]
+    while todo:
+        part, inside = todo.pop()
+        if (
+            inside
+            and isinstance(part, ast.Attribute | ast.Subscript)
+            and isinstance(part.ctx, ast.Store | ast.Del)
+        ):
+            found.add(_root(part))
+        elif inside and isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            found.add(_root(part.func))
+        inside = inside or isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        todo += [(child, inside) for child in ast.iter_child_nodes(part)]
     return found
 
 
@@ -111,7 +137,7 @@ def _changes(node: ast.stmt) -> set[str]:
     found: set[str] = set()
     effects = isinstance(
         node, ast.For | ast.While | ast.With | ast.If | ast.Try | ast.AsyncFor | ast.AsyncWith
-    )
+    ) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.ListComp | ast.SetComp | ast.DictComp))
     todo: list[ast.AST] = [node]
     while todo:
         part = todo.pop()
@@ -129,6 +155,8 @@ def _changes(node: ast.stmt) -> set[str]:
         elif isinstance(part, ast.Assign) and isinstance(part.value, ast.Name | ast.Attribute):
             found.add(_root(part.value))  # another name for the same thing
         elif isinstance(part, ast.Call):
+            if isinstance(part.func, ast.Lambda):  # called at once
+                todo.append(part.func.body)
             name = part.func.id if isinstance(part.func, ast.Name) else ""
             if isinstance(part.func, ast.Attribute):
                 found.add(_root(part.func))
@@ -148,15 +176,17 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
         statements: all of a notebook, in order.
         answers: names of the exercises.
     """
-    made = {name for one in statements for name in one.makes}
+    made = {name for one in statements for name in one.makes | one.inside}
     modules = {
         name for one in statements if isinstance(one.node, ast.Import | ast.ImportFrom) for name in one.makes
     }
+    effects = _effects(statements)
     touched: dict[str, list[int]] = defaultdict(list)  # name -> who makes or changes it, in order
     for index, one in enumerate(statements):
         # a call of a library's function is no change of the library, but `torch.manual_seed(0)` on a line of its own is one
         bare = isinstance(one.node, ast.Expr) or _sets_on(one.node, modules)
-        changed = (one.changes if bare else one.changes - modules) & made if one.own else set()
+        called = set[str]().union(*(effects.get(name, set()) for name in one.now)) - modules
+        changed = ((one.changes if bare else one.changes - modules) | called) & made if one.own else set()
         for name in one.makes | changed:
             touched[name].append(index)
     makers = _Makers(statements, touched)
@@ -182,6 +212,29 @@ def needed(statements: list[Statement], answers: Iterable[str]) -> set[int]:
         if place not in asked:
             asked.add(place)
             take(makers.of(*place))
+    return found
+
+
+def _effects(statements: list[Statement]) -> dict[str, set[str]]:
+    """Name of a function or class of the student's, or of an object that one has made -> names whose values a call may change, by it or by
+    what it calls in turn."""
+    found: dict[str, set[str]] = defaultdict(set)
+    users: dict[str, set[str]] = defaultdict(set)
+    for one in statements:
+        made = isinstance(one.node, ast.Assign)
+        if one.own and (one.later or one.inside or made):
+            for name in one.makes:
+                found[name] |= one.inside
+                for used in one.later | (one.now if made else set()):
+                    users[used].add(name)
+    todo = [name for name, names in found.items() if names]
+    while todo:
+        look_at_the_clock()
+        name = todo.pop()
+        for user in users[name]:
+            if not found[name] <= found[user]:
+                found[user] |= found[name]
+                todo.append(user)
     return found
 
 

@@ -7,6 +7,7 @@ check stands. Outputs, metadata, kernel specification and check cells are ignore
 from __future__ import annotations
 
 import ast
+import builtins
 import datetime
 import re
 import sys
@@ -30,6 +31,7 @@ from utils.grading.cells import (
 )
 from utils.grading.needs import Statement, needed, statement
 from utils.grading.reading import (
+    MAX_SOURCE,
     BadNotebook,
     language_of,
     read_cells,
@@ -163,12 +165,24 @@ def _normalised(
     notebook = submission.notebook
     release = release_cells(notebook, submission.language)
     names = [exercise.name for exercise in exercises]
-    code = [_read(cell) for cell in cells if cell["cell_type"] == "code"]
+    code = _bound([_read(cell) for cell in cells if cell["cell_type"] == "code"], names)
     submission.written = _written(cells, release)
+    submission.notes += [
+        say(
+            "Cell {number} has more than {most:,} characters; the rest of it is not read.",
+            number=cell["number"],
+            most=MAX_SOURCE,
+        )
+        for cell in code
+        if cell["cut"]
+    ]
     found = {name: _find(name, code, cells, submission.notes) for name in names}
     if names and not any(found.values()) and not any(text.strip() for text in submission.written.values()):
         raise BadNotebook(
-            f"it holds none of the answers of {notebook}: is it the notebook of another assignment?"
+            say(
+                "it holds none of the answers of {notebook}: is it the notebook of another assignment?",
+                notebook=notebook,
+            )
         )
     places = {name: place for name, place in found.items() if place is not None}
     _explain_syntax(submission, path, code, {i for place in places.values() for i in place.cells})
@@ -202,6 +216,38 @@ def _read(cell: Cell) -> Cell:
         "makes": [binds(ast.Module([node], [])) for node in body],
         "checks": set[str]().union(*map(_checked, body)),
     }
+
+
+def _bound(code: list[Cell], names: list[str]) -> list[Cell]:
+    """The cells, in which `check(mine, "name")` is `name = mine` where no answer is written under the exercise's own name."""
+    written = {
+        name
+        for cell in code
+        for node, makes in zip(cell["body"], cell["makes"], strict=True)
+        if not is_stub(node)
+        for name in makes
+    }
+    return [_bound_there(cell, {*names} - written) if {*names} & cell["checks"] else cell for cell in code]
+
+
+def _bound_there(cell: Cell, wanted: set[str]) -> Cell:
+    text = cell["text"]
+    for node in reversed(cell["body"]):  # from behind: places further up stay what they are
+        named = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        if found := [name for name in wanted & _checked(node) if name not in named]:
+            given = [*node.value.args, *(k.value for k in node.value.keywords if k.arg == "attempt")]
+            segment = ast.get_source_segment(cell["text"], given[0]) if given else None
+            text = _put(text, node, f"{found[0]} = ({segment})") if segment else text
+    return _read(cell | {"source": text}) if text != cell["text"] else cell
+
+
+def _put(text: str, node: ast.stmt, new: str) -> str:
+    """The text with other code in a statement's place, and as many lines."""
+    lines = text.encode().split(b"\n")  # Python counts columns in bytes
+    first, last = node.lineno - 1, node.end_lineno or node.lineno
+    whole = lines[first][: node.col_offset] + new.encode() + lines[last - 1][node.end_col_offset :]
+    lines[first:last] = [whole, *[b""] * (last - first - 1 - new.count("\n"))]
+    return b"\n".join(lines).decode()
 
 
 @cache
@@ -406,7 +452,7 @@ def _run_what_is_needed(
     wanted = needed(statements, names)
     if any(re.search(r"\b(?:display|get_ipython)\(", piece.cell["text"]) for piece in pieces if piece.own):
         submission.parts.append(Part("release", "jupyter", JUPYTER))
-    made = {name for one in statements for name in one.makes}
+    made = {"*", *dir(builtins)}.union(*(one.makes for one in statements))
     offset, first = 0, True
     for piece in pieces:
         chosen = [one for n, one in enumerate(piece.statements) if n in piece.always or offset + n in wanted]
@@ -454,7 +500,7 @@ def _lines(piece: Piece, chosen: list[Statement]) -> str:
 
 
 def _late(cell: Cell, made: set[str]) -> str:
-    """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes."""
+    """Of a cell behind the last answer: functions, classes and imports under names that nothing else makes and Python has not."""
     kept = [
         node
         for node, makes in zip(cell["body"], cell["makes"], strict=True)
@@ -485,23 +531,67 @@ def _not_run(piece: Piece, chosen: list[Statement]) -> list[str]:
         if id(one) not in ran and not text and not isinstance(one.node, ast.Pass):
             lines |= {*range(one.lines[0], one.lines[1] + 1)}
     if cell["tree"] is None and cell["source"].strip() and not piece.answers:
-        return [f"cell {cell['number']}: it is no Python ({problem_of(cell['source'])})"]
+        return [
+            say(
+                "cell {number}: it is no Python ({problem})",
+                number=cell["number"],
+                problem=problem_of(cell["source"]),
+            )
+        ]
     found = []
     source = cell["source"].split("\n")
     ordered = sorted(lines)
     begins = [n for n in ordered if n - 1 not in lines]
     ends = [n for n in ordered if n + 1 not in lines]
     for first, last in zip(begins, ends, strict=True):
-        where = f"line {first}" if first == last else f"lines {first} to {last}"
-        found.append(f"cell {cell['number']}, {where}: {source[first - 1].strip()[:60]}")
+        place = (
+            later("cell {number}, line {first}", number=cell["number"], first=first)
+            if first == last
+            else later(
+                "cell {number}, lines {first} to {last}", number=cell["number"], first=first, last=last
+            )
+        )
+        found.append(f"{say(place)}: {source[first - 1].strip()[:60]}")
     return found
 
 
 def _written(cells: list[Cell], release: tuple[Cell, ...]) -> dict[str, str]:
-    """Answers to written questions: the cell with the question's grade id (or id)."""
+    """Answers to written questions: the cell with the question's grade id (or id), and what was written beside it or below the question's own text."""
+    known = {cell["id"] for cell in release}, {cell["source"].strip() for cell in release}
     answers = {}
-    for question in (cell for cell in release if cell["cell_type"] == "markdown" and cell["grade_id"]):
-        matches = [c for c in cells if c["grade_id"] == question["grade_id"] or c["id"] == question["id"]]
-        text = matches[-1]["source"] if matches else ""
-        answers[question["grade_id"]] = "" if text.strip() == question["source"].strip() else text
+    for index, place in enumerate(release):
+        if place["cell_type"] == "markdown" and place["grade_id"]:
+            parts = _written_there(cells, place, release[max(index - 1, 0)], known)
+            answers[place["grade_id"]] = "\n\n".join(text for text in parts if text.strip())
     return answers
+
+
+def _written_there(
+    cells: list[Cell], place: Cell, question: Cell, known: tuple[set[str], set[str]]
+) -> list[str]:
+    def at(wanted: Cell) -> int:
+        ids = (wanted["id"], wanted["grade_id"] or wanted["id"])
+        found = [n for n, cell in enumerate(cells) if cell["id"] == ids[0] or cell["grade_id"] == ids[1]]
+        return found[-1] if found else -1
+
+    def own(n: int) -> bool:
+        return (
+            0 <= n < len(cells)
+            and cells[n]["cell_type"] != "code"
+            and cells[n]["id"] not in known[0]
+            and cells[n]["source"].strip() not in known[1]
+        )
+
+    asked, answered = at(question), at(place)
+    first = last = answered if answered >= 0 else asked
+    if first < 0:
+        return []
+    while answered >= 0 and own(first - 1):
+        first -= 1
+    while own(last + 1):
+        last += 1
+    text = question["source"].strip()
+    under = cells[asked]["source"].strip() if asked >= 0 else ""
+    found = [under.removeprefix(text)] if text and under.startswith(text) else []
+    empty = {place["source"].strip(), text, under}
+    return found + [cell["source"] for cell in cells[first : last + 1] if cell["source"].strip() not in empty]

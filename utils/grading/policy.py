@@ -23,6 +23,7 @@ Entry = dict[str, Any]
 ATTEMPTS = ("last on time", "last", "best")
 LAYERS = ("mark", "refuse", "allow")
 WRITTEN = ("wait", "leave out")
+LATE, EXERCISES = ("grace_minutes", "cost_per_day", "at_most"), ("left_out", "points")
 
 
 class BadPolicy(ValueError):
@@ -73,7 +74,7 @@ class Policy:
         until = self.deadline(student, user, notebook)
         if until is None or when is None:
             return math.nan if marked else 0.0
-        over = (when - until).total_seconds()
+        over = (when.replace(microsecond=0) - until).total_seconds()  # reports show no smaller time
         return max(over, 0.0) / 86400 if over > self.grace.total_seconds() else 0.0
 
     def pick(self, handed: Iterable[Handed]) -> list[Handed]:
@@ -83,6 +84,26 @@ class Policy:
             for one in handed
         ]
         return best_of(judged) if self.attempt == "best" else chosen(judged, last=self.attempt == "last")
+
+
+def unmet(policy: Policy, entries: Iterable[Entry]) -> list[str]:
+    """Names of extensions and groups under which nobody has handed anything in, in words: a name that is written in another way holds for nobody."""
+    here = {who for entry in entries for who in _names(entry["student"], entry["user"])}
+    named = {"extensions": {who for who, _ in policy.extensions}} | {
+        f"groups.{name}": {*members} for name, members in policy.groups.items()
+    }
+    return [
+        f"policy, {place}: nothing was handed in under {who!r} (write names as the folders or the platform have them, or ids)"
+        for place, names in named.items()
+        for who in sorted(names - here)
+    ]
+
+
+def picks_alike(one: Policy, other: Policy) -> bool:
+    """Whether two policies let the same attempts count: what is graded rests on that, and only `grade` grades."""
+    return all(
+        getattr(one, name) == getattr(other, name) for name in ("attempt", "deadlines", "extensions", "grace")
+    )
 
 
 def _names(student: str, user: str) -> list[str]:
@@ -106,6 +127,11 @@ def read(path: Path) -> Policy:
             f"{path.name}: {', '.join(sorted(unknown))}: no such setting; there are {', '.join(sorted(known))}"
         )
     late, exercises, groups = _table(raw, "late"), _table(raw, "exercises"), _table(raw, "groups")
+    for name, table, keys in (("late", late, LATE), ("exercises", exercises, EXERCISES)):
+        if unknown := set(table) - {*keys}:
+            raise BadPolicy(
+                f"{path.name}: {name}.{min(unknown)}: no such setting; there are {', '.join(keys)}"
+            )
     extensions = _table(raw, "extensions")
     return Policy(
         attempt=_one_of(raw, "attempt", ATTEMPTS),

@@ -75,8 +75,8 @@ def _cells(path: Path) -> tuple[list[dict[str, Any]], str]:
                 if isinstance(raw, list)
                 else say("the file is not a notebook (its cells are no list)")
             )
-        cells = [_plain(cell, index) for index, cell in enumerate(raw)]
-        language = (content.get("metadata") or {}).get("language_info") or {}
+        cells = [_plain(cell, index) for index, cell in enumerate(raw) if isinstance(cell, dict)]
+        language = _table(_table(content.get("metadata")).get("language_info"))
         version = clean(str(language.get("version", "")))[:20] if language.get("name") == "python" else ""
     except BadNotebook:
         raise
@@ -129,14 +129,20 @@ def _plain(cell: dict[str, Any], index: int) -> dict[str, Any]:
     source = cell.get("source", cell.get("input", ""))
     source = "".join(map(str, source)) if isinstance(source, list) else str(source)
     source = source.replace("\r\n", "\n").replace("\r", "\n")
-    grade = (cell.get("metadata") or {}).get("nbgrader") or {}
+    grade = _table(_table(cell.get("metadata")).get("nbgrader"))
     return {
         "id": clean(str(cell.get("id") or f"cell-{index}"))[:200],
         "cell_type": str(cell.get("cell_type"))[:20],
         "source": clean(source[:MAX_SOURCE]),
+        "cut": len(source) > MAX_SOURCE,
         "grade_id": clean(str(grade.get("grade_id", "")))[:200],
         "number": index + 1,
     }
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """Metadata as it should be: what has another form says nothing, and is no reason not to read the cells."""
+    return value if isinstance(value, dict) else {}
 
 
 def clean(text: str) -> str:

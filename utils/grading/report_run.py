@@ -12,6 +12,7 @@ from utils.grading.policy import Policy
 from utils.grading.records import write_safely
 
 KEPT = {"policy": "grading.toml", "roster": "roster.csv", "columns": "columns.json"}
+PICKED = "picked.toml"  # the policy by which `grade` last chose the attempts that it graded
 
 
 def keep(out: Path, given: dict[str, Path | None], columns: list[str]) -> tuple[Policy, dict[str, str]]:
@@ -44,6 +45,22 @@ def keep(out: Path, given: dict[str, Path | None], columns: list[str]) -> tuple[
     ) if titles.exists() else {}
 
 
+def note_picks(out: Path) -> None:
+    """After grading: which policy chose the attempts."""
+    held = out / KEPT["policy"]
+    write_safely(out / PICKED, held.read_text(encoding="utf-8-sig") if held.exists() else "")
+
+
+def other_picks(out: Path, rules: Policy) -> list[str]:
+    """Whether a policy may let other attempts count than were graded, in words: deadlines and extensions decide which one is on time."""
+    path = out / PICKED
+    if not path.exists() or policy.picks_alike(policy.read(path), rules):
+        return []
+    return [
+        "by this policy other attempts may count than those that were graded: run `grade` again, which grades only these"
+    ]
+
+
 def _titles(columns: list[str]) -> dict[str, str]:
     found = {}
     for text in columns:
@@ -73,6 +90,7 @@ def finish(
     people = roster.read(out / KEPT["roster"]) if (out / KEPT["roster"]).exists() else []
     missing, strangers = roster.join(counted, people) if people else ([], [])
     said += roster.override(counted, out / "overrides.csv")
+    said += policy.unmet(rules, counted)
     for entry in counted:
         entry[reports.pages.NOTES] = [*likeness.looks(entry)]
     titles = dict(columns)

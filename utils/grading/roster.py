@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -54,20 +55,36 @@ class Person:
 
 
 def rows_of(path: Path) -> list[list[str]]:
-    """Rows of a table that a spreadsheet may have saved with semicolons or tabs, in UTF-8 or UTF-16.
+    """Rows of a table that a spreadsheet may have saved with semicolons or tabs, in UTF-8, UTF-16 or what Excel takes for its language.
 
     Raises:
         ValueError: it is no table (a quotation mark that does not end, say).
     """
-    data = path.read_bytes()
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    text = data.decode(encoding, errors="replace")
+    text = _decoded(path.read_bytes())
     first = text.split("\n", 1)[0]
     mark = max(",;\t", key=first.count)
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if any(row)]
     except csv.Error as error:
         raise ValueError(f"{path.name}: {error}") from error
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a table. Excel saves "CSV" in its country's encoding: Korean is told by its syllables, everything else is taken for Western."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", errors="replace")
+    for encoding in ("utf-8-sig", "cp949"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = data.decode(encoding)
+            odd = [letter for letter in text if not letter.isascii()]
+            # what is Western and happens to be Korean too is made of syllables that nobody writes
+            if encoding != "cp949" or 2 * sum(map(_is_common, odd)) > len(odd):
+                return text
+    return data.decode("cp1252", errors="replace")
+
+
+def _is_common(syllable: str) -> bool:
+    return bool(syllable.encode("euc_kr", "ignore"))
 
 
 def read(path: Path) -> list[Person]:
@@ -121,6 +138,20 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
 
 
+def _spoken(name: str) -> str:
+    """The name in the order in which it is spoken, accents kept."""
+    last, _, first = unicodedata.normalize("NFC", name).casefold().partition(",")
+    return " ".join(f"{first} {last}".split())
+
+
+def _meant(name: str, found: set[Person]) -> Person | None:
+    """Whom of some lines a name means: the only one, or the only one that is written as it is ("An Li" is not "Li An", nor "Muller" "M\u00fcller")."""
+    if len(found) > 1:
+        alike = [one for one in found if _spoken(one.name) == _spoken(name)]
+        found = {one for one in alike if len(alike) == 1 and ("," in one.name) == ("," in name)}
+    return next(iter(found)) if len(found) == 1 else None
+
+
 def join(entries: list[Entry], people: Iterable[Person]) -> tuple[list[Person], list[str]]:
     """Gives each entry its `person`, in place: by id, else by a name that only one line of the roster has.
 
@@ -146,7 +177,8 @@ def join(entries: list[Entry], people: Iterable[Person]) -> tuple[list[Person], 
             found = by_id.get(entry["user"], set())
         else:
             found = {one for key in keys_of(entry["student"]) for one in by_key.get(key, ())}
-        meant.append(next(iter(found)) if len(found) == 1 else None)
+        by_number = platforms and entry["user"]
+        meant.append(_meant("" if by_number else entry["student"], found))
         if person := meant[-1]:
             claims[person, entry["notebook"]].add((entry["student"], entry["user"]))
     here: set[Person] = set()
@@ -190,6 +222,11 @@ def override(entries: list[Entry], path: Path) -> list[str]:
         ]
         if len(found) != 1:
             complaints.append(f"{path.name}, line {number}: {len(found)} submissions are meant by it")
+            continue
+        names = {found[0]["student"], (found[0].get("person") or {}).get("name", "")}
+        if line["student"] and not keys_of(line["student"]) & set[str]().union(*map(keys_of, names)):
+            said = f"{line['id']} is {found[0]['student']}, not {line['student']}"
+            complaints.append(f"{path.name}, line {number}: {said}")
             continue
         if problem := _change(found[0], line):
             complaints.append(f"{path.name}, line {number}: {problem}")

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -50,6 +50,7 @@ SHIPPED = (
     "locale",
     "data/expected",
 )  # of the course, to workers elsewhere
+MOST_ROWS = 200  # of a student's files that are no notebooks, in the summary
 IN_HAND = 64  # submissions given out at a time: to workers elsewhere their content goes along, and memory must not grow with the class
 
 
@@ -133,6 +134,7 @@ def grade_one(
         "skipped": submission.skipped,
         "answers": submission.answers,
         "prints": likeness.record(submission),
+        "runs_a_text": likeness.runs_a_text(submission),
         "newer": submission.newer,
         "missing": submission.missing,
         "language": submission.language,
@@ -147,6 +149,18 @@ def _normalised(content: bytes | str, notebook: str) -> Any:
         file.write(content)
         file.flush()
         return normalise(Path(file.name), notebook)
+
+
+def apart(folder: Path, out: Path) -> None:
+    """Makes sure that what a run writes is none of what it reads.
+
+    Raises:
+        RuntimeError: `out` lies in `folder`, so that its files would be somebody's, and be graded.
+    """
+    if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+        raise RuntimeError(
+            f"{out} lies in {folder}, all of which is graded: give another folder for what comes out"
+        )
 
 
 def run(
@@ -178,6 +192,7 @@ def run(
         RuntimeError: nothing could be graded; isolation is weak and `allow_weak` is not set; answers lie where submissions can read; another grader
             writes to `out`.
     """
+    apart(folder, out)
     level = probe()
     if not level.safe and not allow_weak:
         raise RuntimeError(level.sentence() + " Say --allow-weak-isolation to grade all the same.")
@@ -242,14 +257,17 @@ def _arrived(delivery: Delivery, handed: list[Handed]) -> list[dict[str, str]]:
     """What was made of everything that arrived, for the summary."""
     graded = {one.origin for one in handed if one.notebook and not one.problem}
     attempts = {one.origin for one in delivery.handed if one.notebook and not one.problem}
-    return [
-        {
-            "student": row.student,
-            "origin": row.origin,
-            "made": row.made
-            + (", and not graded: another attempt counts" if row.origin in attempts - graded else ""),
-        }
-        for row in delivery.rows
+    idle: Counter[str] = Counter()
+    found = []
+    for row in delivery.rows:
+        idle[row.student] += row.origin not in attempts
+        if row.origin in attempts or idle[row.student] <= MOST_ROWS:
+            made = row.made + ", and not graded: another attempt counts" * (row.origin in attempts - graded)
+            found.append({"student": row.student, "origin": row.origin, "made": made})
+    more = {student: count - MOST_ROWS for student, count in idle.items() if count > MOST_ROWS}
+    return found + [
+        {"student": student, "origin": f"{count} more files", "made": "nothing"}
+        for student, count in more.items()
     ]
 
 
@@ -372,8 +390,14 @@ def _entry(one: Handed, result: dict[str, Any], key: str) -> dict[str, Any]:
         "origin": one.origin,
         "sha256": one.digest,
     }
-    notes = [f"Graded is {one.origin}; also found, and not graded: {one.note}."] if one.note else []
-    notes += [f"{one.how[0].upper()}{one.how[1:]}."] if one.how else []
+    with speaking(result.get("language") or language()):
+        notes = (
+            [say("Graded is {file}; also found, and not graded: {others}.", file=one.origin, others=one.note)]
+            if one.note
+            else []
+        )
+        how = say(one.how)
+    notes += [f"{how[0].upper()}{how[1:]}."] if how else []
     when = {"when": datetime.datetime.now().isoformat(timespec="seconds")}
     return head | when | result | {"notes": notes + result["notes"]}
 

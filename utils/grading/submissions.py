@@ -15,16 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.grading.arrivals import MOODLE, Arrival, is_system, not_the_hosts, tidy, walk
+from utils.grading.arrivals import CANVAS, MOODLE, STRAY, Arrival, is_system, not_the_hosts, tidy, walk
 from utils.grading.reading import RELEASE, BadNotebook, named, names_an_exercise, notebook_of, read_cells
-from utils.words import say
+from utils.words import later, say
 
-# Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb
-_CANVAS = re.compile(
-    r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
-    re.S,
-)
 ATTEMPTS = 10  # of one notebook by one student, where the best counts
+UNREAD = 20  # files of one student that cannot be read and have an entry each in the gradebook; of more the rows tell
 _VERSION_WORDS = {
     *("final", "copy", "of", "my", "old", "new", "solution", "solutions", "solved", "homework", "hw", "submission", "submitted"),
     *("updated", "assignment", "notebook", "draft", "answers", "answer", "untitled", "lab", "backup", "fixed", "last", "latest"),
@@ -74,8 +70,9 @@ class Handed:
 
     @property
     def attempt(self) -> int:
-        """Canvas marks the n-th resubmission by "-n" before the ending."""
-        found = re.search(r"-(\d{1,3})\.[A-Za-z]+$", self.origin)
+        """Canvas marks the n-th resubmission by "-n" before the ending; what else is called so ("recap-01.ipynb") is called so by its owner."""
+        given = next(filter(CANVAS.match, self.origin.split("/")), "")
+        found = re.search(r"-(\d{1,3})\.[A-Za-z]+$", given)
         return int(found[1]) if found else 0
 
 
@@ -118,17 +115,31 @@ def read(folder: Path, scratch: Path, notebooks: list[str]) -> Delivery:
     if not arrived:
         raise FileNotFoundError(f"{folder} is empty: nothing was handed in")
     handed, rows = [], []
+    unread: dict[tuple[str, str], int] = defaultdict(int)
     seen: dict[tuple[str, str], list[str]] = defaultdict(list)
     notes = [_read(one, notebooks) for one in arrived]
     places = _places(arrived, [notebook for notebook, _, _ in notes])
     owners = _several(
         [(one, _whose(place), place[1:] or place) for one, place in zip(arrived, places, strict=True)], notes
     )
+    mixed = _mixed(arrived, places)
     for (one, (student, user, late), _), (notebook, made, problem), place in zip(
         owners, notes, places, strict=True
     ):
+        if one.parts[0] in mixed:
+            notebook, made, problem = (
+                "",
+                "",
+                say(
+                    "it looks like a platform's download of several students, and other work lies beside it: "
+                    "put the download into a folder of its own"
+                ),
+            )
         rows.append(Row(student, one.origin, made or problem))
+        unread[student, user] += bool(problem)
         if notebook or problem:
+            if problem and unread[student, user] > UNREAD:
+                continue
             how = made if not made.startswith("graded as") else ""
             path = one.path or folder
             # of a student's own archive at the top only its own time is not theirs to choose
@@ -211,8 +222,8 @@ def _read(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
 
 
 def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
-    canvas = _CANVAS.match(one.parts[-1])
-    name = (canvas["name"] if canvas else "") or one.parts[-1]
+    platforms = MOODLE.match(one.parts[-1]) or CANVAS.match(one.parts[-1])
+    name = (platforms["name"] if platforms else "") or one.parts[-1]
     by_name = named(name, notebooks)
     if one.problem:
         return by_name, "", one.problem
@@ -220,7 +231,7 @@ def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
         return "", one.kind, ""
     if one.kind == "python" and not names_an_exercise(one.path):
         return "", "Python without an exercise of the course", ""
-    ending = "." + name.rsplit(".", 1)[-1] if "." in name else "no ending"
+    ending = "." + name.rsplit(".", 1)[-1] if "." in name else "nothing"
     try:
         cells = read_cells(one.path)
     except BadNotebook as error:
@@ -238,13 +249,25 @@ def _made_of(one: Arrival, notebooks: list[str]) -> tuple[str, str, str]:
     if one.kind == "python":
         return (
             notebook,
-            f"read as {notebook}: a script; answers to written questions cannot be found in it",
+            later(
+                "read as {notebook}: a script; answers to written questions cannot be found in it",
+                notebook=notebook,
+            ),
             "",
         )
     if ending != ".ipynb":
-        return notebook, f"read as {notebook}: a notebook, though its name ends in {ending}", ""
+        how = later(
+            "read as {notebook}: a notebook, though its name ends in {ending}",
+            notebook=notebook,
+            ending=ending,
+        )
+        return notebook, how, ""
     if by_name != notebook:
-        return notebook, f"read as {notebook}: its content says so, its name does not", ""
+        return (
+            notebook,
+            later("read as {notebook}: its content says so, its name does not", notebook=notebook),
+            "",
+        )
     return notebook, f"graded as {notebook}", ""
 
 
@@ -255,7 +278,7 @@ def _whose(place: tuple[str, ...]) -> tuple[str, str, bool]:
     """(student, id, late) of a place: only its first part is looked at."""
     if moodle := MOODLE.match(place[0]):
         return moodle["student"], moodle["user"], False
-    if canvas := _CANVAS.match(place[0]):
+    if canvas := CANVAS.match(place[0]):
         return canvas["student"], canvas["user"], bool(canvas["late"])
     if len(place) > 1:
         return place[0], "", False
@@ -267,7 +290,18 @@ def _stem(name: str) -> str:
 
 
 def _platforms(name: str) -> bool:
-    return bool(MOODLE.match(name) or _CANVAS.match(name))
+    return bool(MOODLE.match(name) or CANVAS.match(name))
+
+
+def _is_stray(one: Arrival) -> bool:
+    """Whether it is a table or a note at the top, beside what a platform has named: the instructor's own."""
+    name = one.parts[0]
+    return (
+        len(one.parts) == 1
+        and one.path is None
+        and name.casefold().endswith(STRAY)
+        and not (one.problem or _platforms(name))
+    )
 
 
 def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
@@ -279,7 +313,7 @@ def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
         arrived: all of it.
         read: the notebook that each one is, or "".
     """
-    real = [index for index, one in enumerate(arrived) if not is_system(one.parts)]
+    real = [index for index, one in enumerate(arrived) if not (is_system(one.parts) or _is_stray(one))]
     archives: dict[str, list[str]] = defaultdict(
         list
     )  # at the top, not named by a platform -> first names in it
@@ -311,6 +345,20 @@ def _places(arrived: list[Arrival], read: list[str]) -> list[tuple[str, ...]]:
             break
         places = [parts[1:] or parts for parts in places]
     return places
+
+
+def _mixed(arrived: list[Arrival], places: list[tuple[str, ...]]) -> set[str]:
+    """Archives at the top that would be one student's because other work lies beside them, and hold what a platform has named after several."""
+    inner: dict[str, set[str]] = defaultdict(set)
+    for one, place in zip(arrived, places, strict=True):
+        name = one.parts[0]
+        if one.packed and len(one.parts) > 1 and place[0] == _stem(name) and not _platforms(name):
+            inner[name].add(one.parts[1])
+    return {
+        name
+        for name, found in inner.items()
+        if all(map(_platforms, found)) and len({_whose((one,))[:2] for one in found}) > 1
+    }
 
 
 def _holds_students(name: str, group: list[tuple[tuple[str, ...], str]]) -> bool:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 @torch.no_grad()
 def shift_consistency(model: nn.Module, images: Tensor, max_shift: int) -> Tensor:
     """Share of images moved by 0 .. max_shift pixels (cyclically, four directions) that keep their class: (max_shift + 1,)."""
+    if not 0 <= max_shift < min(images.shape[-2:]):
+        raise ValueError(f"max_shift must be between 0 and {min(images.shape[-2:]) - 1}, got {max_shift}")
     was_training = model.training
     model.eval()
     try:

@@ -110,4 +110,8 @@ class PoolFormer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, num_classes)."""
+        if not images.is_floating_point():
+            raise TypeError(f"PoolFormer reads floating-point images, got {images.dtype}")
+        if images.ndim != 4 or images.shape[1] != self.in_channels or not len(images):
+            raise ValueError(f"this PoolFormer reads {self.in_channels} channels, got {tuple(images.shape)}")
         return self.head(F.adaptive_avg_pool2d(self.norm(self.features(images)), 1).flatten(1))

@@ -97,5 +97,11 @@ class MLPMixer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, num_classes)."""
+        if not images.is_floating_point():
+            raise TypeError(f"MLPMixer reads floating-point images, got {images.dtype}")
+        if images.ndim != 4 or images.shape[1:] != (self.in_channels, *self.image_size) or not len(images):
+            raise ValueError(
+                f"this Mixer reads images of {self.image_size} pixels, got {tuple(images.shape)}"
+            )
         tokens = self.norm(self.blocks(self.embed(images)))
         return self.head(F.adaptive_avg_pool1d(tokens.transpose(1, 2), 1).flatten(1))

@@ -17,4 +17,6 @@ def patchify(images: Tensor, patch_size: int) -> Tensor:
 
 def unpatchify(patches: Tensor, patch_size: int, height: int, width: int) -> Tensor:
     """(B, N, C p p) -> (B, C, H, W)."""
+    if patches.shape[1] * patch_size**2 != height * width:
+        raise ValueError(f"{patches.shape[1]} patches do not fill {height} x {width} pixels")
     return F.fold(patches.transpose(1, 2), (height, width), patch_size, stride=patch_size)

@@ -91,6 +91,10 @@ class ViT(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, N + 1, D) tokens after the final norm."""
+        if not images.is_floating_point():
+            raise TypeError(f"ViT reads floating-point images, got {images.dtype}")
+        if images.ndim != 4 or images.shape[1:] != (self.in_channels, *self.image_size) or not len(images):
+            raise ValueError(f"this ViT reads images of {self.image_size} pixels, got {tuple(images.shape)}")
         tokens = add_cls_and_positions(self.patch_embedding(images), self.cls_token, self.positions)
         tokens = self.dropout(tokens)
         for block in self.blocks:

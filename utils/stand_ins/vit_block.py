@@ -24,10 +24,9 @@ class SelfAttention(nn.MultiheadAttention):
         return tuple(part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in thirds)
 
     def weights(self, x: Tensor) -> Tensor:
-        """(B, N, D) -> (B, H, N, N)."""
-        _, weights = super().forward(x, x, x, average_attn_weights=False)
-        assert weights is not None
-        return weights
+        """(B, N, D) -> (B, H, N, N). The library's own are those after dropout, in training."""
+        query, key, _ = self.split(x)
+        return (query @ key.mT / key.shape[-1] ** 0.5).softmax(-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""

@@ -24,7 +24,7 @@ def _memory_cases(draw: Draw) -> list[Case]:
             "in the usual precision",
             args={"num_tokens": draw.integer(20, 90), "num_layers": 3, "num_heads": 2},
         ),
-        case("an odd number of tokens, exact to the byte", 2 * draw.integer(10_000, 20_000) + 1, 3, 5, 2),
+        case("a byte each, exact to the byte", 2 * draw.integer(60_000_000, 90_000_000) + 1, 3, 5, 1),
     ]
 
 
@@ -41,7 +41,7 @@ ATTENTION_MEMORY_BYTES = Exercise(
 
 
 def _cost_cases(draw: Draw) -> list[Case]:
-    side = 8 * draw.integer(5, 10)
+    side = 2 * draw.integer(2_000, 4_000) + 1
     return [
         Case(
             "a tall map",
@@ -52,7 +52,10 @@ def _cost_cases(draw: Draw) -> list[Case]:
             "a wide map",
             args={"h": draw.integer(2, 6), "w": draw.integer(7, 12), "channels": draw.integer(4, 20)},
         ),
-        Case("a first stage", args={"h": side, "w": side, "channels": 32 * draw.integer(2, 6)}),
+        Case(
+            "a very large map, exact to the last digit",
+            args={"h": side, "w": side + 2, "channels": 2 * draw.integer(100, 300) + 1},
+        ),
     ]
 
 
@@ -74,12 +77,18 @@ def _window_cost_cases(draw: Draw) -> list[Case]:
         numbers = {"h": rows * window, "w": columns * window, "channels": channels, "window_size": window}
         return Case(name, args=numbers)
 
-    side, window = draw.integer(5, 9), draw.integer(3, 9)
+    side, window = 2 * draw.integer(1, 4) + 1, draw.integer(3, 9)
     return [
         case("a tall map", 4, 2, draw.integer(3, 9), draw.integer(2, 5)),
         case("one window", 1, 1, draw.integer(4, 9), draw.integer(2, 5)),
         case("a wide map", 2, 5, draw.integer(4, 20), draw.integer(2, 5)),
-        case("a first stage", side, side, 32 * draw.integer(2, 6), 7),
+        case(
+            "very many channels, exact to the last digit",
+            side,
+            side,
+            2 * draw.integer(5_000_000, 9_000_000) + 1,
+            7,
+        ),
         Case(
             "sides that the window does not divide",
             args={

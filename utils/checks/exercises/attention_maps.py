@@ -46,18 +46,32 @@ DOUBLE = torch.float64
 
 def distance_cases(draw: Draw) -> list[Case]:
     def case(
-        name: str, batch: tuple[int, ...], grid: tuple[int, int], cls: bool = False, **more: Any
+        name: str,
+        batch: tuple[int, ...],
+        grid: tuple[int, int],
+        cls: bool = False,
+        for_cls: float = 0.0,
+        **more: Any,
     ) -> Case:
         tokens = grid[0] * grid[1] + cls
-        weights = draw.normal(*batch, tokens, tokens, scale=1.5, **more).softmax(-1)
+        scores = draw.normal(*batch, tokens, tokens, scale=1.5, **more)
+        scores[..., 0] += for_cls
+        weights = scores.softmax(-1)
         return Case(name, args={"weights": weights, "grid": grid})
 
     return [
         case("a wide grid", (2, 3), (2, 5)),
-        case("a tall grid with a CLS token", (2, 2), (4, 3), cls=True),
-        case("layers, images and heads", (2, 1, 3), (3, 2)),
+        case("a tall grid with a CLS token, an even number of tokens", (2, 2), (5, 3), cls=True),
+        case("layers, images and heads, an odd number of tokens", (2, 1, 3), (3, 3)),
         case("a single row of patches", (1, 2), (1, 6)),
-        case("one matrix with a CLS token, double precision", (), (3, 4), cls=True, dtype=DOUBLE),
+        case(
+            "nearly all goes to CLS, one matrix, double precision",
+            (),
+            (3, 4),
+            cls=True,
+            for_cls=14.0,
+            dtype=DOUBLE,
+        ),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,16 +15,21 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 DOUBLE = torch.float64
 
 
+FRACTION = "a shift by half a position of the output"
+TOO_FAR = "a shift by the height of the image"
+
+
 def equivariance_cases(draw: Draw) -> list[Case]:
     def case(name: str, shape: tuple[int, ...], shift: tuple[int, int], **layer: Any) -> Case:
-        dtype = layer.pop("dtype", torch.float32)
+        dtype, size = layer.pop("dtype", torch.float32), layer.pop("size", 1.0)
         init = {
-            "weight": draw.normal(4, shape[1], 3, 3, scale=0.4, dtype=dtype),
-            "bias": draw.normal(4, dtype=dtype),
+            "weight": draw.normal(4, shape[1], 3, 3, scale=0.4 * size, dtype=dtype),
+            "bias": draw.normal(4, scale=size, dtype=dtype),
             "stride": [1, 1],
             "circular": False,
             "enlarged": 1,
             "identity": False,
+            "alternating": False,
             **layer,
         }
         return Case(name, init=init, args={"x": draw.normal(*shape, dtype=dtype), "shift": shift})
@@ -33,11 +39,28 @@ def equivariance_cases(draw: Draw) -> list[Case]:
         case("a convolution without a border", (2, 2, 6, 4), (2, 1), circular=True),
         case("stride 2 along both axes", (1, 3, 8, 12), (-4, 2), stride=[2, 2]),
         case("stride 2 across only", (3, 1, 4, 8), (1, 6), stride=[1, 2]),
-        case("a shift along one axis", (2, 2, 6, 9), (0, 4)),
+        case("signs that alternate from column to column", (2, 2, 5, 8), (0, 3), alternating=True),
+        case(FRACTION, (1, 2, 6, 8), (0, 3), stride=[2, 2]),
+        case("very small outputs", (1, 2, 4, 5), (1, -1), size=1e-12),
         case("double precision", (2, 3, 9, 6), (6, -2), stride=[3, 1], dtype=DOUBLE),
         case("a layer that enlarges the map", (1, 2, 4, 5), (1, -2), enlarged=2),
         case("a layer that returns its input as it is", (2, 1, 3, 4), (1, 2), identity=True),
     ]
+
+
+def _refusal(call: Callable[[], Any]) -> Seen:
+    try:
+        call()
+    except ValueError:
+        return {"ValueError": torch.tensor(True)}
+    return {"ValueError": torch.tensor(False)}
+
+
+REFUSED = Property(
+    "a ValueError where there is no answer",
+    'What this case asks for has no answer, and the text of the cell ("Raises") wants a ValueError. Keep the lines that were given.',
+    lambda case, seen: seen["ValueError"],
+)
 
 
 def observe_equivariance(attempt: Any, case: Case) -> Seen:
@@ -49,9 +72,13 @@ def observe_equivariance(attempt: Any, case: Case) -> Seen:
             return x
         padded = F.pad(x, (1, 1, 1, 1), mode="circular" if layer["circular"] else "constant")
         small = F.conv2d(padded, layer["weight"], layer["bias"], layer["stride"])
+        if layer["alternating"]:
+            small = small * (1 - 2 * (torch.arange(small.shape[-1]) % 2))
         return small.repeat_interleave(layer["enlarged"], 2).repeat_interleave(layer["enlarged"], 3)
 
     x = case.args["x"].clone()
+    if case.name == FRACTION:
+        return _refusal(lambda: attempt(convolution, x, case.args["shift"]))
     result = attempt(convolution, x, case.args["shift"])
     as_promised(attempt, result, case.exercise)
     return {**name_outputs(result, case.exercise), "after:x": x}
@@ -78,6 +105,7 @@ TRANSLATION_EQUIVARIANCE_ERROR = Exercise(
             "compare the two outputs position by position, after moving the second one?",
             no_border_no_error,
         ),
+        REFUSED,
     ),
 )
 
@@ -99,6 +127,7 @@ def consistency_cases(draw: Draw) -> list[Case]:
         case("a model in training mode", (8, 2, 5, 6), 3, 4, training=True),
         case("two classes", (13, 2, 6, 5), 2, 2),
         case("no shift at all", (5, 1, 3, 4), 3, 0),
+        case(TOO_FAR, (2, 1, 3, 4), 3, 3),
         case("double precision", (7, 2, 6, 7), 5, 3, dtype=DOUBLE),
     ]
 
@@ -121,6 +150,8 @@ def observe_consistency(attempt: Any, case: Case) -> Seen:
     """The shares, and in which mode the model was called and is left."""
     model = Watched(**case.init)
     images = case.args["images"].clone()
+    if case.name == TOO_FAR:
+        return _refusal(lambda: attempt(model, images, case.args["max_shift"]))
     result = attempt(model, images, case.args["max_shift"])
     return {
         **name_outputs(result, case.exercise),
@@ -167,5 +198,6 @@ SHIFT_CONSISTENCY = Exercise(
             "With a shift of 0 pixels every image is where it was, so the first number must be 1, and yours is not.",
             starts_at_one,
         ),
+        REFUSED,
     ),
 )

@@ -24,9 +24,12 @@ def _cases(draw: Draw) -> list[Case]:
     exception[draw.permutation(16)[:4]] = True
     shifted = (glyph + exception.repeat(4).long()) % 4
     order = draw.permutation(64)
+    far = torch.tensor(
+        [-(2**50), -3, 2**50, 2**50 + 1]
+    )  # any numbers name orbits, negative and very large ones, too
     frame = Case(
         "an exception in a quarter of the frame",
-        args={"orbits": glyph[order] * 7 + 2, "labels": shifted[order]},
+        args={"orbits": far[glyph[order]], "labels": shifted[order]},
     )
     unequal = torch.cat([torch.zeros(20), torch.ones(3), torch.full((2,), 2)]).long()
     order = draw.permutation(25)

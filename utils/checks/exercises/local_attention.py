@@ -18,7 +18,7 @@ def _window_cases(draw: Draw) -> list[Case]:
         return Case(name, args={"x": x, "kernel_size": kernel_size})
 
     return [
-        case("one channel, more columns than rows", draw.normal(1, 1, 3, 5), 3),
+        case("very large numbers, more columns than rows", draw.normal(1, 1, 3, 5, scale=1e9), 3),
         case("several channels, more rows than columns", draw.normal(2, 3, 5, 4), 3),
         case("a feature map after ReLU, with zeros inside", rectified, 3),
         case("a window larger than the image", draw.normal(1, 2, 2, 3), 5),
@@ -71,10 +71,29 @@ def _local_cases(draw: Draw) -> list[Case]:
         replace(black, weights=weights),
         case("one image, more columns than rows", 1, 4, 3, 6, kernel_size=3),
         case("two images, more rows than columns", 2, 3, 6, 4, kernel_size=3),
-        case("a wider window", 1, 2, 6, 5, kernel_size=5),
+        replace(
+            case("a wider window, scores far below zero", 1, 2, 6, 5, kernel_size=5),
+            weights=_far_below_zero(draw),
+        ),
         case("a window larger than the image", 2, 5, 2, 3, kernel_size=5),
         case("float64", 1, 3, 4, 5, kernel_size=3, dtype=torch.float64),
     ]
+
+
+def _far_below_zero(draw: Draw) -> dict[str, Tensor]:
+    """Weights that give all pairs of pixels a score near -160, which is far below that of padding (a key of zeros: 0)."""
+    weights = {
+        "query.bias": draw.normal(2, scale=0.2, shift=11),
+        "key.bias": draw.normal(2, scale=0.2, shift=-11),
+    }
+    weights |= {
+        "query.weight": draw.normal(2, 2, 1, 1, scale=0.2),
+        "key.weight": draw.normal(2, 2, 1, 1, scale=0.03),
+    }
+    return weights | {
+        "value.weight": draw.normal(2, 2, 1, 1, scale=0.004),
+        "value.bias": draw.normal(2, scale=0.004),
+    }
 
 
 LOCAL_ATTENTION2D = Exercise(

@@ -53,7 +53,7 @@ def block_cases(draw: Draw) -> list[Case]:
 
     return [
         case("averages as mixer, a tall map", "average", (2, 4, 5, 3)),
-        case("a convolution as mixer", "depthwise convolution", (2, 3, 4, 6), ratio=3.0, scale=1e-3),
+        case("scales that start at zero", "depthwise convolution", (2, 3, 4, 6), ratio=3.0, scale=0.0),
         case("a mixer along the rows, training", "wide convolution", (3, 2, 3, 5), mode="train"),
         case("no mixing, one image", "identity", (1, 6, 2, 3), ratio=0.5),
         case("stochastic depth is switched off in evaluation", "average", (3, 2, 3, 2), drop_path=0.5),
@@ -83,7 +83,20 @@ def observe_block(attempt: Any, case: Case) -> Seen:
         seen["first branch alone"] = block(case.args["x"])
         block.layer_scale_1.zero_()
         seen["both branches scaled to zero"] = block(case.args["x"])
+    seen["scales of zero can grow"] = torch.tensor(_learns(block, case.args["x"]))
     return seen
+
+
+def _learns(block: nn.Module, x: Tensor) -> bool:
+    """Whether both layer scales get a gradient."""
+    output = block(x)
+    if not output.requires_grad:
+        return False
+    scales = [block.layer_scale_1, block.layer_scale_2]
+    found = torch.autograd.grad(
+        (output * torch.linspace(-1, 1, output.numel()).view_as(x)).sum(), scales, allow_unused=True
+    )
+    return all(grad is not None and bool(grad.any()) for grad in found)
 
 
 def starts_small(case: Case, seen: Seen) -> bool:
@@ -138,6 +151,12 @@ META_FORMER_BLOCK = Exercise(
             silent_is_identity,
         ),
         Property(
+            "scales of zero can grow",
+            "While a layer scale is zero it gets no gradient in your block, so it stays zero for ever. The branch has to be computed all the "
+            "same.",
+            lambda case, seen: seen["scales of zero can grow"],
+        ),
+        Property(
             "one group",
             "Your norm1 should normalise over all channels and positions of an image together: `nn.GroupNorm` with one "
             "group.",
@@ -171,10 +190,23 @@ def poolformer_cases(draw: Draw) -> list[Case]:
             depths=(1, 1, 1),
             dims=(3, 4, 5),
             pool_size=5,
+            num_classes=1,
         ),
         case("a map of more than seven rows", (1, 2, 19, 18), depths=(1,), dims=(3,)),
         case("training, one stage", (2, 3, 6, 8), mode="train", depths=(2,), dims=(5,), in_channels=3),
         case("float64, without a head", (1, 2, 10, 6), dtype=torch.float64, num_classes=0),
+    ]
+
+
+def poolformer_refuses(draw: Draw) -> list[Case]:
+    init = {"depths": (1,), "dims": (4,), "num_classes": 3, "in_channels": 2, "stem": (3, 2, 1)}
+    return [
+        Case(
+            "another number of widths than of depths",
+            init={**init, "dims": (draw.integer(2, 60), draw.integer(2, 60))},
+        ),
+        Case("images of other channels", init=init, args={"images": draw.normal(1, 3, 6, 6)}),
+        Case("whole numbers", init=init, args={"images": draw.integers(0, 256, 1, 2, 6, 6)}),
     ]
 
 
@@ -192,6 +224,8 @@ def observe_poolformer(attempt: Any, case: Case) -> Seen:
     with torch.no_grad():
         model = build_module(attempt, case)
         seen["features"] = model.features(case.args["images"])
+        sequences = [isinstance(stage, nn.Sequential) for stage in model.stages]
+        seen["stages are sequences"] = torch.tensor(all(sequences))
         seen["output for the first image alone"] = model(case.args["images"][:1])
         deep = build_module(attempt, replace(case, init={**case.init, "drop_path": 0.3}))
         seen["stochastic depth, block by block"] = torch.tensor(
@@ -228,9 +262,16 @@ POOL_FORMER = Exercise(
     stand_in="utils.stand_ins.metaformer:PoolFormer",
     uses=("Pooling", "MetaFormerBlock"),
     cases=poolformer_cases,
+    refuses=poolformer_refuses,
     observe=observe_poolformer,
     weights=poolformer_weights,
     properties=(
+        Property(
+            "stages are sequences",
+            "Each entry of your `stages` should be an `nn.Sequential` of blocks, so that a stage can be called as a whole; an `nn.ModuleList` "
+            "cannot.",
+            lambda case, seen: seen["stages are sequences"],
+        ),
         Property(
             "layer scales start where they are told to",
             "The scales of your blocks do not start at `layer_scale`: hand the argument on to every block.",

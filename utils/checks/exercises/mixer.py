@@ -91,6 +91,13 @@ MIXER_BLOCK = Exercise(
     reference="solutions.mixer:MixerBlock",
     stand_in="utils.stand_ins.mixer:MixerBlock",
     cases=mixer_cases,
+    refuses=lambda draw: [
+        Case(
+            "another number of tokens",
+            init={"num_tokens": 4, "dim": 3, "token_hidden": 5, "channel_hidden": 2},
+            args={"x": draw.normal(2, 5, 3)},
+        )
+    ],
     observe=observe_mixer,
     properties=(
         Property(
@@ -136,7 +143,17 @@ def mlp_mixer_cases(draw: Draw) -> list[Case]:
         case("a tall image", 3, 1, (9, 3), 3, 1, num_classes=4),
         case("training", 2, 2, (4, 8), 4, 2, mode="train"),
         case("without a head", 1, 2, (4, 6), 2, 1, num_classes=0),
-        case("float64", 1, 2, (6, 4), 2, 1, dtype=torch.float64),
+        case("a single logit, float64", 1, 2, (6, 4), 2, 1, num_classes=1, dtype=torch.float64),
+    ]
+
+
+def mlp_mixer_refuses(draw: Draw) -> list[Case]:
+    init = {"image_size": (4, 8), "patch_size": 4, "dim": 6, "depth": 1, "token_hidden": 5}
+    init |= {"channel_hidden": 8, "num_classes": 3, "in_channels": 2}
+    return [
+        Case("patches that do not tile the image", init={**init, "image_size": (8, draw.indivisible(4))}),
+        Case("images of another size", init=init, args={"images": draw.normal(1, 2, 8, 4)}),
+        Case("whole numbers", init=init, args={"images": draw.integers(0, 256, 1, 2, 4, 8)}),
     ]
 
 
@@ -185,20 +202,7 @@ MLP_MIXER = Exercise(
     stand_in="utils.stand_ins.mixer:MLPMixer",
     uses=("MixerBlock",),
     cases=mlp_mixer_cases,
-    refuses=lambda draw: [
-        Case(
-            "patches that do not tile the image",
-            init={
-                "image_size": (8, draw.indivisible(4)),
-                "patch_size": 4,
-                "dim": 6,
-                "depth": 1,
-                "token_hidden": 5,
-                "channel_hidden": 8,
-                "num_classes": 3,
-            },
-        )
-    ],
+    refuses=mlp_mixer_refuses,
     observe=observe_mlp_mixer,
     properties=(
         ALONE,

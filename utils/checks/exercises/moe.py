@@ -78,6 +78,16 @@ MO_E_LAYER = Exercise(
     reference="solutions.moe:MoELayer",
     outputs=("output", "loss"),
     cases=moe_cases,
+    refuses=lambda draw: [
+        Case(
+            "more experts per token than there are",
+            init={"dim": draw.integer(2, 60), "hidden_dim": 5, "num_experts": 3, "k": 4},
+        ),
+        Case(
+            "no expert per token",
+            init={"dim": draw.integer(2, 60), "hidden_dim": 5, "num_experts": 3, "k": 0},
+        ),
+    ],
     uses=("top_k_router", "keep_within_capacity", "load_balancing_loss"),
     properties=(
         Property(

@@ -10,15 +10,15 @@ DOUBLE = torch.float64
 
 
 def embedding_cases(draw: Draw) -> list[Case]:
-    def case(name: str, shape: tuple[int, ...], p: int, dim: int, dtype: torch.dtype = torch.float32) -> Case:
+    def case(name: str, shape: tuple[int, ...], p: int, dim: int, mode="eval", dtype=torch.float32) -> Case:
         init = {"patch_size": p, "dim": dim, "in_channels": shape[1]}
-        return Case(name, args={"images": draw.normal(*shape, dtype=dtype)}, init=init)
+        return Case(name, args={"images": draw.normal(*shape, dtype=dtype)}, init=init, mode=mode)
 
     return [
         case("a wide RGB image", (2, 3, 4, 6), 2, 5),
         case("a tall grey image", (3, 1, 9, 6), 3, 4),
-        case("one patch", (2, 3, 4, 4), 4, 7),
-        case("double precision", (1, 2, 4, 8), 2, 3, DOUBLE),
+        case("one patch, training", (2, 3, 4, 4), 4, 7, "train"),
+        case("double precision", (1, 2, 4, 8), 2, 3, dtype=DOUBLE),
     ]
 
 
@@ -66,18 +66,18 @@ EMBED_BY_CONVOLUTION = Exercise(
 
 
 def token_cases(draw: Draw) -> list[Case]:
-    def case(name: str, b: int, n: int, d: int, cls: bool = True, dtype: torch.dtype = torch.float32) -> Case:
+    def case(name: str, b: int, n: int, d: int, cls: float | None = 1.0, dtype=torch.float32) -> Case:
         args = {
             "tokens": draw.normal(b, n, d, dtype=dtype),
-            "cls_token": draw.normal(1, 1, d, dtype=dtype) if cls else None,
-            "positions": draw.normal(1, n + cls, d, dtype=dtype),
+            "cls_token": None if cls is None else draw.normal(1, 1, d, scale=cls, dtype=dtype),
+            "positions": draw.normal(1, n + (cls is not None), d, dtype=dtype),
         }
         return Case(name, args=args)
 
     return [
         case("three images", 3, 4, 5),
-        case("one image", 1, 6, 3),
-        case("no CLS token", 2, 5, 4, cls=False),
+        case("one image, a CLS token of zeros", 1, 6, 3, cls=0.0),
+        case("no CLS token", 2, 5, 4, cls=None),
         case("double precision", 2, 3, 6, dtype=DOUBLE),
     ]
 

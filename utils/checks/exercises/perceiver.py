@@ -38,8 +38,33 @@ def cross_cases(draw: Draw) -> list[Case]:
         case("many queries, few inputs", 1, 6, 2, (4, 7, 1), False),
         case("some inputs are hidden", 3, 2, 5, (6, 3, 3), True),
         case("equal widths, as many queries as inputs, training", 2, 4, 4, (4, 4, 2), True, "train"),
-        case("hidden inputs, float64", 2, 3, 6, (8, 5, 2), True, dtype=torch.float64),
+        _hidden_above_all(draw),
     ]
+
+
+def _hidden_above_all(draw: Draw) -> Case:
+    """Inputs along one direction, whose scores lie near -20000; hidden ones point the other way, and theirs lie as far above zero."""
+    double = {"dtype": torch.float64}
+    mask, along = draw.mask(2, 6), draw.normal(5, scale=2.0, **double)
+    along = along - along.mean()
+    turned = torch.where(mask, 1.0, -1.0)[..., None]
+    inputs = along * turned + draw.normal(2, 6, 5, scale=0.05, **double)
+    parts = {"query": (8, 8, 0.5), "key": (8, 5, 0.02), "value": (8, 5, 0.5), "output": (8, 8, 0.4)}
+    weights = {}
+    for name, (rows, columns, scale) in parts.items():
+        weights[f"{name}.weight"] = draw.normal(rows, columns, scale=scale, **double)
+        weights[f"{name}.bias"] = draw.normal(
+            rows, scale=0.3, shift=100.0 if name == "query" else 0.0, **double
+        )
+    weights["key.weight"] -= (
+        100 * along / (along.norm() * 5**0.5)
+    )  # 5 numbers with deviation 1 have this length
+    for name, width in (("norm_query", 8), ("norm_input", 5)):
+        weights[f"{name}.weight"] = draw.normal(width, scale=0.02, shift=1.0, **double)
+        weights[f"{name}.bias"] = draw.normal(width, scale=0.02, **double)
+    args = {"queries": draw.normal(2, 3, 8, **double), "inputs": inputs, "mask": mask}
+    init = {"query_dim": 8, "input_dim": 5, "num_heads": 2}
+    return Case("hidden scores far above the others, float64", init=init, args=args, weights=weights)
 
 
 def hidden_changed(case: Case) -> Tensor:
@@ -172,6 +197,18 @@ PERCEIVER_IO = Exercise(
     reference="solutions.perceiver:PerceiverIO",
     by_hand=(*by_hand.TRANSFORMER, *by_hand.MULTIHEAD),
     cases=perceiver_cases,
+    refuses=lambda draw: [
+        Case(
+            "a width that the heads do not divide",
+            init={
+                "input_dim": draw.integer(2, 20),
+                "num_latents": 3,
+                "latent_dim": draw.indivisible(4),
+                "depth": 0,
+                "query_dim": 4,
+            },
+        )
+    ],
     observe=observe_perceiver,
     uses=("CrossAttention", "EncoderLayer"),
     properties=(

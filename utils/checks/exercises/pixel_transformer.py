@@ -16,7 +16,7 @@ def _pixel_cases(draw: Draw) -> list[Case]:
     return [
         Case("one colour image, more columns than rows", args={"images": draw.normal(1, 3, 2, 5)}),
         Case("two images, more rows than columns", args={"images": draw.normal(2, 2, 4, 3)}),
-        Case("grey images", args={"images": draw.normal(3, 1, 3, 4)}),
+        Case("whole numbers", args={"images": draw.integers(0, 256, 3, 1, 3, 4)}),
         Case("many channels", args={"images": draw.normal(2, 7, 3, 2)}),
         Case("float64", args={"images": draw.normal(2, 3, 2, 4, dtype=torch.float64)}),
     ]
@@ -47,9 +47,9 @@ PIXEL_TOKENS = Exercise(
 
 
 def _transformer_cases(draw: Draw) -> list[Case]:
-    def case(name: str, batch: int, *, dtype: torch.dtype = torch.float32, **init: Any) -> Case:
+    def case(name: str, batch: int, *, mode="eval", dtype: torch.dtype = torch.float32, **init: Any) -> Case:
         shape = (batch, init["in_channels"], *init["image_size"])
-        return Case(name, init=init, args={"images": draw.normal(*shape, dtype=dtype)})
+        return Case(name, init=init, args={"images": draw.normal(*shape, dtype=dtype)}, mode=mode)
 
     two: dict[str, Any] = {"dim": 6, "depth": 2, "num_heads": 2}
     one: dict[str, Any] = {"dim": 6, "depth": 1, "num_heads": 3}
@@ -57,8 +57,17 @@ def _transformer_cases(draw: Draw) -> list[Case]:
         case("more columns than rows", 2, image_size=(2, 4), in_channels=3, num_classes=5, **two),
         case("more rows than columns, one channel", 3, image_size=(4, 3), in_channels=1, num_classes=2, **one),
         case("without positions", 2, image_size=(3, 2), in_channels=2, num_classes=4, use_positions=False, **two),
-        case("float64", 2, image_size=(2, 3), in_channels=1, num_classes=3, dtype=torch.float64, **one),
+        case("a single logit, training, float64", 2, image_size=(2, 3), in_channels=1, num_classes=1, mode="train",
+             dtype=torch.float64, **one),
     ]  # fmt: skip
+
+
+def _transformer_refuses(draw: Draw) -> list[Case]:
+    init = {"image_size": (2, 3), "in_channels": 1, "num_classes": 3, "dim": 6, "depth": 1, "num_heads": 3}
+    return [
+        Case("images of another size", init=init, args={"images": draw.normal(2, 1, 3, 2)}),
+        Case("images of other channels", init=init, args={"images": draw.normal(2, 3, 2, 3)}),
+    ]
 
 
 def _transformer_weights(name: str, value: Tensor, draw: Draw) -> Tensor:
@@ -86,20 +95,7 @@ PIXEL_TRANSFORMER = Exercise(
     by_hand=by_hand.TRANSFORMER,
     kind="module",
     cases=_transformer_cases,
-    refuses=lambda draw: [
-        Case(
-            "images of another size",
-            init={
-                "image_size": (2, 3),
-                "in_channels": 1,
-                "num_classes": 3,
-                "dim": 6,
-                "depth": 1,
-                "num_heads": 3,
-            },
-            args={"images": draw.normal(2, 1, 3, 2)},
-        )
-    ],
+    refuses=_transformer_refuses,
     observe=_watch_transformer,
     weights=_transformer_weights,
     uses=("pixel_tokens", "EncoderLayer"),

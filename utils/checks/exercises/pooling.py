@@ -60,7 +60,8 @@ POOLING = Exercise(
     stand_in="utils.stand_ins.pooling:Pooling",
     cases=pooling_cases,
     refuses=lambda draw: [
-        Case("an even neighbourhood, which has no middle", init={"pool_size": 2 * draw.integer(1, 400)})
+        Case("an even neighbourhood, which has no middle", init={"pool_size": 2 * draw.integer(1, 400)}),
+        Case("a negative side", init={"pool_size": 1 - 2 * draw.integer(1, 400)}),
     ],
     properties=(
         Property(

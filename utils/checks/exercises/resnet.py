@@ -23,7 +23,7 @@ def block_cases(draw: Draw) -> list[Case]:
         case("stride 2, same channels", (3, 4, 6, 5), 4, 2),
         case("stride 2, more channels, training", (4, 2, 5, 7), 4, 2, mode="train"),
         case("training", (3, 3, 4, 5), 3, mode="train"),
-        case("double precision", (1, 2, 6, 4), 3, 2, dtype=DOUBLE),
+        case("stride 3, double precision", (1, 2, 7, 4), 2, 3, dtype=DOUBLE),
     ]
 
 
@@ -52,7 +52,7 @@ def resnet_cases(draw: Draw) -> list[Case]:
         case("one stage, training", (3, 2, 5, 4), 4, (2,), mode="train"),
         case("no head", (2, 3, 8, 5), 2, (1, 2), num_classes=0),
         case("a single image", (1, 2, 6, 7), 2, (1, 3)),
-        case("double precision, three stages", (2, 2, 8, 12), 2, (1, 1, 2), dtype=DOUBLE, num_classes=5),
+        case("a single logit, double precision", (2, 2, 8, 12), 2, (1, 1, 2), dtype=DOUBLE, num_classes=1),
     ]
 
 

@@ -10,10 +10,14 @@ from utils.checks.exercises.retention import NO_FUTURE, observe_retention, reten
 from utils.checks.properties import same
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
+FORGOTTEN = "a long sequence that is forgotten fast"
+
 
 def recurrent_cases(draw: Draw) -> list[Case]:
     def case(name: str, sizes: tuple[int, int, int, int, int], continues: bool, **kind: Any) -> Case:
         args = retention_arguments(draw, sizes, **kind)
+        if name == FORGOTTEN:
+            args["decay"] = draw.uniform(sizes[1], low=0.05, high=0.1)
         state = draw.normal(sizes[0], sizes[1], sizes[3], sizes[4], **kind) if continues else None
         return Case(name, args={**args, "state": state})
 
@@ -21,7 +25,7 @@ def recurrent_cases(draw: Draw) -> list[Case]:
         case("a new sequence", (2, 2, 5, 3, 4), False),
         case("a sequence that goes on", (1, 3, 4, 4, 2), True),
         case("one step", (2, 2, 1, 3, 2), True),
-        case("keys as wide as values", (2, 2, 6, 3, 3), False),
+        case(FORGOTTEN, (1, 2, 60, 2, 2), False),
         case("a sequence that goes on, float64", (2, 2, 5, 2, 3), True, dtype=torch.float64),
     ]
 
@@ -54,6 +58,8 @@ RETENTION_RECURRENT = Exercise(
 def chunk_cases(draw: Draw) -> list[Case]:
     def case(name: str, sizes: tuple[int, ...], chunk_size: int, continues: bool, **kind: Any) -> Case:
         args = retention_arguments(draw, sizes, **kind)
+        if name == FORGOTTEN:
+            args["decay"] = draw.uniform(sizes[1], low=0.05, high=0.1)
         state = draw.normal(sizes[0], sizes[1], sizes[3], sizes[4], **kind) if continues else None
         return Case(name, args={**args, "chunk_size": chunk_size, "state": state})
 
@@ -62,6 +68,7 @@ def chunk_cases(draw: Draw) -> list[Case]:
         case("a shorter chunk at the end", (1, 3, 8, 4, 2), 3, False),
         case("chunks of one position", (2, 1, 4, 3, 2), 1, True),
         case("chunks of one position, from the beginning", (1, 2, 5, 3, 2), 1, False),
+        case(FORGOTTEN, (1, 1, 96, 2, 2), 48, False),
         case("a chunk longer than the sequence", (2, 2, 3, 2, 3), 5, True),
         case("a sequence that goes on, float64", (2, 2, 7, 2, 3), 3, True, dtype=torch.float64),
     ]

@@ -13,6 +13,10 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 def router_cases(draw: Draw) -> list[Case]:
     double = torch.float64
+    # a probability of about 1, one of 1e-17, and one that float32 takes for 0
+    far_apart = draw.normal(6, 3) + torch.tensor([0.0, -40.0, -200.0])
+    far_apart = far_apart.gather(1, torch.stack([draw.permutation(3) for _ in range(3)]).repeat(2, 1))
+    far_apart[3:] = far_apart[3:].flip(1)
     return [
         Case("one expert per token", args={"logits": draw.normal(6, 4), "k": 1}),
         Case("two of five", args={"logits": draw.normal(7, 5), "k": 2}),
@@ -26,7 +30,7 @@ def router_cases(draw: Draw) -> list[Case]:
             args={"logits": draw.normal(5, 3), "k": 1},
             kwargs={"renormalize": True},
         ),
-        Case("all experts", args={"logits": draw.normal(5, 3), "k": 3}),
+        Case("all experts, some of them all but impossible", args={"logits": far_apart, "k": 3}),
         Case("there is one expert only", args={"logits": draw.normal(4, 1), "k": 1}),
         Case("large scores", args={"logits": draw.normal(5, 4, scale=3, shift=120), "k": 2}),
         Case(
@@ -98,7 +102,9 @@ def capacity_cases(draw: Draw) -> list[Case]:
         experts = choices(draw, tokens, num_experts, k)
         return Case(name, args={"experts": experts, "num_experts": num_experts, "capacity": capacity})
 
-    popular = draw.integers(0, 2, 9, 1) * 3  # only experts 0 and 3 of four
+    popular = (
+        draw.integers(0, 2, 900, 1) * 3
+    )  # only experts 0 and 3 of four, more often than a byte can count
     return [
         case("one choice, not room for all", 12, 3, 1, 3),
         case("two choices, half of them find a place", 14, 4, 2, 4),
@@ -106,7 +112,10 @@ def capacity_cases(draw: Draw) -> list[Case]:
         case("room for everyone", 6, 4, 2, 6),
         case("no places at all", 5, 3, 2, 0),
         case("one place each", 8, 3, 2, 1),
-        Case("two experts that nobody asks for", args={"experts": popular, "num_experts": 4, "capacity": 2}),
+        Case(
+            "many tokens, and two experts that nobody asks for",
+            args={"experts": popular, "num_experts": 4, "capacity": 2},
+        ),
     ]
 
 
@@ -209,6 +218,15 @@ LOAD_BALANCING_LOSS = Exercise(
     reference="solutions.routing:load_balancing_loss",
     stand_in="utils.stand_ins.routing:load_balancing_loss",
     cases=balance_cases,
+    refuses=lambda draw: [
+        Case(
+            "no tokens",
+            args={
+                "logits": torch.zeros(0, draw.integer(2, 900)),
+                "experts": torch.zeros(0, 1, dtype=torch.int64),
+            },
+        )
+    ],
     properties=(
         Property(
             "equal scores give 1",

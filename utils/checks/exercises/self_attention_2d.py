@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.checks import by_hand
 from utils.checks.observe import build_module, observe_default
@@ -13,18 +14,27 @@ from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 
 def _self_cases(draw: Draw) -> list[Case]:
-    def case(name: str, *shape: int, dtype: torch.dtype = torch.float32, **init: int) -> Case:
+    def case(name: str, *shape: int, mode="eval", dtype: torch.dtype = torch.float32, **init: int) -> Case:
         x = draw.normal(*shape, scale=1.5, dtype=dtype)
-        return Case(name, init={"channels": shape[1], **init}, args={"x": x})
+        return Case(name, init={"channels": shape[1], **init}, args={"x": x}, mode=mode)
 
     return [
         case("one image, more columns than rows", 1, 4, 2, 5),
         case("two images, more rows than columns", 2, 6, 4, 3),
         case("queries narrower than the feature map", 2, 8, 3, 4, head_channels=2),
         case("queries wider than the feature map", 1, 3, 4, 2, head_channels=5),
-        case("a single row of pixels", 2, 3, 1, 6, head_channels=3),
-        case("float64", 2, 4, 3, 2, dtype=torch.float64),
+        case("a single row of pixels, training", 2, 3, 1, 6, head_channels=3, mode="train"),
+        replace(case("large scores, float64", 2, 4, 3, 2, dtype=torch.float64), weights=_large_scores(draw)),
     ]
+
+
+def _large_scores(draw: Draw) -> dict[str, Tensor]:
+    """Weights that give all pairs of pixels a score near 1800, beyond what `exp` can hold, and not far from each other."""
+    weights = {"gamma": draw.uniform(1, low=0.4, high=0.8)}
+    for layer in ("query", "key", "value", "output"):
+        weights[f"{layer}.weight"] = draw.normal(4, 4, 1, 1, scale=0.01 if layer == "key" else 0.5)
+        weights[f"{layer}.bias"] = draw.normal(4, scale=0.5, shift=30.0 if layer in ("query", "key") else 0.0)
+    return {name: value.double() for name, value in weights.items()}
 
 
 def _self_weights(name: str, value: Tensor, draw: Draw) -> Tensor:
@@ -41,10 +51,21 @@ def _watch_self(attempt: Any, case: Case) -> Seen:
     seen: Seen = {}
     with torch.no_grad():
         seen["weights"] = build_module(attempt, case).weights(x.clone())
-        fresh = attempt(**case.init).to(x.dtype)(x.clone())
+    new = attempt(**case.init).to(x.dtype)
+    fresh = new(x.clone())
     seen.update(observe_default(attempt, case))
+    seen["the gate can open"] = torch.tensor(_can_open(new, fresh))
     seen["starts_as_identity"] = torch.tensor(fresh.shape == x.shape and torch.allclose(fresh, x))
     return seen
+
+
+def _can_open(layer: nn.Module, output: Tensor) -> bool:
+    """Whether the gate gets a gradient while it is zero."""
+    if not output.requires_grad:
+        return False
+    ramp = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    (grad,) = torch.autograd.grad((output * ramp).sum(), [layer.gamma], allow_unused=True)
+    return grad is not None and bool(grad.any())
 
 
 def _rows_sum_to_one(case: Case, seen: Seen) -> bool:
@@ -74,6 +95,12 @@ SELF_ATTENTION2D = Exercise(
             "starts as the identity",
             "A fresh layer must return its input unchanged, because the gate starts closed; yours already changes it.",
             lambda case, seen: seen["starts_as_identity"],
+        ),
+        Property(
+            "the gate can open",
+            "In a fresh layer `gamma` gets no gradient, so the gate stays shut for ever. Is everything behind the gate computed while it is "
+            "zero, and does `output` start as PyTorch makes it, not at zero, too?",
+            lambda case, seen: seen["the gate can open"],
         ),
     ),
 )

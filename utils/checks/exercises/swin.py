@@ -102,6 +102,13 @@ SWIN_BLOCK = Exercise(
     reference="solutions.swin:SwinBlock",
     stand_in="utils.stand_ins.swin:SwinBlock",
     cases=_block_cases,
+    refuses=lambda draw: [
+        Case(
+            "a window larger than the map",
+            init={"dim": 4, "num_heads": 2, "window_size": 5},
+            args={"x": draw.normal(1, 4, 6, 4)},
+        ),
+    ],
     observe=_observe_block,
     uses=("window_partition", "window_reverse", "WindowAttention", "cyclic_shift", "shifted_window_mask"),
     properties=(
@@ -127,7 +134,7 @@ SWIN_BLOCK = Exercise(
 
 def _merging_cases(draw: Draw) -> list[Case]:
     return [
-        Case("an even map", init={"dim": 3}, args={"x": draw.normal(2, 4, 6, 3)}),
+        Case("an even map, training", init={"dim": 3}, args={"x": draw.normal(2, 4, 6, 3)}, mode="train"),
         Case("more rows than columns", init={"dim": 2}, args={"x": draw.normal(3, 8, 2, 2)}),
         Case("an odd number of rows", init={"dim": 3}, args={"x": draw.normal(1, 5, 4, 3)}),
         Case("an odd number of columns, a single one", init={"dim": 3}, args={"x": draw.normal(2, 4, 1, 3)}),

@@ -29,12 +29,23 @@ def vit_cases(draw: Draw) -> list[Case]:
         case("mean pooling", 3, (6, 4), pool="mean", num_classes=5),
         case("encode: all tokens", 2, (4, 4), method="encode", channels=1),
         case("no head", 2, (2, 6), num_classes=0, depth=3),
-        case("double precision", 1, (4, 6), dtype=DOUBLE, num_heads=4, channels=1),
+        case("a single logit, double precision", 1, (4, 6), dtype=DOUBLE, num_heads=4, channels=1, num_classes=1),
         case("dropout is switched off in evaluation", 2, (4, 4), dropout=0.5, attention_dropout=0.5, drop_path=0.5),
         case("all kinds of dropout while training", 3, (4, 6), mode="train", dropout=0.3, attention_dropout=0.4,
              drop_path=0.5, pool="mean"),
         case("dropout while training, without any block", 2, (4, 6), mode="train", depth=0, dropout=0.5),
     ]  # fmt: skip
+
+
+def vit_refuses(draw: Draw) -> list[Case]:
+    init = {"image_size": (4, 6), **TINY, "in_channels": 2}
+    return [
+        Case("patches that do not tile the image", init={**init, "image_size": (4, draw.indivisible(2))}),
+        Case("another kind of pooling", init={**init, "pool": "max", "num_classes": draw.integer(2, 90)}),
+        Case("whole numbers", init=init, args={"images": draw.integers(0, 256, 1, 2, 4, 6)}),
+        Case("an image without a batch", init=init, args={"images": draw.normal(2, 4, 6)}),
+        Case("images of another size", init=init, args={"images": draw.normal(1, 2, 6, 4)}),
+    ]
 
 
 def vit_weights(name: str, value: Tensor, draw: Draw) -> Tensor:
@@ -58,5 +69,6 @@ VI_T = Exercise(
     stand_in="utils.stand_ins.vit:ViT",
     uses=("PatchEmbedding", "add_cls_and_positions", "ViTBlock"),
     cases=vit_cases,
+    refuses=vit_refuses,
     weights=vit_weights,
 )

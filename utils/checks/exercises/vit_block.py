@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from utils.checks import by_hand
+from utils.checks.chance import without_chance
 from utils.checks.observe import ObservationError, Problem, build_module, observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
@@ -44,14 +45,26 @@ def attention_cases(draw: Draw) -> list[Case]:
             mode="train",
             dropout=0.4,
         ),
-        case("double precision", 2, 4, 6, 2, DOUBLE),
+        replace(case("large scores, double precision", 2, 4, 6, 2, DOUBLE), weights=_large_scores(draw)),
     ]
 
 
+def _large_scores(draw: Draw) -> dict[str, Tensor]:
+    """Weights for a width of 6 that give all pairs of tokens a score near 1800, beyond what `exp` can hold."""
+    thirds = [draw.normal(6, 6, scale=scale) for scale in (0.4, 0.01, 0.4)]
+    biases = [draw.normal(6, scale=0.5, shift=shift) for shift in (32.0, 32.0, 0.0)]
+    weights = {"in_proj_weight": torch.cat(thirds), "in_proj_bias": torch.cat(biases)}
+    weights |= {"out_proj.weight": draw.normal(6, 6, scale=0.4), "out_proj.bias": draw.normal(6, scale=0.3)}
+    return {name: value.double() for name, value in weights.items()}
+
+
 def observe_attention(attempt: Any, case: Case) -> Seen:
-    """Output and gradients as always, and the attention weights of `weights(x)`."""
+    """Output and gradients as always, the attention weights of `weights(x)`, in training too, and what `split(x)` gives."""
     seen = observe_default(attempt, case)
-    weights = build_module(attempt, replace(case, mode="eval")).weights(case.args["x"].clone())
+    module = build_module(attempt, case)
+    with torch.no_grad(), without_chance():
+        weights = module.weights(case.args["x"].clone())
+        parts = module.split(case.args["x"].clone())
     if not isinstance(weights, Tensor):
         raise ObservationError(
             Problem(
@@ -62,7 +75,13 @@ def observe_attention(attempt: Any, case: Case) -> Seen:
                 ),
             )
         )
-    return {"output": seen.pop("output"), "weights": weights, **seen}
+    named = zip(("queries", "keys", "values"), parts, strict=True)
+    return {
+        "output": seen.pop("output"),
+        "weights": weights,
+        **{f"{name} of `split`": part for name, part in named},
+        **seen,
+    }
 
 
 def rows_sum_to_one(case: Case, seen: Seen) -> bool:

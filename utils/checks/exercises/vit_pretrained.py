@@ -165,6 +165,7 @@ def pretrained_cases(draw: Draw) -> list[Case]:
         case("timm's names", size, _timm_state(_hub_state(draw, size))),
         case("a file of another depth", size, _hub_state(draw, size | {"depth": 3})),
         case("a file of another image size", size, _hub_state(draw, size | {"image_size": (6, 6)})),
+        case("a file of another number of classes", size, _hub_state(draw, size | {"num_classes": 5})),
     ]
 
 
@@ -206,6 +207,12 @@ def observe_pretrained(attempt: Any, case: Case) -> Seen:
     returned = attempt(model, state)
     seen = _by_part(model.state_dict())
     seen["the model is returned"] = torch.tensor(returned is model)
+    with torch.no_grad():
+        before = {name: value.clone() for name, value in state.items()}
+        for parameter in model.parameters():
+            parameter.add_(1)
+    seen["numbers are copied"] = torch.tensor(all(torch.equal(state[name], before[name]) for name in before))
+    state = before
     seen["same:state"] = torch.tensor(
         all(torch.equal(value, case.args["state"][name]) for name, value in state.items())
     )
@@ -228,6 +235,11 @@ LOAD_PRETRAINED = Exercise(
             "Your function fills a part of the model before it refuses a file that does not fit. The model should be left as it was: "
             "collect all weights first.",
             lambda case, seen: seen["left as it was"],
+        ),
+        Property(
+            "numbers are copied",
+            "The tensors of the file have become the model's parameters: whoever trains the model changes `state` as well. Copy the numbers.",
+            lambda case, seen: seen["numbers are copied"],
         ),
         Property(
             "the model is returned",

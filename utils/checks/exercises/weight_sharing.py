@@ -11,15 +11,15 @@ DOUBLE = torch.float64
 
 
 def _convolution_cases(draw: Draw) -> list[Case]:
-    def case(name: str, n: int, d: int, kernel_size: int, dtype: torch.dtype = DOUBLE) -> Case:
+    def case(name: str, n: int, d: int, kernel_size: int, dtype=DOUBLE, scale: float = 1.0) -> Case:
         args = {
-            "inputs": draw.normal(n, d, dtype=dtype),
-            "outputs": draw.normal(n, d, shift=0.3, dtype=dtype),
+            "inputs": draw.normal(n, d, scale=scale, dtype=dtype),
+            "outputs": draw.normal(n, d, scale=scale, shift=0.3 * scale, dtype=dtype),
         }
         return Case(name, args={**args, "kernel_size": kernel_size})
 
     cases = [
-        case("more signals than positions", 9, 5, 3),
+        case("more signals than positions, very small numbers", 9, 5, 3, scale=1e-4),
         case("a kernel as long as the signal", 6, 5, 5),
         case("a kernel of one entry", 4, 6, 1),
         case("one signal", 1, 8, 3),
@@ -46,13 +46,17 @@ def _matrix_cases(draw: Draw) -> list[Case]:
     cases = [
         case("more signals than positions", 12, 5, 5),
         case("fewer signals than positions", 3, 6, 4),
-        case("as many outputs as inputs, few signals", 2, 5, 5),
+        case("as many outputs as inputs, few signals, two of them equal", 3, 5, 5),
+        case("as many signals as positions, two of them equal", 5, 5, 3),
         case("one signal", 1, 4, 3),
         case("outputs of another length", 11, 4, 7),
         case("single precision", 20, 4, 3, torch.float32),
         case("a position that hardly varies", 15, 5, 3),
     ]
     cases[-1].args["inputs"][:, 1] *= 0.02  # a small singular value, far from rounding
+    for one in cases:
+        if one.name.endswith("two of them equal"):
+            one.args["inputs"][-1] = one.args["inputs"][0]
     return cases
 
 
@@ -64,7 +68,7 @@ def _fits_no_worse(case: Case, seen: Seen) -> bool:
         return True  # said elsewhere
     shifted = [inputs.roll(k // 2 - j, -1) for j in range(k)]
     left = outputs - sum(kernel[j].to(inputs.dtype) * shifted[j] for j in range(k))
-    scale = 1e-3 * (1 + outputs.norm() * inputs.norm())
+    scale = 1e-3 * outputs.norm() * inputs.norm()
     return all(bool((left * x).sum().abs() < scale) for x in shifted)
 
 
@@ -82,7 +86,15 @@ FIT_CONVOLUTION = Exercise(
         Case(
             "an even kernel",
             args={"inputs": draw.normal(4, 6), "outputs": draw.normal(4, 6), "kernel_size": 2},
-        )
+        ),
+        Case(
+            "a kernel longer than the signals",
+            args={"inputs": draw.normal(6, 4), "outputs": draw.normal(6, 4), "kernel_size": 5},
+        ),
+        Case(
+            "outputs of another length",
+            args={"inputs": draw.normal(4, 6), "outputs": draw.normal(4, 5), "kernel_size": 3},
+        ),
     ],
     gradients=False,
     rtol=1e-3,

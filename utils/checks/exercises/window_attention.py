@@ -99,15 +99,22 @@ def _attention_cases(draw: Draw) -> list[Case]:
             args={"x": identity.expand(2, 9, 9).clone(), "mask": None},
             weights=bias_alone,
         ),
-        Case(
-            "a larger window, float64",
-            init=init(4, 3, 2),
-            args={
-                "x": draw.normal(2, 9, 4, dtype=torch.float64),
-                "mask": _mask_with_self(draw, 2, 9),
-            },
-        ),
+        Case("training", init=init(4, 2, 2), args={"x": draw.normal(2, 4, 4), "mask": None}, mode="train"),
+        _hidden_above_all(draw, init(4, 3, 2)),
     ]
+
+
+def _hidden_above_all(draw: Draw, init: dict[str, int]) -> Case:
+    """All scores lie near 1000, those of one offset near 20000; the mask hides these, and some others."""
+    weights = {"qkv.weight": draw.normal(12, 4, scale=0.5), "qkv.bias": draw.normal(12, scale=0.3)}
+    weights |= {"proj.weight": draw.normal(4, 4, scale=0.5), "proj.bias": draw.normal(4, scale=0.3)}
+    table = draw.normal(25, 2, shift=1000)
+    table[13] = 20_000  # an offset of one column: 2 (2 M - 1) + 3
+    weights["relative_position_bias_table"] = table
+    apart = _offsets(3) == 1
+    args = {"x": draw.normal(2, 9, 4, dtype=torch.float64), "mask": _mask_with_self(draw, 2, 9) & ~apart}
+    weights = {name: value.double() for name, value in weights.items()}
+    return Case("a hidden score far above the others, float64", init=init, args=args, weights=weights)
 
 
 def _bias_translates(case: Case, seen: Seen) -> bool:

@@ -35,7 +35,9 @@ MOST_PAIRS = 200  # of near-copies, on the summary
 @cache
 def _templates() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=tables.unturned
+    )
     for tool in (
         tables.points,
         tables.possible,
@@ -72,7 +74,7 @@ def feedback(entries: list[Entry], folder: Path, isolation: str) -> Path:
                 language=language,
                 isolation=isolation,
             )
-        (folder / f"{file_name(theirs[0])}.html").write_text(text, encoding="utf-8")
+        (folder / f"{file_name(theirs[0])}.html").write_text(text, encoding="utf-8", errors="replace")
     return folder
 
 
@@ -87,7 +89,7 @@ def written(entries: list[Entry], folder: Path) -> Path:
         for question in questions(notebook):
             stem = f"{notebook}-{question.name}"
             text = page("written", stem, notebook=notebook, question=question, entries=answers)
-            (folder / f"{stem}.html").write_text(text, encoding="utf-8")
+            (folder / f"{stem}.html").write_text(text, encoding="utf-8", errors="replace")
             _marking_sheet(folder / f"{stem}.csv", answers, question.name, question.points)
     return folder
 
@@ -131,7 +133,7 @@ def summary(
         unread=[entry for entry in entries if entry["problem"]],
         rows=[*rows],
     )
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="replace")
     return path
 
 
@@ -173,11 +175,12 @@ def _mistakes(group: list[Entry]) -> list[tuple[str, str, int]]:
 def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
     """(whose, what) that the grader wants a person to look at: a library's layer, a stand-in's code."""
     for entry in entries:
-        who = f"{entry['student']}, {entry['notebook']}"
+        who = f"{tables.called(entry)}, {entry['notebook']}"
         if entry.get("newer"):
             yield who, "an answer may be Python of a later version than the grader's: no grade is given"
         if entry.get("missing") and any(verdict["state"] != "passed" for verdict in entry["verdicts"]):
-            yield who, f"cells use what was not graded with them: {', '.join(entry['missing'])}"
+            more = f" and {len(entry['missing']) - 10} more" * (len(entry["missing"]) > 10)
+            yield who, f"cells use what was not graded with them: {', '.join(entry['missing'][:10])}{more}"
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:

@@ -127,7 +127,7 @@ def grades_csv(
             else (student, user, "", "", "")
         )
         rows.setdefault(head, {}).update(row)
-    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+    with replacing(path) as beside, open(beside, "w", newline="", encoding="utf-8", errors="replace") as file:
         out = csv.writer(file, quoting=csv.QUOTE_ALL)
         out.writerow(["Student", "ID", "SIS User ID", "SIS Login ID", "Section", *titles])
         out.writerow(["    Points Possible", "", "", "", "", *(number(most[name]) for name in most)])
@@ -169,7 +169,10 @@ def moodle_csv(entries: list[Entry], folder: Path) -> Path:
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     for name, most in most_of(entries).items():
         sheet = folder / f"{name}.csv"
-        with replacing(sheet) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(sheet) as beside,
+            open(beside, "w", newline="", encoding="utf-8", errors="replace") as file,
+        ):
             out = csv.writer(file, quoting=csv.QUOTE_ALL)
             out.writerow(head)
             for entry in entries:
@@ -271,7 +274,7 @@ def gradescope(entries: list[Entry], folder: Path, isolation: str) -> Path:
         target = folder / (entry["notebook"] or "unread") / file_name(entry) / "results.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(gradescope_result(entry, isolation), ensure_ascii=False, indent=1)
-        target.write_text(text, encoding="utf-8")
+        target.write_text(text, encoding="utf-8", errors="replace")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -323,12 +326,28 @@ def said(verdict: dict[str, Any]) -> str:
 def mark_key(entry: Entry, question: str) -> str:
     """What a mark for a written answer belongs to: student, notebook, question and the text itself, whatever the seed or the grader's version."""
     parts = (entry["student"], entry["user"], entry["notebook"], question, entry["written"].get(question, ""))
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+    # a letter first: of "12e4..." a spreadsheet makes a number
+    return "k" + hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def xml_text(text: str) -> str:
     """Text without the characters that XML 1.0 forbids."""
     return re.sub(r"[^\x09\x0a\x0d\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text)
+
+
+def unturned(value: Any) -> Any:
+    """Text for a page without control characters and turned writing, which would turn what stands behind a name in its line too."""
+    return (
+        re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", value)
+        if type(value) is str
+        else value
+    )
+
+
+def called(entry: Entry) -> str:
+    """A student for an instructor's eyes: with the platform's id, where there is one, since two may have one name."""
+    user = entry.get("user")  # records of an older run may have none
+    return f"{entry['student']} ({user})" if user else str(entry["student"])
 
 
 def shown(text: str) -> str:

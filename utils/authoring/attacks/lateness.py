@@ -7,6 +7,7 @@ import io
 import os
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 from utils.authoring.attacks.handing import FILE, Make, by_canvas, clear, own, put, right, tarred
 from utils.authoring.attacks.scene import LATE, NOTEBOOK, Attack, Scene, one_class
@@ -17,9 +18,10 @@ DUE = datetime.datetime(2025, 3, 1)
 ON_TIME = Policy(deadlines={NOTEBOOK: DUE}, penalty=1.0, written="leave out")
 
 
-def _before_it_was_due(scene: Scene) -> None:
-    when = (DUE - datetime.timedelta(days=1)).timestamp()
-    for path in scene.neighbours:
+def _come(scene: Scene, late: Path) -> None:
+    """The neighbours' files come a day before they are due, and this one nine days behind."""
+    for path, days in [*((path, -1) for path in scene.neighbours), (late, 9)]:
+        when = (DUE + datetime.timedelta(days=days)).timestamp()
         os.utime(path, (when, when))
 
 
@@ -38,11 +40,7 @@ def _undated(content: bytes) -> bytes:
 
 
 def _late(name: str, content: Callable[[], bytes]) -> Make:
-    def make(scene: Scene) -> None:
-        _before_it_was_due(scene)
-        scene.write(content(), name)
-
-    return make
+    return lambda scene: _come(scene, scene.write(content(), name))
 
 
 LATER = {
@@ -57,7 +55,7 @@ def _late_on_a_platform(scene: Scene) -> None:
     """The platform's archive has times of its own, and in it lies the student's, dated five years before."""
     student, whole = scene.honest[0][0], scene.folder / "moodle.zip"
     first = zipfile.ZipInfo(f"{student}_1_assignsubmission_file_/{FILE}", (2025, 2, 1, 0, 0, 0))
-    late = zipfile.ZipInfo(f"Mal {scene.base.name}_2_assignsubmission_file_/w.zip", (2025, 3, 9, 0, 0, 0))
+    late = zipfile.ZipInfo(f"Mal {scene.base.name}_2_assignsubmission_file_/w.zip", (2025, 3, 10, 0, 0, 0))
     with zipfile.ZipFile(whole, "w") as archive:
         archive.writestr(first, scene.neighbours[0].read_bytes())
         archive.writestr(late, _dated(right()))
@@ -67,8 +65,7 @@ def _late_on_a_platform(scene: Scene) -> None:
 
 def _called_like_an_id(scene: Scene) -> None:
     by_canvas(scene)
-    _before_it_was_due(scene)
-    put(scene, f"48213_7_8_{FILE}", own(scene, right()))
+    _come(scene, put(scene, f"48213_7_8_{FILE}", own(scene, right())))
 
 
 EXTENDED = Policy(

@@ -174,6 +174,11 @@ def test_what_does_the_same_in_an_earlier_notebook_is_no_work_of_ones_own():
         "PixelTransformer", 'Layer = reuse("EncoderLayer")\nclass PixelTransformer(Layer): pass\n'
     )
     assert not used("SelfAttention", 'class SelfAttention(reuse("sinusoidal_positions")): pass\n')
+    block = "class ViTBlock(nn.Module):\n    def __init__(self): self.attention = SelfAttention(8, 2)\n"
+    assert not used("ViTBlock", 'class SelfAttention(reuse("MultiHeadAttention")): pass\n', block), (
+        "that is SelfAttention's affair"
+    )
+    assert used("ViTBlock", 'class SelfAttention(nn.Module):\n    layer = reuse("EncoderLayer")\n', block)
 
 
 def test_check_accepts_it_with_a_sentence():

@@ -144,16 +144,18 @@ def _called(exercise: Exercise, call: ast.Call, wanted: set[str], torch: set[str
                 yield text
         elif name in _IMPORT and text.split(".")[0] in PACKAGES:
             yield text
-        elif name == "reuse" and _does_the_same(text, exercise):
+        elif name == "reuse" and _does_the_same(text, exercise, wanted):
             yield f'reuse("{text}")'
 
 
-def _does_the_same(name: str, exercise: Exercise) -> bool:
-    """Whether an exercise that is reused asks for what this one asks for, and this one is not meant to build on it."""
+def _does_the_same(name: str, exercise: Exercise, wanted: set[str]) -> bool:
+    """Whether an exercise that is reused asks for one of the layers that are wanted, and this one is not meant to build on it."""
     from utils.checks.registry import all_exercises  # which imports the exercises, and these this
 
     other = all_exercises().get(name)
-    return other is not None and name not in exercise.uses and bool({*other.by_hand} & {*exercise.by_hand})
+    if other is None or name in exercise.uses:
+        return False
+    return any(layer.rpartition(".")[2] in wanted for layer in other.by_hand)
 
 
 def _of_torch(nodes: list[ast.AST]) -> tuple[set[str], bool]:

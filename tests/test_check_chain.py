@@ -72,37 +72,37 @@ def test_stand_ins_reach_namespaces_of_other_answers_and_leave_them_as_they_were
     assert above["top"](1) == 4 and below["double"] is wrong and "double" not in above
 
 
-class Splitter:
-    def __call__(self, x, num_heads):
-        return answers.reference(find("split_heads"))(x, num_heads)
+class Merger:
+    def __call__(self, x):
+        return answers.reference(find("merge_heads"))(x)
 
 
-def by_name_and_order(order, x, num_heads):
-    return x.unflatten(-1, (num_heads, -1)).permute(order)
+def by_name_and_order(order, x):
+    return x.permute(order).flatten(2)
 
 
 @torch.jit.script
-def compiled(x: torch.Tensor, num_heads: int) -> torch.Tensor:
-    return x.unflatten(-1, [num_heads, -1]).transpose(1, 2)
+def compiled(x: torch.Tensor) -> torch.Tensor:
+    return x.transpose(1, 2).flatten(2)
 
 
 KINDS = {
-    "a callable object": Splitter(),
+    "a callable object": Merger(),
     "a partial": functools.partial(by_name_and_order, (0, 2, 1, 3)),
-    "a lambda": lambda x, num_heads: x.unflatten(-1, (num_heads, -1)).transpose(1, 2),
-    "a method": Splitter().__call__,
+    "a lambda": lambda x: x.transpose(1, 2).flatten(2),
+    "a method": Merger().__call__,
     "compiled": compiled,
-    "decorated": torch.enable_grad()(lambda x, num_heads: by_name_and_order((0, 2, 1, 3), x, num_heads)),
+    "decorated": torch.enable_grad()(lambda x: by_name_and_order((0, 2, 1, 3), x)),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_right_answers_of_any_callable_kind_pass(kind):
-    engine.check(KINDS[kind], "split_heads")
-    split_heads = KINDS[kind]
-    space = {"check": engine.check, "split_heads": split_heads}
-    exec("check(split_heads)", space)
-    assert engine.PASSED["split_heads"] is split_heads
+    engine.check(KINDS[kind], "merge_heads")
+    merge_heads = KINDS[kind]
+    space = {"check": engine.check, "merge_heads": merge_heads}
+    exec("check(merge_heads)", space)
+    assert engine.PASSED["merge_heads"] is merge_heads
 
 
 def test_a_function_that_builds_a_module_is_an_answer_too():
@@ -112,7 +112,7 @@ def test_a_function_that_builds_a_module_is_an_answer_too():
 
 
 @pytest.mark.parametrize(
-    "attempt", [lambda x: x, functools.partial(print), Splitter(), torch.ones(2), 3, torch.nn.Linear(2, 2)]
+    "attempt", [lambda x: x, functools.partial(print), Merger(), torch.ones(2), 3, torch.nn.Linear(2, 2)]
 )
 def test_what_is_no_answer_gets_a_short_message(attempt):
     with pytest.raises(engine.CheckFailed) as error:
@@ -134,8 +134,8 @@ def test_a_name_that_is_nearly_right_is_suggested():
 
 
 def test_parts_of_an_attempt():
-    wrapped = functools.partial(Splitter())
-    assert Splitter.__call__.__code__ in own_codes(wrapped)
+    wrapped = functools.partial(Merger())
+    assert Merger.__call__.__code__ in own_codes(wrapped)
     assert spaces(wrapped) == [globals()]
     assert own_codes(compiled) == set() and spaces(torch.ones(1)) == []
     assert name_of(wrapped, {"mine": wrapped}, "mine".__eq__) == "mine"

@@ -148,7 +148,13 @@ def test_what_lies_beside_the_notebook_is_said_to_be_missing(tmp_path):
     (note,) = [note for note in submission.notes if "helpers_of_mine" in note]
     assert "not read" in note
     failed = {"exercise": "causal_mask", "state": "failed", "layers": []}
-    entry = {"student": "Ann", "user": "", "notebook": NAME, "missing": submission.missing, "verdicts": [failed]}
+    entry = {
+        "student": "Ann",
+        "user": "",
+        "notebook": NAME,
+        "missing": submission.missing,
+        "verdicts": [failed],
+    }
     assert [said for _, said in pages._marked([entry]) if "helpers_of_mine" in said]
     assert not [*pages._marked([entry | {"verdicts": [failed | {"state": "passed"}]}])]
 

@@ -423,7 +423,7 @@ if ready("TransformerClassifier", "warmup_cosine"):
         scheduler = LambdaLR(optimizer, lambda step: warmup_cosine(step, steps // 10, steps))
         return batches, optimizer, scheduler
 
-# %%
+# %% seconds=120
 if "Transformer" in FACTORIES:
     models, epochs_of = {}, {}
     test_batches = Batches(test, 256, collate)
@@ -917,7 +917,8 @@ print(f"Seeds: {len(drawn)}. Accuracy on the training sentences: at least {train
 for name in series:
     own = sorted((row for row in grammar if row["model"] == name), key=lambda row: row["size"])
     same_words = [
-        row["pairs_passed"]["contrast"] + row["pairs_passed"]["long-range subject"] for row in own
+        row["pairs_passed"]["contrast"] + row["pairs_passed"]["long-range subject"]
+        for row in own
     ]
     print(f"{name}: pairs with equal words passed, of 64: {', '.join(map(str, same_words))}")
 

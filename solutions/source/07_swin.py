@@ -881,7 +881,7 @@ plotting.show(
 # path between the two marks exists. That a network could represent the answer does not mean that training finds it.
 
 
-# %% seconds=15
+# %% seconds=30
 def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     """Test accuracy of a small Swin, trained on `count` pairs of marks."""
     seed_everything(seed)

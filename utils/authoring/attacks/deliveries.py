@@ -30,6 +30,7 @@ from utils.authoring.attacks.scene import (
     Attack,
     Entry,
     Scene,
+    one_class,
 )
 from utils.grading import arrivals, report_run, roster, submissions
 from utils.grading.policy import Policy
@@ -190,7 +191,6 @@ ATTACKS = (
         "archives of one name below one folder, a wrong one last", GROUP, ONE_LOST, _below_one_folder("zz")
     ),
     Attack("archives of one name below one folder of an archive", GROUP, ONE_LOST, _in_one_archive),
-    Attack("two archives of one student, of which the later one counts", GROUP, FULL, _two_archives),
     Attack("an archive that unpacks to all that the class may have", GROUP, ZERO, _space),
     Attack("an archive that looks like a platform's download", GROUP, ONE_LOST, _like_a_download),
     Attack(
@@ -230,8 +230,20 @@ ATTACKS = (
         _guesses,
         policy=Policy(attempt="best"),
     ),
-    Attack("a name that bends the instructor's terminal", GROUP, FULL, _terminal, also=_bends_a_terminal),
-    Attack(
-        "a name whose page has a neighbour's short hash", GROUP, FULL, _page_of_another, also=_fewer_pages
+    *one_class(
+        "three students",
+        (
+            Attack("two archives of one student, of which the later one counts", GROUP, FULL, _two_archives),
+            Attack(
+                "a name that bends the instructor's terminal", GROUP, FULL, _terminal, also=_bends_a_terminal
+            ),
+            Attack(
+                "a name whose page has a neighbour's short hash",
+                GROUP,
+                FULL,
+                _page_of_another,
+                also=_fewer_pages,
+            ),
+        ),
     ),
 )

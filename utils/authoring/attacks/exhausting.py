@@ -13,6 +13,7 @@ from utils.authoring.attacks.scene import (
     Scene,
     beside_a_wrong_answer,
     instead_of_an_answer,
+    solved,
 )
 from utils.grading import worker
 
@@ -92,25 +93,28 @@ ALIVE |= {
 }
 SLOW_BYTES = (
     "import gc, os, signal, time\nfrom utils.grading import inside, wire\nfor clock in (signal.ITIMER_PROF, signal.ITIMER_REAL):\n    signal.setitimer(clock, 0)\n"
-    "home = next(o for o in gc.get_objects() if isinstance(o, inside.Home))\nos.write(home.out, wire.HEADER.pack(wire.MAGIC, home.nonce, $INDEX, 2**20))\n"
+    "home = next(o for o in gc.get_objects() if isinstance(o, inside.Home))\nos.write(home.out, wire.HEADER.pack(wire.MAGIC, home.nonce, 0, 2**20))\n"
     "while True:\n    time.sleep(0.3)\n    os.write(home.out, b'x')\n"
 )
 
 
+FIRST = "scaled_dot_product_attention"
+
+
 def _slow_bytes(scene: Scene) -> None:
-    """Gives the submission 4 s of the clock in all, and notes how each of its sandboxes has ended."""
+    """In the first answer's cell. The submission has 2 s of the clock in all, and it is noted how each of its sandboxes has ended."""
     once = worker.Sandbox._once
 
     def watched(box, request, judge, left):  # noqa: ANN001, ANN202
         mine = any("home.out" in part.source for part in request.submission.parts)
         if mine and not scene.seen:
-            left.clock = 4.0
+            left.clock = 2.0
         run = once(box, request, judge, left)
         scene.seen += [run.ending] * mine
         return run
 
     scene.doors.enter_context(mock.patch.object(worker.Sandbox, "_once", watched))
-    beside_a_wrong_answer(SLOW_BYTES)(scene)
+    scene.write(solved(**{FIRST: SLOW_BYTES}))
 
 
 def _held_twice(scene: Scene, entry: Entry, entries: list[Entry]) -> Iterator[str]:
@@ -129,6 +133,7 @@ ATTACKS = (
         GROUP,
         NO_GAIN,
         _slow_bytes,
+        FIRST,
         also=_held_twice,
     ),
 )

@@ -140,21 +140,20 @@ won = len([p for p in os.listdir('/proc') if p.isdigit()]) > 3
 """,
     "limits, processors and priority of other processes": """\
 import os, resource, signal
-won, other = False, os.fork()
-if other == 0:
-    signal.pause()
-for change in (
-    lambda: resource.prlimit(other, resource.RLIMIT_CORE, (0, 0)),
-    lambda: os.sched_setaffinity(other, os.sched_getaffinity(0)),
-    lambda: os.setpriority(os.PRIO_PROCESS, other, 19),
-    lambda: os.setpriority(os.PRIO_PGRP, 0, 19),
-    lambda: os.setpriority(os.PRIO_USER, 0, 19),
-):
+def works(change, *given):
     try:
-        change()
-        won = True
+        change(*given)
+        return True
     except OSError:
-        pass
+        return False
+other = os.fork()
+while other == 0:
+    signal.pause()
+won = works(resource.prlimit, other, resource.RLIMIT_CORE, (0, 0))
+won |= works(os.sched_setaffinity, other, os.sched_getaffinity(0))
+won |= works(os.setpriority, os.PRIO_PROCESS, other, 19)
+won |= works(os.setpriority, os.PRIO_PGRP, 0, 19)
+won |= works(os.setpriority, os.PRIO_USER, 0, 19)
 os.kill(other, 9)
 os.waitpid(other, 0)
 """,

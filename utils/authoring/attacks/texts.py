@@ -60,11 +60,11 @@ PLACES = {"a helper": _in_a_helper, "the cell": _in_the_cell, "the body": _in_th
 DEEP = "+".join(["1"] * 1500)  # Python reads it, and fails to write its tree again
 LONG = "x = f'" + "{0}" * 12_000 + "'"  # Python's own parser takes the square of its parts
 BLANKS = f"!true\n{' ' * 100_000}\n"  # behind a line for IPython, for which each line is looked at
-NAMES = "x = 0\n" + "x += x\n" * 10_000
+NAMES = "x = 0\n" + "x += x\n" * 8_000
 
 
 def _with_names(in_cell: bool) -> Make:
-    """10,000 statements that make and use one name, on which the answer rests."""
+    """8,000 statements that make and use one name, on which the answer rests."""
 
     def make(scene: Scene) -> None:
         answer = f"def {TARGET}(length):\n    length += x\n{RIGHT}"
@@ -113,8 +113,8 @@ ATTACKS = (
             ),
             Attack("a check of 1,500 terms, in a helper", GROUP, FULL, _in_a_helper(f"check({DEEP})")),
             Attack("a check of 1,500 terms, in the cell", GROUP, FULL, _in_the_cell(f"check({DEEP})")),
-            Attack("10,000 lines on one name, in a helper", GROUP, FULL, _with_names(False)),
-            Attack("10,000 lines on one name, in the cell", GROUP, FULL, _with_names(True)),
+            Attack("8,000 lines on one name, in a helper", GROUP, FULL, _with_names(False)),
+            Attack("8,000 lines on one name, in the cell", GROUP, FULL, _with_names(True)),
             Attack(
                 "no Python, and said to be Python 3.99", GROUP, ONE_LOST, _python_of_the_future, also=_blank
             ),

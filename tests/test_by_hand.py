@@ -108,6 +108,9 @@ def test_of_the_banks_right_answers_those_are_marked_that_name_the_librarys_laye
         "def install():\n    global LSTM\n    LSTM = nn.LSTM\ninstall()\n",
         "globals()['LSTM'] = nn.LSTM\n",
         "globals().update({'LSTM': nn.LSTM})\n",
+        "import sys\nvars(sys.modules['__main__'])['LSTM'] = nn.LSTM\n",
+        "import sys\nsetattr(sys.modules['__main__'], 'LSTM', nn.LSTM)\n",
+        "vars()['LSTM'] = nn.LSTM\n",
         "class LSTM(nn.RNNBase):\n    def __init__(self): super().__init__(mode='LS' 'TM')\n",
         "class LSTM(nn.Module):\n    def __init__(self): self.k = nn.Module.__subclasses__()[9]\n",
         "class LSTM(nn.Module):\n    def forward(self, x): return torch._thnn_fused_lstm_cell(x)\n",
@@ -132,6 +135,8 @@ def test_disguises_of_a_name_are_seen(text):
         "class LSTM(:",
         "class LSTM(nn.Module):\n    def forward(self, x): return self.LSTM(x) + self.cells[0].lstm(x) + super().lstm(x)\n",
         "class LSTM(nn.Module): pass\ndef other(x):\n    setattr(x, 'a', 1)\nk = nn\n",
+        "class LSTM(nn.Module): pass\nclass Tagger(nn.Module):\n    def __init__(self): setattr(self, 'rnn', nn.LSTM(3, 4))\n",
+        "class LSTM(nn.Module): pass\ndef compare():\n    return vars(nn)['LSTM'](3, 4), vars(nn.LSTM).get('forward')\n",
     ],
 )
 def test_what_an_answer_does_not_rest_on_is_no_mark(text):
@@ -169,6 +174,11 @@ def test_what_does_the_same_in_an_earlier_notebook_is_no_work_of_ones_own():
         "PixelTransformer", 'Layer = reuse("EncoderLayer")\nclass PixelTransformer(Layer): pass\n'
     )
     assert not used("SelfAttention", 'class SelfAttention(reuse("sinusoidal_positions")): pass\n')
+    block = "class ViTBlock(nn.Module):\n    def __init__(self): self.attention = SelfAttention(8, 2)\n"
+    assert not used("ViTBlock", 'class SelfAttention(reuse("MultiHeadAttention")): pass\n', block), (
+        "that is SelfAttention's affair"
+    )
+    assert used("ViTBlock", 'class SelfAttention(nn.Module):\n    layer = reuse("EncoderLayer")\n', block)
 
 
 def test_check_accepts_it_with_a_sentence():

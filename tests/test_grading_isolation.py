@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.authoring.attacks import exhausting, reaching, table
+from utils.authoring.attacks import exhausting, reaching, trial
 from utils.authoring.attacks.scene import NOTEBOOK, TARGET, solved
 from utils.grading import isolation, run, worker
 from utils.grading.isolation import Level, Limits, probe
@@ -95,7 +95,7 @@ def test_only_the_lowest_level_lets_a_submission_read_the_answers(box, examiner,
 @pytest.mark.parametrize("attack", ["forty children with setsid, forked twice", "ten processes left behind"])
 def test_no_level_leaves_processes_behind(attack, box, examiner, tmp_path):
     grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[attack]), [TARGET])
-    assert table.left_behind() == 0
+    assert trial.left_behind() == 0
 
 
 @linux
@@ -112,7 +112,7 @@ def test_the_watchdog_sees_what_children_use_together(level, examiner, tmp_path)
     with Sandbox(patient, level=level) as box:
         found = grade_some(box, examiner, submission(tmp_path, exhausting.BESIDE[name]), [TARGET])[TARGET]
     assert "it used more than 1024 MiB of memory" in found.sentence, found
-    assert table.left_behind() == 0
+    assert trial.left_behind() == 0
 
 
 @linux
@@ -128,7 +128,7 @@ def test_the_watchdog_counts_processes(level, examiner, tmp_path):
         found = grade_some(box, examiner, submission(tmp_path, code), [TARGET])[TARGET]
     limited_by_the_kernel = level == 3 and os.getuid() != 0
     assert limited_by_the_kernel or "it ran more than 48 processes" in found.sentence, found
-    assert table.left_behind() == 0
+    assert trial.left_behind() == 0
 
 
 @linux
@@ -174,16 +174,16 @@ def test_a_sandbox_ends_with_its_zygote_whatever_it_does(examiner, tmp_path):
     thread = threading.Thread(target=box._once, args=(request, judge, worker.Budget(60.0, 300.0)))
     thread.start()
     until = time.monotonic() + 30
-    while table.leftover_processes() == 0 and time.monotonic() < until:
+    while trial.leftover_processes() == 0 and time.monotonic() < until:
         time.sleep(0.05)
-    assert table.leftover_processes() > 0, "it never began"
+    assert trial.leftover_processes() > 0, "it never began"
     time.sleep(0.5)
     os.kill(box.zygote.pid, signal.SIGKILL)
     thread.join(timeout=30)
     until = time.monotonic() + 10
-    while table.leftover_processes() and time.monotonic() < until:
+    while trial.leftover_processes() and time.monotonic() < until:
         time.sleep(0.05)
-    assert table.left_behind() == 0
+    assert trial.left_behind() == 0
 
 
 def test_a_host_that_cannot_isolate_gives_no_zeros(monkeypatch, examiner, tmp_path):

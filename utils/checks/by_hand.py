@@ -40,6 +40,7 @@ _SELF = {"self", "cls", "super"}
 _FETCH = {"getattr", "attrgetter", "__getattribute__"}
 _IMPORT = {"import_module", "__import__"}
 _WILD = {"exec", "eval", "globals", "locals", "vars", "setattr"}  # with these a statement may make any name
+_READ = {"get", "items", "keys", "values", "copy"}  # of a table
 _LINKS = 50  # of `a.b.c`, that are followed
 #: packages whose models are those of the course
 PACKAGES = {"timm", "torchvision", "transformers", "x_transformers", "vit_pytorch"}
@@ -143,16 +144,18 @@ def _called(exercise: Exercise, call: ast.Call, wanted: set[str], torch: set[str
                 yield text
         elif name in _IMPORT and text.split(".")[0] in PACKAGES:
             yield text
-        elif name == "reuse" and _does_the_same(text, exercise):
+        elif name == "reuse" and _does_the_same(text, exercise, wanted):
             yield f'reuse("{text}")'
 
 
-def _does_the_same(name: str, exercise: Exercise) -> bool:
-    """Whether an exercise that is reused asks for what this one asks for, and this one is not meant to build on it."""
+def _does_the_same(name: str, exercise: Exercise, wanted: set[str]) -> bool:
+    """Whether an exercise that is reused asks for one of the layers that are wanted, and this one is not meant to build on it."""
     from utils.checks.registry import all_exercises  # which imports the exercises, and these this
 
     other = all_exercises().get(name)
-    return other is not None and name not in exercise.uses and bool({*other.by_hand} & {*exercise.by_hand})
+    if other is None or name in exercise.uses:
+        return False
+    return any(layer.rpartition(".")[2] in wanted for layer in other.by_hand)
 
 
 def _of_torch(nodes: list[ast.AST]) -> tuple[set[str], bool]:
@@ -239,11 +242,13 @@ def _makes(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         definition = True
         yield statement.name
+    tame = {id(node) for node in _tame(statement)}
     for node in ast.walk(statement):
         if isinstance(node, ast.Global):
             yield from node.names
         elif isinstance(node, ast.Name) and node.id in _WILD:
-            yield "*"
+            if id(node) not in tame:
+                yield "*"
         elif definition:
             continue
         elif isinstance(node, ast.alias):
@@ -252,6 +257,19 @@ def _makes(statement: ast.stmt) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
             yield _chain(node)[0]
+
+
+def _tame(statement: ast.stmt) -> Iterator[ast.expr]:
+    """The names in `setattr(self, ...)` and `vars(x)["name"]`: an object's own attributes, and a table that is only read, are no names of the notebook's."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and node.args and _chain(node.func) == ["setattr"]:
+            if _chain(node.args[0])[0] in _SELF:
+                yield node.func
+        elif isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            table = node.value
+            reads = isinstance(node, ast.Subscript) or node.attr in _READ
+            if reads and isinstance(table, ast.Call) and table.args and _chain(table.func) == ["vars"]:
+                yield table.func
 
 
 def note(exercise: Exercise, attempt: Any) -> str:

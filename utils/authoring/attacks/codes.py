@@ -9,6 +9,7 @@ from utils.authoring.attacks.scene import (
     Scene,
     cell_of,
     instead_of_an_answer,
+    one_class,
     solved,
 )
 
@@ -43,8 +44,11 @@ CODE = {
     "half a surrogate pair, and wrong": "def causal_mask(length):\n    return '\ud800'\n",
     "HTML and a script in the error": "def causal_mask(length):\n    raise ValueError('<script>alert(1)</script>')\n",
 }
-ATTACKS = (
-    Attack("its cell deleted", GROUP, ONE_LOST, _deleted),
-    Attack("its cell turned into text", GROUP, ONE_LOST, _markdown),
-    *(Attack(name, GROUP, ONE_LOST, instead_of_an_answer(code)) for name, code in CODE.items()),
+ATTACKS = one_class(
+    GROUP,
+    (
+        Attack("its cell deleted", GROUP, ONE_LOST, _deleted),
+        Attack("its cell turned into text", GROUP, ONE_LOST, _markdown),
+        *(Attack(name, GROUP, ONE_LOST, instead_of_an_answer(code)) for name, code in CODE.items()),
+    ),
 )

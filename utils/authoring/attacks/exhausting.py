@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from unittest import mock
+
 from utils.authoring.attacks.scene import (
     NO_GAIN,
     ONE_LOST,
     Attack,
+    Entry,
+    Scene,
     beside_a_wrong_answer,
     instead_of_an_answer,
+    solved,
 )
+from utils.grading import worker
 
 GROUP = "using up"
 BESIDE = {
@@ -84,10 +91,49 @@ ALIVE |= {
     "fill the disk with 300 MB",
     "fill the disk with 10,000 empty files",
 }
+SLOW_BYTES = (
+    "import gc, os, signal, time\nfrom utils.grading import inside, wire\nfor clock in (signal.ITIMER_PROF, signal.ITIMER_REAL):\n    signal.setitimer(clock, 0)\n"
+    "home = next(o for o in gc.get_objects() if isinstance(o, inside.Home))\nos.write(home.out, wire.HEADER.pack(wire.MAGIC, home.nonce, 0, 2**20))\n"
+    "while True:\n    time.sleep(0.3)\n    os.write(home.out, b'x')\n"
+)
+
+
+FIRST = "scaled_dot_product_attention"
+
+
+def _slow_bytes(scene: Scene) -> None:
+    """In the first answer's cell. The submission has 2 s of the clock in all, and it is noted how each of its sandboxes has ended."""
+    once = worker.Sandbox._once
+
+    def watched(box, request, judge, left):  # noqa: ANN001, ANN202
+        mine = any("home.out" in part.source for part in request.submission.parts)
+        if mine and not scene.seen:
+            left.clock = 2.0
+        run = once(box, request, judge, left)
+        scene.seen += [run.ending] * mine
+        return run
+
+    scene.doors.enter_context(mock.patch.object(worker.Sandbox, "_once", watched))
+    scene.write(solved(**{FIRST: SLOW_BYTES}))
+
+
+def _held_twice(scene: Scene, entry: Entry, entries: list[Entry]) -> Iterator[str]:
+    if scene.seen != [worker.TOO_LONG]:
+        yield f"it held a worker with {len(scene.seen)} sandboxes, which ended: {', '.join(scene.seen)}"
+
+
 ATTACKS = (
     *(
         Attack(name, GROUP, ONE_LOST if name in ALIVE else NO_GAIN, beside_a_wrong_answer(code))
         for name, code in BESIDE.items()
     ),
     *(Attack(name, GROUP, ONE_LOST, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
+    Attack(
+        "sleep, and send a byte now and then",
+        GROUP,
+        NO_GAIN,
+        _slow_bytes,
+        FIRST,
+        also=_held_twice,
+    ),
 )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from utils.authoring.attacks.scene import (
     NO_GAIN,
+    NOTHING,
     ONE_LOST,
     TARGET,
     WRONG,
     Attack,
+    Entry,
     Scene,
+    answers,
     beside_a_wrong_answer,
     code_cell,
     instead_of_an_answer,
     solved,
 )
+from utils.grading.reports.tables import said
 
 GROUP = "forging"
 BESIDE = {
@@ -110,6 +117,42 @@ INSTEAD = {
         "def causal_mask(length):\n    raise type(f'LEAK{length * 1000003}LEAK', (Exception,), {})()\n"
     ),
 }
+# What a student reads must be the same whatever the hidden input is.
+TELLING = {
+    "carry a hidden input home in the kind of a built-in error": (
+        TARGET,
+        "import builtins\nKINDS = sorted(n for n, v in vars(builtins).items() if isinstance(v, type) and issubclass(v, Exception)\n"
+        "               and not n.startswith('Unicode') and n not in ('ExceptionGroup', 'NotImplementedError'))\n"
+        "def causal_mask(length):\n    raise getattr(builtins, KINDS[length % len(KINDS)])()\n",
+    ),
+    "carry a hidden input home in a number of NaN": (
+        "sinusoidal_positions",
+        "def sinusoidal_positions(length, dim, *rest):\n    table = torch.zeros(length, dim)\n    table.view(-1)[:length % 7 + 1] = float('nan')\n"
+        "    return table\n",
+    ),
+}
+
+
+def _tells(scene: Scene, entry: Entry, entries: list[Entry]) -> Iterator[str]:
+    """An error's kind, or a number but for those of cases, in what a student reads of the wrong answer."""
+    for verdict in entry["verdicts"]:
+        if verdict["state"] != "passed":
+            if kind := re.search(r"\b[A-Z]\w*(?:Error|Warning|Exception|Iteration|Exit)\b", said(verdict)):
+                yield f"the student reads {kind[0]}"
+            if re.search(r"\d", verdict["sentence"]):
+                yield f"the student reads {verdict['sentence']}"
+
+
+def _only_errors(code: str):  # noqa: ANN202
+    return lambda scene: scene.write(solved(**{name: code.replace("NAME", name) for name in answers()}))
+
+
+RAISING = {
+    "raise an error in every answer": "def NAME(*given, **named):\n    raise ValueError('no')\n",
+    "raise an error in every answer, of a class": (
+        "class NAME(nn.Module):\n    def __init__(self, *given, **named):\n        raise ValueError('no')\n"
+    ),
+}
 
 
 def _stored_outputs(scene: Scene) -> None:
@@ -135,6 +178,13 @@ def _own_check_cells(scene: Scene) -> None:
 ATTACKS = (
     *(Attack(name, GROUP, NO_GAIN, beside_a_wrong_answer(code)) for name, code in BESIDE.items()),
     *(Attack(name, GROUP, NO_GAIN, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
+    *(
+        Attack(
+            name, GROUP, ONE_LOST, instead_of_an_answer(code, target), target, also=_tells, together="telling"
+        )
+        for name, (target, code) in TELLING.items()
+    ),
+    *(Attack(name, GROUP, NOTHING, _only_errors(code), together="telling") for name, code in RAISING.items()),
     Attack("stored outputs that say passed", GROUP, ONE_LOST, _stored_outputs),
     Attack("check cells and points of its own", GROUP, ONE_LOST, _own_check_cells),
 )

@@ -16,6 +16,7 @@ from utils.authoring.attacks.scene import (
     answers,
     cell_of,
     code_cell,
+    one_class,
     solved,
 )
 
@@ -220,9 +221,14 @@ ODD: dict[str, Callable[[Notebook], Notebook | None]] = {
     "half a surrogate pair in a comment": _surrogate,
     "a line that begins with %, and is no magic": _modulo,
 }
-ATTACKS = (
-    *(Attack(name, GROUP, FULL, _edited(change)) for name, change in ODD.items()),
-    Attack("UTF-8 with a byte order mark", GROUP, FULL, _bytes(lambda text: text.encode("utf-8-sig"))),
-    Attack("UTF-16", GROUP, FULL, _bytes(lambda text: text.encode("utf-16"))),
-    Attack("a copy's file name", GROUP, FULL, lambda scene: scene.write(solved(), f"{NOTEBOOK} (1).ipynb")),
+ATTACKS = one_class(
+    GROUP,
+    (
+        *(Attack(name, GROUP, FULL, _edited(change)) for name, change in ODD.items()),
+        Attack("UTF-8 with a byte order mark", GROUP, FULL, _bytes(lambda text: text.encode("utf-8-sig"))),
+        Attack("UTF-16", GROUP, FULL, _bytes(lambda text: text.encode("utf-16"))),
+        Attack(
+            "a copy's file name", GROUP, FULL, lambda scene: scene.write(solved(), f"{NOTEBOOK} (1).ipynb")
+        ),
+    ),
 )

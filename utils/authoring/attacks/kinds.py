@@ -5,9 +5,8 @@ A way is a function body that sets `won`; the answer is right if it won, so poin
 
 from __future__ import annotations
 
-import textwrap
-
-from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, TARGET, Attack, Scene, cell_of, code_cell, solved
+from utils.authoring.attacks.places import PLACES
+from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, Attack
 
 GROUP = "kinds, from three places"
 KEPT = "kept-by-nobody-7319"  # in the neighbours' notebooks
@@ -35,6 +34,8 @@ SENT = {
     "a frame nested deep": "send(raw(b'[' * 50000))",
     "a frame with another nonce": "send(wire.pack({}, {}), nonce=bytes(16))",
     "frames for checks that do not exist": "send(wire.pack({}, {}), indices=(99, 2**32 - 1))",
+    # 100,000 quotation marks, each behind a backslash, and none that ends the text
+    "a frame with a text without an end": "send(raw(b'{\"a\": \"' + b'\\\\\"' * 100000), ($INDEX,))",
     "a frame that stops in the middle": "send(b'', range(1)); [os.write(fd, wire.HEADER.pack(wire.MAGIC, nonce, 1, 10**6)) for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}') and 'pipe' in os.readlink(f'/proc/self/fd/{fd}') and os.access(f'/proc/self/fd/{fd}', os.W_OK)]",
 }
 OTHER = {
@@ -107,6 +108,28 @@ try:
 except ImportError:
     won = False
 """,
+    "a stand-in by a comment": """\
+# reuse("TransformerEncoder") reuse("ViT"): the grader lends what code takes of earlier notebooks, and nothing for a comment
+try:
+    from utils.stand_ins.transformer import Layer
+    won = True
+except ImportError:
+    won = False
+""",
+    "a stand-in of a later notebook": """\
+from utils.checks import reuse
+won = False
+try:
+    later = reuse("TransformerEncoder")
+    won = True
+except ImportError:
+    pass
+try:
+    from utils.stand_ins.transformer import Layer
+    won = True
+except ImportError:
+    pass
+""",
     "files of the host and of the course": """\
 import os
 won = any(os.path.lexists(p) for p in ('$OUTSIDE', '$SOLUTIONS', '$GRADEBOOK', '$NEIGHBOUR', '$COURSE/data', '/etc/passwd', '/run', '/var'))
@@ -114,6 +137,37 @@ won = any(os.path.lexists(p) for p in ('$OUTSIDE', '$SOLUTIONS', '$GRADEBOOK', '
     "other processes": """\
 import os
 won = len([p for p in os.listdir('/proc') if p.isdigit()]) > 3
+""",
+    "limits, processors and priority of other processes": """\
+import os, resource, signal
+def works(change, *given):
+    try:
+        change(*given)
+        return True
+    except OSError:
+        return False
+other = os.fork()
+while other == 0:
+    signal.pause()
+won = works(resource.prlimit, other, resource.RLIMIT_CORE, (0, 0))
+won |= works(os.sched_setaffinity, other, os.sched_getaffinity(0))
+won |= works(os.setpriority, os.PRIO_PROCESS, other, 19)
+won |= works(os.setpriority, os.PRIO_PGRP, 0, 19)
+won |= works(os.setpriority, os.PRIO_USER, 0, 19)
+os.kill(other, 9)
+os.waitpid(other, 0)
+""",
+    "a session of its own, which is a share of the processor of its own": """\
+import os
+before, other = os.getsid(0), os.fork()
+if other == 0:
+    os.setsid()
+    os._exit(os.getsid(0) != before)
+won = os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) != 0
+""",
+    "files of the kernel": """\
+import os
+won = not {name for name in os.listdir('/proc') if not name.isdigit()} <= {'self', 'thread-self'}
 """,
     "children that come back and go on": """\
 import os
@@ -130,49 +184,13 @@ for _ in range(5):
             pass
 """,
 }
-RESULT = "    right = torch.ones(length, length, dtype=torch.bool).tril()\n    return right if {won} else torch.zeros_like(right)\n"
-
-
-def _filled(scene: Scene, code: str) -> str:
-    for name, value in scene.places.items():
-        code = code.replace(f"${name}", value)
-    return code
-
-
-def _from_a_helper(code: str):  # noqa: ANN202
-    def make(scene: Scene) -> None:
-        helper = f"def try_it():\n{textwrap.indent(_filled(scene, code), '    ')}\n    return won\nran = try_it()\n"
-        notebook = solved(**{TARGET: f"def {TARGET}(length):\n{RESULT.format(won='ran')}"})
-        notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(helper))
-        scene.write(notebook)
-
-    return make
-
-
-def _from_the_cell(code: str):  # noqa: ANN202
-    def make(scene: Scene) -> None:
-        scene.write(
-            solved(**{TARGET: f"{_filled(scene, code)}\ndef {TARGET}(length):\n{RESULT.format(won='won')}"})
-        )
-
-    return make
-
-
-def _from_the_body(code: str):  # noqa: ANN202
-    def make(scene: Scene) -> None:
-        body = textwrap.indent(_filled(scene, code), "    ")
-        scene.write(solved(**{TARGET: f"def {TARGET}(length):\n{body}\n{RESULT.format(won='won')}"}))
-
-    return make
-
-
-PLACES = {"a helper": _from_a_helper, "the cell": _from_the_cell, "the body": _from_the_body}
 ATTACKS = tuple(
     Attack(
         f"{name}, from {place}",
         GROUP,
         NO_GAIN if name in SENT and place != "the body" else ONE_LOST,
         make(code),
+        together=name,
     )
     for name, code in ({name: FRAMES + code for name, code in SENT.items()} | OTHER).items()
     for place, make in PLACES.items()

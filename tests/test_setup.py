@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import yaml
@@ -63,6 +64,22 @@ def test_lock_satisfies_pyproject_and_pins_everything():
         assert str(requirement.specifier).startswith(">="), "pyproject holds lower bounds only"
 
 
+def test_the_locks_can_be_installed_on_the_first_release_of_the_lowest_python():
+    """Debian 12 has Python 3.11.2, and a package that wants 3.11.5 made its installation fail. Told by what is installed here."""
+    first = f"{setup.PYTHON[0]}.{setup.PYTHON[1]}.0"
+    known = 0
+    for requirement in lock() + lock("requirements-test.lock"):
+        try:
+            found = metadata.distribution(requirement.name)
+        except metadata.PackageNotFoundError:
+            continue
+        if found.version in requirement.specifier:
+            known += 1
+            wanted = SpecifierSet(found.metadata["Requires-Python"] or "")
+            assert first in wanted, f"{requirement} needs Python {wanted}: lock an older one"
+    assert known > 100
+
+
 def test_torch_comes_first_in_the_lock():
     assert lock()[0].name == "torch"
 
@@ -103,7 +120,7 @@ def test_every_place_says_the_same_versions():
     image = json.loads(text(".devcontainer/devcontainer.json"))["image"]
     assert re.search(r"python:(3\.\d+)", image)[1] in python
     assert tomllib.loads(text("pyproject.toml"))["tool"]["ruff"]["target-version"] == f"py3{minors[0]}"
-    assert first in text("requirements.lock").splitlines()[0]
+    assert f"(Python {first} to {last}, " in text("requirements.lock").splitlines()[0]
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         said = (
             json.loads(path.read_text(encoding="utf-8"))["metadata"]

@@ -10,6 +10,7 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -100,7 +101,7 @@ def test_every_place_says_the_same_versions():
     minors = [minor for minor in range(5, 20) if f"3.{minor}" in python]
     first, last = f"3.{minors[0]}", f"3.{minors[-1]}"
     assert ((3, minors[0]), (3, minors[-1])) == (start.LOWEST, start.HIGHEST)
-    assert (3, minors[0]) == setup.PYTHON
+    assert ((3, minors[0]), (3, minors[-1])) == (setup.PYTHON, setup.NEWEST)
 
     def text(name: str) -> str:
         return (ROOT / name).read_text(encoding="utf-8")
@@ -128,9 +129,11 @@ def test_every_place_says_the_same_versions():
             .get("version", first)
         )
         assert said.rpartition(".")[0] in python or said in python, path.name
-    torch = next(r for r in map(Requirement, pyproject()["dependencies"]) if r.name == "torch")
-    assert str(torch.specifier) == f">={'.'.join(map(str, setup.TORCH))}"
-    assert f"pytorch{torch.specifier}" in conda
+    bounds = {r.name: str(r.specifier) for r in map(Requirement, pyproject()["dependencies"])}
+    assert {
+        name: f">={'.'.join(map(str, low))}" for name, low in setup.LOWEST.items()
+    }.items() <= bounds.items()
+    assert f"pytorch{bounds['torch']}" in conda and f"matplotlib{bounds['matplotlib']}" in conda
 
 
 def test_the_lowest_versions_are_all_asked_for(tmp_path, monkeypatch):
@@ -189,6 +192,26 @@ def test_what_is_imported_is_asked_for():
         "psutil",
     ):
         assert names.get(name, name) in asked, name
+
+
+def test_a_version_that_is_too_old_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    with pytest.raises(RuntimeError, match=r"Python 3\.10, and the course needs 3\.11"):
+        setup.install_missing()
+    monkeypatch.undo()
+    for name, version in (("torch", "2.4.1+cu121"), ("matplotlib", "3.9.4")):
+        installed = dict.fromkeys(setup.LOWEST, "99.0") | {name: version}
+        monkeypatch.setattr("importlib.metadata.version", installed.get)
+        with pytest.raises(RuntimeError, match=rf"^{name} {re.escape(version)} is installed here"):
+            setup.install_missing()
+
+
+def test_a_python_newer_than_any_that_was_tried_is_said_and_no_obstacle(monkeypatch, capsys):
+    setup.install_missing()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "version_info", (3, setup.NEWEST[1] + 1, 0, "final", 0))
+    setup.install_missing()
+    assert "tried up to 3.13" in capsys.readouterr().out
 
 
 def test_set_up_does_nothing_where_all_is_there(monkeypatch):

@@ -15,8 +15,14 @@ from pathlib import Path
 from utils.paths import ON_DRIVE
 from utils.words import say, speak  # noqa: F401 - the set-up cell takes `speak` from here
 
-PYTHON = (3, 11)  # the lowest that works, as in pyproject.toml
-TORCH = (2, 5)
+PYTHON, NEWEST = (
+    (3, 11),
+    (3, 13),
+)  # as in pyproject.toml: the lowest that works, and the newest that was tried
+LOWEST = {
+    "torch": (2, 5),
+    "matplotlib": (3, 10),
+}  # what a machine brings and may be too old, as in pyproject.toml
 
 # import name -> name on PyPI. torch is not listed: where it is missing, the README's set-up is the way.
 NEEDED = {
@@ -40,7 +46,7 @@ def install_missing() -> None:
     """Installs missing packages with pip, keeping the installed torch exactly as it is.
 
     Raises:
-        RuntimeError: Python or torch is missing or too old, or pip fails; with what to do.
+        RuntimeError: Python, torch or matplotlib is too old, torch is missing, or pip fails; with what to do.
     """
     if sys.version_info[:2] < PYTHON:
         raise RuntimeError(
@@ -51,6 +57,14 @@ def install_missing() -> None:
                 needed="{}.{}".format(*PYTHON),
             )
         )
+    if sys.version_info[:2] > NEWEST:  # nothing is known against it, and on Colab nobody can choose
+        print(
+            say(
+                "This kernel is Python {found}, and the course was tried up to {newest}. If something fails, choose an older kernel.",
+                found="{}.{}".format(*sys.version_info[:2]),
+                newest="{}.{}".format(*NEWEST),
+            )
+        )
     if importlib.util.find_spec("torch") is None:
         raise RuntimeError(
             say(
@@ -59,18 +73,20 @@ def install_missing() -> None:
         )
     from importlib.metadata import version
 
-    found = version("torch")
-    if tuple(int(part) for part in found.split("+")[0].split(".")[:2]) < TORCH:
-        raise RuntimeError(
-            say(
-                "PyTorch {found} is installed here, and the course needs {needed} or newer: "
-                "{python} -m pip install --upgrade torch, then restart the kernel.",
-                found=found,
-                needed="{}.{}".format(*TORCH),
-                python=sys.executable,
-            )
-        )
     packages = missing()
+    for name, needed in LOWEST.items():
+        found = "" if name in packages else version(name)
+        if found and tuple(int(part) for part in found.split("+")[0].split(".")[:2]) < needed:
+            raise RuntimeError(
+                say(
+                    "{package} {found} is installed here, and the course needs {needed} or newer: "
+                    "{python} -m pip install --upgrade {package}, then restart the kernel.",
+                    package=name,
+                    found=found,
+                    needed="{}.{}".format(*needed),
+                    python=sys.executable,
+                )
+            )
     if packages:
         print(say("Installing {packages} ...", packages=", ".join(packages)))
         with tempfile.TemporaryDirectory() as folder:

@@ -10,13 +10,14 @@ import torch
 
 from tests.experiment_toys import ME, cell, experiment, tune
 from utils.budget import T4_FLOPS, T4_STEP, t4_minutes
-from utils.experiments import precision_choice
+from utils.experiments import checkpoint, precision_choice
 from utils.experiments.__main__ import main
 from utils.experiments.declare import PRESETS, cell_id, find
 from utils.experiments.models import MODELS
 from utils.experiments.precision_choice import choose, measure
 from utils.experiments.results import Mixed, load, path_of
 from utils.experiments.workload import loads, minutes_on_a_t4
+from utils.training.precision import precision_for
 
 SPEC = MODELS["smoke"]["CNN"]
 GRID = experiment(
@@ -153,6 +154,20 @@ def test_every_kind_of_model_can_be_measured(name):
     measured = measure(found[:1])
     assert measured["float32"] > 0 and measured["bfloat16"] > 0 and measured["ratio"] > 0
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("more", "name"), [([], "float32"), (["--precision", "bfloat16"], "bfloat16")])
+def test_the_checkpoint_says_its_precision_before_it_trains(tmp_path, monkeypatch, capsys, more, name):
+    def train(model, data, settings, path, command):
+        assert capsys.readouterr().out == f"{precision_for('cpu', more[-1] if more else None)}\n"
+        trained.append(settings["precision"])
+
+    trained: list[str] = []
+    monkeypatch.setattr(checkpoint, "make_model", lambda where: None)
+    monkeypatch.setattr(checkpoint, "load_data", lambda limit, validation: ({}, "made up"))
+    monkeypatch.setattr(checkpoint, "train", train)
+    assert main(["checkpoint", "--device", "cpu", *more, "--out", str(tmp_path / "a.safetensors")]) == 0
+    assert trained == [name]
 
 
 # ------------------------------------------------------------------------------------------ the preset t4

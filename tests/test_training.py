@@ -16,7 +16,9 @@ from torch import nn
 from tests.toys import network, same_bits, toy, weights
 from utils import training
 from utils.training import History, fit, stop_button, tensor_batches
+from utils.training.precision import announce, precision_for
 from utils.training.progress import Progress
+from utils.words import speaking
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -283,6 +285,8 @@ def test_history_speaks(capsys):
 
 def test_a_line_per_epoch_under_tests_and_no_more_than_about_twenty(capsys):
     inputs, targets = toy()
+    announce(precision_for())
+    capsys.readouterr()
     fit(network(), [(inputs, targets)], epochs=3, lr=1e-2, validation=[(inputs, targets)])
     out = capsys.readouterr()
     assert out.err == "" and "\r" not in out.out
@@ -293,6 +297,19 @@ def test_a_line_per_epoch_under_tests_and_no_more_than_about_twenty(capsys):
     assert len(lines) <= 21 and lines[0].startswith("epoch  1/90") and lines[-1].startswith("epoch 90/90")
     fit(network(), [(inputs, targets)], epochs=2, lr=1e-3, progress=False)
     assert capsys.readouterr().out == ""
+
+
+def test_the_precision_is_said_once_by_the_first_training_that_shows_anything(capsys):
+    announce.cache_clear()
+    fit(network(), [toy()], epochs=1, lr=1e-3, progress=False)
+    fit(network(), [toy()], epochs=1, lr=1e-3, progress="bar")
+    assert capsys.readouterr().out == ""
+    for wanted in (None, None, "bfloat16"):
+        fit(network(), [toy()], epochs=1, lr=1e-3, precision=wanted, device="cpu")
+    said = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("epoch")]
+    assert said == [str(precision_for("cpu")), "Computing on cpu in bfloat16: asked for."]
+    with speaking("ko"):
+        assert str(precision_for("cpu")).startswith("cpu에서 float32")
 
 
 def test_bar_on_a_terminal_shows_loss_and_accuracy(monkeypatch, capsys):

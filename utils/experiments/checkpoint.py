@@ -357,10 +357,12 @@ def main(arguments: list[str]) -> int:
         i for i, word in enumerate(arguments) if word == "--out" for i in (i, i + 1)
     }  # says nothing to others
     said = shlex.join(word for i, word in enumerate(arguments) if i not in elsewhere)
-    options["precision"] = precision_for(options["device"], options["precision"]).name
+    precision = precision_for(options["device"], options["precision"])
+    options["precision"] = precision.name
     seed_everything(options["seed"])
     model = make_model(name)
     data, options["data"] = load_data(options.pop("limit"), options["validation"])
     try_folder(path.parent)
+    print(precision, flush=True)
     train(model, data, options, path, f"python -m utils.experiments checkpoint {said}".strip())
     return 0

@@ -29,7 +29,7 @@ from utils.training.measures import (
     seed_everything,
     to_device,
 )
-from utils.training.precision import Precision, default_device, precision_for
+from utils.training.precision import Precision, announce, default_device, precision_for
 from utils.training.progress import Progress, interrupted, stop_button
 from utils.training.watch import Watch
 from utils.words import say
@@ -86,8 +86,8 @@ def fit(
         precision: "float32", "bfloat16" or "float16" in the forward pass (float16 with a scaled loss), or a `Precision`;
             default: what `precision_for` says of the device.
         seed: for dropout, shuffling and augmentation; None leaves the random states as they are.
-        progress: a progress bar, or a line per epoch where there is no screen to draw on; "bar": the bar or nothing, for
-            many runs in a row.
+        progress: a progress bar, or a line per epoch where there is no screen to draw on, and once in a process which
+            precision it is; "bar": the bar or nothing, for many runs in a row.
         live: in Jupyter, one plot that is redrawn after each epoch.
         checkpoint: a file written after each epoch. If it is there, training goes on from it; if it is
             complete, the trained weights are loaded and nothing runs.
@@ -145,6 +145,8 @@ def fit(
     if checkpoint is not None and Path(checkpoint).exists():
         restore(checkpoint, settings, model, optimizers, history, (scaler, scheduler, watch))
     watcher = Progress(history, total_steps, show=progress, live=live, max_seconds=max_seconds)
+    if progress is True and len(history) < epochs:
+        announce(precision)
 
     watch.before(model)
     for epoch in range(len(history), epochs):

@@ -25,6 +25,8 @@ import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from utils.words import later, say
+
 NAMES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NATIVE_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as /proc/cpuinfo calls them on x86 and on Arm
 CPUINFO = Path("/proc/cpuinfo")
@@ -49,7 +51,7 @@ class Precision:
 
     device: torch.device
     name: str = "float32"
-    why: str = "asked for"
+    why: str = later("asked for")
 
     def __post_init__(self) -> None:
         if self.name not in NAMES:
@@ -77,7 +79,15 @@ class Precision:
         return torch.amp.GradScaler(self.device.type, enabled=self.name == "float16")
 
     def __str__(self) -> str:
-        return f"Computing on {self.device.type} in {self.name}: {self.why}."
+        return say(
+            "Computing on {device} in {name}: {why}.", device=self.device.type, name=self.name, why=self.why
+        )
+
+
+@functools.cache
+def announce(precision: Precision) -> None:
+    """Prints the line of a precision, once in a process: a notebook trains many models."""
+    print(precision, flush=True)
 
 
 class WrittenOut(TorchFunctionMode):
@@ -122,13 +132,16 @@ def precision_for(device: torch.device | str | None = None, wanted: str | None =
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
         if major >= 8:
-            return Precision(device, "bfloat16", f"capability {major}.{minor} has it in hardware")
-        return Precision(device, "float16", f"capability {major}.{minor} only emulates bfloat16")
+            why = later("capability {found} has it in hardware", found=f"{major}.{minor}")
+            return Precision(device, "bfloat16", why)
+        why = later("capability {found} only emulates bfloat16", found=f"{major}.{minor}")
+        return Precision(device, "float16", why)
     reasons = {
-        "mps": "autocast there is young and gains little",
-        "cpu": "what is faster there depends on the model",
+        "mps": later("autocast there is young and gains little"),
+        "cpu": later("narrower numbers are faster on some CPUs only"),
     }
-    return Precision(device, "float32", reasons.get(device.type, "the device is unknown to the course"))
+    why = reasons.get(device.type, later("the device is unknown to the course"))
+    return Precision(device, "float32", why)
 
 
 @functools.lru_cache(maxsize=1)

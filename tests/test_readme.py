@@ -212,8 +212,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"make PYTHON=python3\.13 \.venv/\.installed": Left(
         "fetches a torch of 5.2 GB; the table says what ran in it"
     ),
-    r"make test-lowest": Slow(
-        "installs a whole environment", "tests/test_setup.py::test_the_lowest_versions_are_all_asked_for"
+    r"make test-(lowest|newest)": Slow(
+        "installs a whole environment",
+        "tests/test_setup.py::test_the_lowest_and_the_newest_versions_are_all_asked_for",
     ),
     r"pytest tests/test_data_reviews\.py": Left(
         "a part of this test suite",

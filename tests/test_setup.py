@@ -136,34 +136,66 @@ def test_every_place_says_the_same_versions():
     assert f"pytorch{bounds['torch']}" in conda and f"matplotlib{bounds['matplotlib']}" in conda
 
 
-def test_the_lowest_versions_are_all_asked_for(tmp_path, monkeypatch):
-    """`make test-lowest`, with what it runs taken down instead of run."""
+@pytest.mark.parametrize("which", ["lowest", "newest"])
+def test_the_lowest_and_the_newest_versions_are_all_asked_for(tmp_path, monkeypatch, which):
+    """`make test-lowest` and `make test-newest`, with what they run taken down instead of run."""
+    newest = ["--newest"] if which == "newest" else []
     ran = []
 
     def run(command, **named):
         ran.append([str(part) for part in command])
         if "compile" in ran[-1]:
-            (tmp_path / "lowest.txt").write_text("torch==2.5.0\n")
+            (tmp_path / "found.txt").write_text("torch==2.5.0\n")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(lowest.subprocess, "run", run)
     monkeypatch.setattr(lowest.shutil, "which", lambda name: "/usr/bin/uv")
-    assert lowest.main(["--folder", str(tmp_path), "tests/test_setup.py"]) == 0
+    assert lowest.main([*newest, "--folder", str(tmp_path), "tests/test_setup.py"]) == 0
     made, resolved, *installed, tested = ran
-    assert made[:3] == ["/usr/bin/uv", "venv", "--quiet"] and "lowest-direct" in resolved
+    assert made[:3] == ["/usr/bin/uv", "venv", "--quiet"] and "compile" in resolved
+    assert ("lowest-direct" in resolved) == (which == "lowest"), "uv's own way is the newest"
     asked = {
         Requirement(line).name: Requirement(line)
         for line in (tmp_path / "asked.txt").read_text().splitlines()
     }
     for line in pyproject()["dependencies"] + pyproject()["optional-dependencies"]["test"]:
         assert str(asked[Requirement(line).name].specifier) == str(Requirement(line).specifier)
-    assert str(tmp_path / "lowest.txt") in installed[0] and "torchvision" in installed[1]
+    assert str(tmp_path / "found.txt") in installed[0] and "torchvision" in installed[1]
     assert "--no-deps" in installed[2] and not any("torchvision" in part for part in installed[2])
     assert tested[1:3] == ["-m", "pytest"] and lowest.QUICK in tested and tested[-1] == "tests/test_setup.py"
-    assert lowest.main(["--folder", str(tmp_path), "--torch", "2.13.0"]) == 0
+    assert lowest.main([*newest, "--folder", str(tmp_path), "--torch", "2.13.0"]) == 0
     assert [
         line for line in (tmp_path / "asked.txt").read_text().splitlines() if line.startswith("torch=")
     ] == ["torch==2.13.0"]
+
+
+def test_make_gives_each_end_an_environment_of_its_own(monkeypatch):
+    folders = []
+    monkeypatch.setattr(
+        lowest, "install", lambda folder, torch, newest: folders.append((folder.name, newest))
+    )
+    monkeypatch.setattr(lowest.Path, "read_text", lambda path: "")
+    monkeypatch.setattr(
+        lowest.subprocess, "run", lambda command, **named: subprocess.CompletedProcess(command, 0)
+    )
+    makefile = (ROOT / "Makefile").open(encoding="utf-8").read()
+    ignored = (ROOT / ".gitignore").open(encoding="utf-8").read().split()
+    for which in ("lowest", "newest"):
+        line = re.search(
+            rf"^test-{which}: .*\n\t\$\(RUN\) -m utils\.authoring\.lowest (.*)\$\(ARGS\)$", makefile, re.M
+        )
+        assert lowest.main(line[1].split()) == 0
+        assert folders[-1] == (f".venv-{which}", which == "newest") and f".venv-{which}/" in ignored
+
+
+def test_the_ends_are_tested_every_week_and_by_hand():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    assert {"schedule", "workflow_dispatch"} <= workflow[True].keys(), (
+        "YAML reads the word on as a truth value"
+    )
+    job = workflow["jobs"]["ends"]
+    assert {one["end"] for one in job["strategy"]["matrix"]["include"]} == {"lowest", "newest"}
+    assert any(step.get("run") == "make test-${{ matrix.end }}" for step in job["steps"])
 
 
 def test_without_uv_it_says_how_to_get_it(monkeypatch, capsys):

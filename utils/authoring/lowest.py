@@ -1,7 +1,9 @@
-"""The lowest versions that pyproject.toml allows, installed for real, and the quick tests with them: `make test-lowest`.
+"""The lowest versions that pyproject.toml allows, or the newest, installed for real, and the quick tests with them: `make test-lowest`,
+`make test-newest`.
 
-uv finds the versions (`--resolution lowest-direct`): what pyproject names is as old as it may be, and what that needs in turn as new as fits. They
-go into an environment of their own, `.venv-lowest`. The lowest torch comes with CUDA: about 3 GB to fetch, 6 GB on disk.
+uv finds the versions. Lowest (`--resolution lowest-direct`): what pyproject names is as old as it may be, and what that needs in turn as new
+as fits. Newest: all as new as fits, whatever the lock says. They go into an environment of their own, `.venv-lowest` or `.venv-newest`. torch
+comes with CUDA, about 3 GB to fetch and 6 GB on disk; UV_TORCH_BACKEND=cpu gives the small one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from pathlib import Path
 
 from utils.paths import ROOT
 
-HERE = ROOT / ".venv-lowest"
 QUICK = "not slow and not browser and not sandbox"
 
 
@@ -45,12 +46,13 @@ def uv() -> list[str]:
     return [sys.executable, "-m", "uv"]
 
 
-def install(folder: Path, torch: str = "") -> None:
+def install(folder: Path, torch: str = "", newest: bool = False) -> None:
     """Makes the environment.
 
     Args:
         folder: of it; a new one.
-        torch: another torch than the lowest, such as "2.13.0".
+        torch: another torch than is found, such as "2.13.0".
+        newest: the newest versions, and not the lowest.
 
     Raises:
         RuntimeError: uv is not there.
@@ -60,11 +62,12 @@ def install(folder: Path, torch: str = "") -> None:
     subprocess.run(
         [*program, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True
     )
-    asked, found = folder / "asked.txt", folder / "lowest.txt"
+    asked, found = folder / "asked.txt", folder / "found.txt"
     lines = [line for line in wanted() if not line.startswith("torch>")] if torch else wanted()
     asked.write_text("\n".join([*lines, *([f"torch=={torch}"] if torch else [])]) + "\n")
-    lowest = ["--resolution", "lowest-direct", "--output-file", str(found), str(asked)]
-    subprocess.run([*program, "pip", "compile", "--quiet", "--python", python, *lowest], check=True)
+    which = [] if newest else ["--resolution", "lowest-direct"]
+    command = [*program, "pip", "compile", "--quiet", "--python", python, *which, "--output-file", str(found)]
+    subprocess.run([*command, str(asked)], check=True)
     into = [*program, "pip", "install", "--quiet", "--python", python]
     subprocess.run([*into, "--requirement", str(found)], check=True)
     subprocess.run([*into, "--constraint", str(found), "torchvision"], check=True)
@@ -74,17 +77,21 @@ def install(folder: Path, torch: str = "") -> None:
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit code is that of the tests."""
     parser = argparse.ArgumentParser(prog="python -m utils.authoring.lowest", description=__doc__)
-    parser.add_argument("--torch", default="", help="another torch than the lowest, for one that is at hand")
-    parser.add_argument("--folder", type=Path, default=HERE, help="of the environment")
+    parser.add_argument("--newest", action="store_true", help="the newest versions, and not the lowest")
+    parser.add_argument("--torch", default="", help="another torch than is found, for one that is at hand")
+    parser.add_argument(
+        "--folder", type=Path, help="of the environment; default .venv-lowest or .venv-newest"
+    )
     parser.add_argument("tests", nargs="*", help="arguments of pytest; default: the quick tests")
     options = parser.parse_args(arguments)
+    folder = options.folder or ROOT / f".venv-{'newest' if options.newest else 'lowest'}"
     try:
-        install(options.folder, options.torch)
+        install(folder, options.torch, options.newest)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return 2
-    python = options.folder / "bin" / "python"
-    print((options.folder / "lowest.txt").read_text(), flush=True)
+    python = folder / "bin" / "python"
+    print((folder / "found.txt").read_text(), flush=True)
     return subprocess.run([python, "-m", "pytest", "-q", "-m", QUICK, *options.tests], cwd=ROOT).returncode
 
 

@@ -8,6 +8,7 @@ import re
 import pytest
 import torch
 
+from tests import experiment_toys
 from tests.experiment_toys import ME, cell, experiment, tune
 from utils.budget import T4_FLOPS, T4_STEP, t4_minutes
 from utils.experiments import checkpoint, precision_choice
@@ -180,7 +181,26 @@ def test_a_small_version_of_two_experiments_fits_into_half_an_hour_on_a_t4(monke
     assert ran == ["crossing", "data-scaling"]
     said = capsys.readouterr().out
     assert "20% of its 65 TFLOP/s" in said and "not measured there" in said
-    assert 10 < int(re.search(r"together (\d+) min", said)[1]) < 30
+    assert 10 < int(re.search(r"together (\d+) min", said)[1]) <= 25, "data are still to be fetched"
+
+
+def test_the_estimate_is_printed_before_the_first_cell_starts(monkeypatch, capsys, tmp_path):
+    """The real command, with cells that say when they are at work."""
+    work = experiment_toys.work
+    monkeypatch.setattr(experiment_toys, "work", lambda *given: print("at work") or work(*given))
+    some = experiment([cell(n, preset="t4", spec=SPEC) for n in range(2)], presets=("smoke", "t4"))
+    monkeypatch.setattr(experiment_toys, "MANY", some)
+    how = ["--precision", "float32", "--workers", "0", "--folder", str(tmp_path)]
+    assert main(["run", f"{ME}:MANY", "--preset", "t4", *how]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("On a free T4: toy 0 min (estimated") and said.count("at work") == 2
+    absent = experiment(
+        [cell(1, preset="t4", model="Gone", spec={"where": "nowhere:Gone", "args": {}})],
+        presets=("smoke", "t4"),
+    )
+    monkeypatch.setattr(experiment_toys, "MANY", absent)
+    assert main(["run", f"{ME}:MANY", "--preset", "t4", *how, "--limit", "0"]) == 0
+    assert "toy 0 min, without Gone, which this copy of the course does not have" in capsys.readouterr().out
 
 
 def test_the_estimate_counts_products_steps_and_starts():

@@ -128,12 +128,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _say_minutes(experiments: Sequence[Experiment]) -> None:
-    """What the preset t4 will take there, before it starts."""
-    from utils.experiments.workload import loads, minutes_on_a_t4
+    """What the preset t4 will take there, before it starts; models that are not in this copy of the course will take nothing."""
+    from utils.experiments.workload import here, loads, minutes_on_a_t4
 
-    found = {experiment.name: minutes_on_a_t4(loads(experiment, "t4")) for experiment in experiments}
+    grids = {experiment.name: loads(experiment, "t4") for experiment in experiments}
+    missing = dict.fromkeys(one.cell["model"] for grid in grids.values() for one in grid if not here(one))
+    found = {name: minutes_on_a_t4(filter(here, grid)) for name, grid in grids.items()}
     parts = ", ".join(f"{name} {value:.0f} min" for name, value in found.items())
     total = f"; together {sum(found.values()):.0f} min" if len(found) > 1 else ""
+    if missing:
+        total += f", without {', '.join(missing)}, which this copy of the course does not have"
     print(
         f"On a free T4: {parts}{total} (estimated from multiply-adds at 20% of its 65 TFLOP/s, "
         f"{1000 * T4_STEP:g} ms a step at least; not measured there)",

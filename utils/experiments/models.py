@@ -20,8 +20,8 @@ from torch import Tensor, nn
 CNN = {"where": "solutions.resnet:ResNet", "stand_in": "utils.stand_ins.resnet:ResNet"}
 VIT = {"where": "solutions.vit:ViT", "stand_in": "utils.stand_ins.vit:ViT"}
 SWIN = {"where": "solutions.swin_model:SwinTransformer"}
-MIXER = {"where": "solutions.mixer:MLPMixer"}
-POOLFORMER = {"where": "solutions.metaformer:PoolFormer"}
+MIXER = {"where": "solutions.mixer:MLPMixer", "stand_in": "utils.stand_ins.mixer:MLPMixer"}
+POOLFORMER = {"where": "solutions.metaformer:PoolFormer", "stand_in": "utils.stand_ins.metaformer:PoolFormer"}
 METAFORMER = {"where": "solutions.token_mixers:mixer_metaformer"}
 STEM, CIRCULAR = "utils.experiments.models:conv_stem", "utils.experiments.models:circular"
 

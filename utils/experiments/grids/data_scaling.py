@@ -55,11 +55,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "t4": {
         "data": {"cifar10": (500, 5_000, 25_000)},
         "seeds": lambda size: (0, 1, 2),
-        "arms": {"steps": {"steps": 300}, "epochs": {"epochs": 4}},
+        "arms": {"steps": {"steps": 240}, "epochs": {"epochs": 3}},
         "common": {"batch": 256, "test_images": 10_000},
         "validation": 5_000,
         "tune_size": 5_000,
-        "tune_steps": 200,
+        "tune_steps": 150,
     },
 }
 

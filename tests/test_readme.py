@@ -41,6 +41,8 @@ PAGES = (
     "data/results/README.md",
     "docs/measured.md",
     "docs/instructors.md",
+    "docs/places.md",
+    "docs/places.ko.md",
     "utils/grading/README.md",
 )
 NOTEBOOK = "01_transformer_recap"
@@ -120,6 +122,15 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"make lab( TORCH=cpu)?|py start\.py": Left(
         "opens a server that does not end",
         "tests/test_jupyterlab.py::test_a_student_fails_reads_solves_and_passes",
+    ),
+    r"python3 start\.py --only-install": Left(
+        "installs a whole environment",
+        "tests/test_start.py::test_an_environment_is_made_once_and_a_half_made_one_is_replaced",
+    ),
+    r"\.venv/bin/python -m ipykernel install --user --name transformers-for-vision": Run(
+        r"(?s)Installed kernelspec transformers-for-vision .*transformers-for-vision +/\S+/share/jupyter",
+        "python -m ipykernel install --prefix {desk}/hub --name transformers-for-vision"
+        " && env JUPYTER_PATH={desk}/hub/share/jupyter " + sys.executable + " -m jupyter kernelspec list",
     ),
     r"git clone|pytest --nbval-lax": Left("the words name the program; the command itself stands elsewhere"),
     # instructors

@@ -18,6 +18,7 @@ from utils.checks import fixtures
 from utils.checks.registry import exercises_of
 
 NAME = "01_transformer_recap"
+PLACES_PAGES = ("docs/places.md", "docs/places.ko.md")
 AWAY = {"COURSE_BUDGET": "smoke", "HF_HUB_OFFLINE": "1"}
 
 
@@ -33,7 +34,14 @@ def python(folder, code):
 
 def test_it_holds_what_a_student_needs_and_nothing_of_the_instructors(classroom):
     files = {path.relative_to(classroom).as_posix() for path in classroom.rglob("*") if path.is_file()}
-    assert {".gitignore", "README.md", "Makefile", "environment.yml", "requirements.lock"} <= files
+    assert {
+        ".gitignore",
+        ".devcontainer/devcontainer.json",
+        "README.md",
+        "Makefile",
+        "environment.yml",
+        "requirements.lock",
+    } <= files
     released = {path.stem for path in (build.ROOT / "notebooks").glob("[0-9]*.ipynb")}
     assert {f"notebooks/{name}.ipynb" for name in released} <= files
     for name in released:
@@ -107,7 +115,7 @@ def course(tmp_path):
     """A copy of all that a release could take, outside git."""
     folder = tmp_path / "course"
     skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-    for name in ("notebooks", "utils", "data", "docs", "locale"):
+    for name in (".devcontainer", "notebooks", "utils", "data", "docs", "locale"):
         shutil.copytree(build.ROOT / name, folder / name, ignore=skip)
     for path in build.ROOT.glob("*"):
         if (
@@ -180,7 +188,7 @@ def test_its_pages_have_no_empty_section_and_lead_nowhere_that_is_not_there(clas
     for section in re.split(r"^(?=## )", page + korean, flags=re.M)[1:]:
         heading, _, body = section.partition("\n")
         assert len(body.split()) >= 10, f"{heading} is empty"
-    for name in ("README.md", "README.ko.md", "data/README.md", "data/results/README.md"):
+    for name in ("README.md", "README.ko.md", "data/README.md", "data/results/README.md", *PLACES_PAGES):
         text = (classroom / name).read_text(encoding="utf-8")
         for link in re.findall(r"\]\(([^)\s#]+)", text):
             if not re.match(r"\w+:", link):
@@ -190,6 +198,29 @@ def test_its_pages_have_no_empty_section_and_lead_nowhere_that_is_not_there(clas
         assert done.returncode == 0, f"the class's Makefile cannot `make {command}`: {done.stderr}"
     page += korean
     assert "solutions/" not in page and "make grade" not in page and "make release" not in page
+
+
+def test_it_installs_by_itself_in_codespaces(classroom):
+    container = json.loads((classroom / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    command = container["postCreateCommand"].split()
+    done = subprocess.run([*command, "--dry-run"], cwd=classroom, capture_output=True, text=True)
+    assert done.returncode == 0 and "start.py" in done.stdout and "--only-install" in done.stdout, done.stderr
+    assert all((classroom / name).exists() for name in container["customizations"]["codespaces"]["openFiles"])
+
+
+def test_what_the_page_of_places_says_works_there(classroom, tmp_path):
+    """Its commands, in a copy that has no answers: options that `start.py` knows, and an estimate before anything is trained."""
+    for name in PLACES_PAGES:
+        text = (classroom / name).read_text(encoding="utf-8")
+        for options in re.findall(r"start\.py (--[^`]+)`", text):
+            assert all(
+                option in python(classroom, "import start; print(start.main(['--help']))")
+                for option in options.split()
+            )
+        (command,) = re.findall(r"`python -m (utils\.experiments run [^`]+)`", text)
+        more = ["--limit", "0", "--precision", "float32", "--workers", "0", "--folder", str(tmp_path)]
+        code = f"from utils.experiments.__main__ import main; raise SystemExit(main({[*command.split()[1:], *more]}))"
+        assert python(classroom, code).startswith("On a free T4: crossing ")
 
 
 def test_badges_and_set_up_cells_lead_to_the_class_and_nothing_to_the_answers(classroom):

@@ -27,6 +27,7 @@ from utils.words import languages
 
 #: files that go as they are, but for the repository's address
 FILES = (
+    ".devcontainer/devcontainer.json",
     ".gitignore",
     "CITATION.cff",
     "LICENSE",

@@ -1,7 +1,7 @@
 """The set-up cell as Colab runs it: in an empty folder and a bare environment that has its own torch.
 
-The cell is taken from a built notebook and run as it stands; git is told (by its own configuration) to find the
-course's address on this disk. The environment sees every package of this one but einops, which pip finds as a wheel in
+The cell is taken from a notebook of a class's release and run as it stands; git is told (by its own configuration) to find the
+class's address on this disk. The environment sees every package of this one but einops, which pip finds as a wheel in
 a folder: so nothing needs a network, and what pip would do to torch is seen.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.conftest import CLASS
 from utils import setup
 from utils.authoring import settings
 
@@ -57,12 +58,15 @@ def test_one_setting_holds_the_address(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def colab(tmp_path_factory):
-    """`(python, folder, environment)`: a bare Python with torch and all but one package, an empty folder, git redirected."""
+def colab(tmp_path_factory, classroom):
+    """`(python, folder, environment)`: a bare Python with torch and all but one package, an empty folder, git redirected.
+
+    What git finds at the class's address, and only there, is the class's repository.
+    """
     if shutil.which("git") is None:
         pytest.skip("The set-up cell clones the course: install git.")
     place = tmp_path_factory.mktemp("colab")
-    release = _release(place / "release")
+    release = _release(classroom, place / "release")
     site = Path(sysconfig.get_paths()["purelib"])
     packages = place / "preinstalled"
     packages.mkdir()
@@ -88,7 +92,7 @@ def colab(tmp_path_factory):
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": f"url.{release.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": settings.repository(),
+        "GIT_CONFIG_VALUE_0": CLASS,
         "GIT_CONFIG_KEY_1": "safe.directory",
         "GIT_CONFIG_VALUE_1": "*",
         "OMP_NUM_THREADS": "1",
@@ -97,11 +101,9 @@ def colab(tmp_path_factory):
     return python, place / "content", environment
 
 
-def _release(folder: Path) -> Path:
-    """A repository with one commit: this working tree as a class gets it."""
-    skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "checkpoints")
-    for name in ("notebooks", "utils", "data"):
-        shutil.copytree(ROOT / name, folder / name, ignore=skip)
+def _release(classroom: Path, folder: Path) -> Path:
+    """The class's repository, with one commit."""
+    shutil.copytree(classroom, folder, ignore=shutil.ignore_patterns("__pycache__"))
     author = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     for command in (
         ["init", "--quiet"],
@@ -136,9 +138,9 @@ def run(python: Path, folder: Path, environment: dict, code: str) -> subprocess.
     )
 
 
-def test_the_cell_fetches_and_installs_once_and_leaves_torch_alone(colab, tmp_path):
+def test_the_cell_fetches_and_installs_once_and_leaves_torch_alone(colab, classroom, tmp_path):
     python, folder, environment = colab
-    notebook = cells(NOTEBOOKS[0])
+    notebook = cells(classroom / "notebooks" / NOTEBOOKS[0].name)
     set_up = notebook["set-up"].source
     after = list(notebook.values())[list(notebook).index("set-up") + 1].source  # the notebook's imports
     torch_before = run(python, folder, environment, WHERE_TORCH).stdout
@@ -151,6 +153,14 @@ def test_the_cell_fetches_and_installs_once_and_leaves_torch_alone(colab, tmp_pa
     assert "Budget:" in first.stdout
     assert [entry.name for entry in folder.iterdir()] == ["course"]
     assert (folder / "course" / "utils" / "checks").is_dir()
+    origin = subprocess.run(
+        ["git", "config", "remote.origin.url"],
+        cwd=folder / "course",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert origin.stdout.strip() == CLASS and not (folder / "course" / "solutions").exists()
     assert run(python, folder, environment, WHERE_TORCH).stdout == torch_before
     where = run(python, folder, environment, f"import {PACKAGE}; print({PACKAGE}.__file__)").stdout
     assert str(python.parents[1]) in where, "installed into the environment itself"
@@ -185,10 +195,10 @@ def _state(folder: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_cell_run_again_from_another_folder_fetches_nothing(colab):
+def test_the_cell_run_again_from_another_folder_fetches_nothing(colab, classroom):
     """As on Drive: the working folder is another one by then, and the course lies where it was fetched to."""
     python, folder, environment = colab
-    set_up = cells(NOTEBOOKS[0])["set-up"].source
+    set_up = cells(classroom / "notebooks" / NOTEBOOKS[0].name)["set-up"].source
     (folder.parent / "drive").mkdir()
     again = f"import os; os.chdir({str(folder.parent / 'drive')!r})\n"
     kept = set_up.replace("KEEP_ON_DRIVE = False", "KEEP_ON_DRIVE = True")

@@ -2,6 +2,8 @@
 
     with pretend_cuda():
         fit(model, batches, ...)          # `default_device()` is cuda now
+    with pretend_mps():
+        fit(model, batches, ...)          # mps:0, which has no float64 either
 
 The numbers are computed by the CPU, in float32. What is pretended is where they lie, which is what code gets wrong on a machine that its
 author did not have: a model that `fit` has moved, asked about images that it has not; a mask made on the wrong side; a tensor
@@ -21,14 +23,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-CUDA = torch.device("cuda", 0)
+PLACE = {"device": torch.device("cuda", 0)}  # the GPU that is pretended now
 #: what takes tensors of two devices on a real GPU, too
 CROSSING = {Tensor.copy_, Tensor.__getitem__, Tensor.__setitem__, Tensor.data.__set__, Tensor.grad.__set__, Tensor.index_put_, torch._has_compatible_shallow_copy_type}  # fmt: skip
 HOST_ONLY = {Tensor.numpy, Tensor.__array__}
+KINDS = {Tensor.is_cuda.__get__: "cuda", Tensor.is_mps.__get__: "mps", Tensor.is_cpu.__get__: "cpu"}
+WIDE = (torch.float64, torch.complex128)  # what MPS has not
 
 
 class OnCuda(Tensor):
-    """A tensor of the pretended GPU."""
+    """A tensor of the pretended GPU, CUDA or MPS."""
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -75,7 +79,7 @@ def on_cuda(tensor: Tensor) -> Tensor:
 
 def is_cuda(device: Any) -> bool:
     """Whether what was given for `device` is the GPU."""
-    return isinstance(device, (str, torch.device)) and torch.device(device).type == "cuda"
+    return isinstance(device, (str, torch.device)) and torch.device(device).type == PLACE["device"].type
 
 
 def run(func: Any, args: tuple, kwargs: dict) -> Any:
@@ -88,11 +92,13 @@ def run(func: Any, args: tuple, kwargs: dict) -> Any:
     there = [t for t in tensors if isinstance(t, OnCuda)]
     first = args[0] if args and isinstance(args[0], OnCuda) else None
     if first is not None and func == Tensor.device.__get__:
-        return CUDA
-    if first is not None and func in (Tensor.is_cuda.__get__, Tensor.is_cpu.__get__):
-        return func == Tensor.is_cuda.__get__
+        return PLACE["device"]
+    if first is not None and func in KINDS:
+        return KINDS[func] == PLACE["device"].type
     if first is not None and func in HOST_ONLY:
-        raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() first.")
+        raise TypeError(
+            f"can't convert {PLACE['device']} device type tensor to numpy. Use Tensor.cpu() first."
+        )
     with torch._C.DisableTorchFunctionSubclass():
         if func in (Tensor.cpu, Tensor.cuda, Tensor.to):
             return moved(func, args, kwargs)
@@ -103,13 +109,15 @@ def run(func: Any, args: tuple, kwargs: dict) -> Any:
             kwargs = kwargs | {"device": "cpu"}
         goes_there = is_cuda(wanted) or (there and wanted is None)
         if goes_there and generator is not None and generator.device.type == "cpu":
-            raise RuntimeError("Expected a 'cuda' device type for generator but found 'cpu'")
+            raise RuntimeError(
+                f"Expected a '{PLACE['device'].type}' device type for generator but found 'cpu'"
+            )
         if there and func not in CROSSING:
             for other in tensors:
                 if not isinstance(other, OnCuda) and other.dim() > 0 and other.device.type == "cpu":
                     name = getattr(func, "__name__", str(func))
                     raise RuntimeError(
-                        f"Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! ({name})"
+                        f"Expected all tensors to be on the same device, but found at least two devices, {PLACE['device']} and cpu! ({name})"
                     )
         if func == Tensor.__getitem__ and first is None and there:
             raise RuntimeError(
@@ -120,19 +128,28 @@ def run(func: Any, args: tuple, kwargs: dict) -> Any:
 
 
 def landed(tensor: Tensor) -> Tensor:
-    """A result of the pretended GPU; a meta tensor has no place."""
+    """A result of the pretended GPU; a meta tensor has no place.
+
+    Raises:
+        TypeError: it is float64, and the GPU is a Mac's.
+    """
+    if PLACE["device"].type == "mps" and tensor.dtype in WIDE:
+        raise TypeError(
+            "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use float32 instead."
+        )
     return on_cuda(tensor) if tensor.device.type == "cpu" else tensor
 
 
 def moved(func: Any, args: tuple, kwargs: dict) -> Tensor:
     """`cpu()`, `cuda()` and `to(...)`."""
     tensor, *rest = args
+    there = PLACE["device"].type
     target: Any = {Tensor.cpu: "cpu", Tensor.cuda: "cuda"}.get(func)
     if target is None:
         given = [*rest, kwargs.get("device"), kwargs.get("other")]
         like = next((one for one in given if isinstance(one, Tensor)), None)
         place = next((one for one in given if isinstance(one, (str, torch.device))), None)
-        target = ("cuda" if isinstance(like, OnCuda) else "cpu") if like is not None else place
+        target = (there if isinstance(like, OnCuda) else "cpu") if like is not None else place
         rest = ["cpu" if is_cuda(one) else plain(one) if isinstance(one, OnCuda) else one for one in rest]
         kwargs = {key: "cpu" if is_cuda(one) else one for key, one in kwargs.items()}
         result = plain(tensor).to(*rest, **kwargs)
@@ -184,9 +201,31 @@ def pretend_cuda(capability: tuple[int, int] = (7, 5)) -> Iterator[None]:
     }
     says |= dict.fromkeys(("memory_allocated", "max_memory_allocated"), lambda device=None: 0)
     says |= dict.fromkeys(("reset_peak_memory_stats", "empty_cache"), lambda device=None: None)
+    with pretend("cuda", {torch.cuda: says}):
+        yield
+
+
+@contextlib.contextmanager
+def pretend_mps() -> Iterator[None]:
+    """Within the block torch says that this is a Mac with a GPU."""
+    available, absent = {"is_available": lambda: True}, {"is_available": lambda: False}
+    with pretend("mps", {torch.backends.mps: available, torch.cuda: absent}):
+        yield
+
+
+@contextlib.contextmanager
+def pretend(kind: str, says: dict[Any, dict[str, Any]]) -> Iterator[None]:
+    """Within the block there is one GPU of this kind.
+
+    Args:
+        kind: "cuda" or "mps".
+        says: module -> name -> what stands there meanwhile.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in says.items():
-            patch.setattr(torch.cuda, name, value)
+        patch.setitem(PLACE, "device", torch.device(kind, 0))
+        for module, names in says.items():
+            for name, value in names.items():
+                patch.setattr(module, name, value)
         if hasattr(
             torch, "accelerator"
         ):  # a torch that was built for CUDA would ask the driver for the current stream

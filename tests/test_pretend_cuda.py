@@ -12,13 +12,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.pretend_cuda import OnCuda, pretend_cuda
+from tests.pretend_cuda import OnCuda, pretend_cuda, pretend_mps
 from tests.toys import network, toy
 from utils.authoring import build
 from utils.experiments.declare import find, names
 from utils.experiments.results import load
 from utils.experiments.runner import Runner
 from utils.paths import ROOT
+from utils.stand_ins.training_loop import evaluate, train_epoch
 from utils.training import accuracy, default_device, fit, precision_for
 
 
@@ -90,13 +91,58 @@ def test_fit_moves_all_that_it_needs_and_goes_on_from_its_checkpoint(tmp_path, c
         assert 0 <= accuracy(model, [toy()]) <= 1
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.ones(3, device="mps").double(),
+        lambda: torch.zeros(3, dtype=torch.float64, device="mps"),
+        lambda: torch.zeros(3, dtype=torch.float64).to("mps"),
+        lambda: nn.Linear(2, 2).double().to("mps"),
+        lambda: torch.ones(3, device="mps").mean(dtype=torch.float64),
+    ],
+)
+def test_a_mac_s_gpu_says_mps_and_has_no_float64(make):
+    with pretend_mps():
+        there = torch.ones(3).to("mps")
+        assert (str(there.device), there.is_mps, there.is_cuda, there.is_cpu) == ("mps:0", True, False, False)
+        with pytest.raises(RuntimeError, match="mps:0 and cpu"):
+            there + torch.ones(3)
+        with pytest.raises(TypeError, match="doesn't support float64"):
+            make()
+        assert there.cpu().double().dtype == torch.float64 and not there.cpu().is_mps
+
+
+def test_fit_trains_on_a_mac_s_gpu_in_float32_and_goes_on_from_its_checkpoint(tmp_path):
+    with pretend_mps():
+        assert (default_device().type, precision_for().name) == ("mps", "float32")
+        how = {"epochs": 2, "lr": 0.01, "progress": False, "checkpoint": tmp_path / "run.resume"}
+        model, again = network(), network()
+        history = fit(model, [toy()], validation=[toy()], **how)
+        assert all(p.is_mps for p in model.parameters()) and history.precision == "float32"
+        fit(again, [toy()], validation=[toy()], **how)
+        assert torch.equal(next(again.parameters()).cpu(), next(model.parameters()).cpu())
+        assert 0 <= accuracy(model, [toy()]) <= 1
+
+
+def test_the_stand_in_of_the_training_loop_runs_on_a_mac_s_gpu():
+    class Model(nn.Linear):
+        def forward(self, tokens, lengths):
+            return super().forward(tokens)
+
+    with pretend_mps():
+        model = Model(3, 2).to("mps")
+        batches = [
+            tuple(part.to("mps") for part in (torch.randn(4, 3), torch.ones(4), torch.tensor([0, 1, 0, 1])))
+        ]
+        assert train_epoch(model, batches, torch.optim.SGD(model.parameters(), lr=0.1)) > 0
+        assert 0 <= evaluate(model, batches)[1] <= 1
+
+
 # ------------------------------------------------------------------------------------------ all of it, at smoke size
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", names())
-def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
-    """A training of each of its models, with float16 and its scaled loss."""
+def recorded(name, tmp_path, monkeypatch, pretended, wanted):
+    """An experiment cut down to a training of each of its models gives rows of this device and precision."""
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     experiment = find(name)
     first = {cell["model"]: cell for cell in reversed(experiment.main_cells("smoke"))}
@@ -104,12 +150,25 @@ def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
     monkeypatch.setattr(
         type(experiment), "main_cells", lambda self, preset: [cell | rates for cell in first.values()]
     )
-    with pretend_cuda():
+    with pretended():
         outcome = Runner(experiment, "smoke", folder=tmp_path, say=lambda text: None).run()
     assert outcome.ok, outcome.failures
     rows = load(name, tmp_path)
     assert {row["model"] for row in rows} == set(first)
-    assert {(row["device"], row["precision"]) for row in rows} == {("cuda", "float16")}
+    assert {(row["device"], row["precision"]) for row in rows} == {wanted}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
+    """With float16 and its scaled loss."""
+    recorded(name, tmp_path, monkeypatch, pretend_cuda, ("cuda", "float16"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["distance", "text"])
+def test_experiments_run_on_a_mac_s_gpu(name, tmp_path, monkeypatch):
+    recorded(name, tmp_path, monkeypatch, pretend_mps, ("mps", "float32"))
 
 
 RUN = """
@@ -118,13 +177,13 @@ import matplotlib
 matplotlib.use("agg")
 import nbformat
 from IPython.core.interactiveshell import InteractiveShell
-from tests.pretend_cuda import pretend_cuda
+from tests import pretend_cuda
 from utils import plotting
 plotting.show = lambda *args, **named: None  # pictures are made, and not written as PNG: that takes most of the time
 notebook = nbformat.read(sys.argv[1], as_version=4)
 os.chdir("notebooks")
 shell = InteractiveShell.instance()
-with pretend_cuda():
+with getattr(pretend_cuda, f"pretend_{sys.argv[2]}")():
     for cell in notebook.cells:
         if cell.cell_type == "code" and not shell.run_cell(cell.source).success:
             sys.exit(f"cell {cell.id} fails on a GPU")
@@ -132,8 +191,10 @@ with pretend_cuda():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", build.source_names())
-def test_every_notebook_runs_on_a_gpu(name):
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, "cuda") for name in build.source_names()), ("02_lstm_sentiment", "mps")]
+)
+def test_every_notebook_runs_on_a_gpu(name, kind):
     """The code of the solved notebook, in a process of its own, on the small data that are always there."""
     env = {key: value for key, value in os.environ.items() if key != "COURSE_DATA"}
     env |= {
@@ -143,7 +204,7 @@ def test_every_notebook_runs_on_a_gpu(name):
         "HF_HUB_OFFLINE": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(build.SOLVED / f"{name}.ipynb")],
+        [sys.executable, "-c", RUN, str(build.SOLVED / f"{name}.ipynb"), kind],
         cwd=ROOT,
         env=env,
         capture_output=True,

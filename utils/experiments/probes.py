@@ -76,8 +76,8 @@ def attention_distance(model: nn.Module, images: Tensor) -> list[list[float]]:
     """Mean attention distance of every layer and head over the images, in patches: [layer][head]."""
     vit: Any = model  # to the type checker any attribute of an nn.Module may be a tensor or a module
     with torch.no_grad():
-        maps = vit.attention_maps(images)  # (layers, B, H, N, N)
-    found = mean_attention_distance(maps.float(), vit.grid).mean(dim=1)  # (layers, H)
+        maps = vit.attention_maps(images).float().cpu()  # (layers, B, H, N, N); a Mac's GPU has no float64
+    found = mean_attention_distance(maps, vit.grid).mean(dim=1)  # (layers, H)
     return [[round(v, 4) for v in layer] for layer in found.tolist()]
 
 

@@ -37,5 +37,5 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor, Tensor]])
     model.eval()
     pairs = [(model(tokens, lengths), labels) for tokens, lengths, labels in batches]
     logits, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-    accuracy = (logits.argmax(-1) == labels).double().mean().item()
+    accuracy = (logits.argmax(-1) == labels).float().mean().item()  # a Mac's GPU has no float64
     return nn.functional.cross_entropy(logits, labels).item(), accuracy

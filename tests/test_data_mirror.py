@@ -28,17 +28,25 @@ def place(tmp_path, monkeypatch):
     return tmp_path / "mirror" / MR.hub_id
 
 
-def _converted(folder):
-    """The layout of the Hub's own conversion: default/train/0000.parquet, a split cut in two."""
+def _converted(folder, shards=1):
+    """The layout of the Hub's own conversion: default/train/0000.parquet, 0001.parquet and so on."""
+    import pyarrow.parquet
+
     for path in sorted(folder.rglob("*.parquet")):
-        target = folder / "default" / path.name.partition("-")[0] / "0000.parquet"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(target)
+        table = pyarrow.parquet.read_table(path)
+        size = -(-len(table) // shards)
+        for n in range(shards):
+            target = folder / "default" / path.name.partition("-")[0] / f"{n:04}.parquet"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            pyarrow.parquet.write_table(table.slice(n * size, size), target)
+        path.unlink()
 
 
-def test_the_hubs_own_conversion_is_read(place, reader):  # noqa: F811
+@pytest.mark.parametrize("shards", [1, 2, 11])
+def test_the_hubs_own_conversion_is_read(place, reader, shards):  # noqa: F811
     expected = load_text("rotten_tomatoes").train.texts
-    _converted(place)
+    _converted(place, shards)
+    assert len(list(place.glob("default/train/*.parquet"))) == shards
     data = load_text("rotten_tomatoes")
     assert data.source == "mirror" and data.train.texts == expected
     assert len(data.test) == 1_066

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 
+from tests.browser import launch, violations
 from utils.authoring import stubs
 from utils.checks import copies, engine, journal
 from utils.checks.registry import find
@@ -202,6 +204,58 @@ def test_the_terminal_gets_text(student, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert out.startswith("Notebook") and "01_transformer_recap" in out and "<" not in out
     assert all(len(line) <= 110 for line in out.splitlines())
+
+
+def test_the_module_prints_the_table_of_the_folder_it_is_called_in(student):
+    """`python -m utils.progress`, which `make progress` calls, in a process of its own."""
+    nbformat.write(solved("split_heads"), student / NOTEBOOK.name)
+    passes("split_heads")
+    env = {name: value for name, value in os.environ.items() if name not in GRADERS}
+    env |= {"PYTHONPATH": str(ROOT), "COURSE_WORK": str(student)}
+    done = subprocess.run(
+        [sys.executable, "-m", "utils.progress"], cwd=student, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in done.stdout.splitlines() if line.startswith("01_transformer_recap"))
+    assert "1 of 10" in row and "Next: " in done.stdout and "<" not in done.stdout
+
+
+@pytest.mark.browser
+def test_the_table_passes_axe(student):
+    with launch() as browser:  # no fixture: its event loop would be in the way of the kernels below
+        page = browser.new_page()
+        page.set_content(f"<main id='table'>{overview.page(overview.standings())}</main>")
+        assert violations(page, ["#table table"]) == violations(page, ["#table"]) == []
+
+
+NO_SOCKET = (
+    socket.socket.connect,
+    socket.socket.connect_ex,
+    socket.socket.sendto,
+    socket.create_connection,
+    socket.getaddrinfo,
+)
+
+
+def test_nothing_is_sent_anywhere(student, monkeypatch, capsys):
+    """Check, progress, hint and restore, where whatever would leave the process raises."""
+
+    def refused(*args, **kwargs):
+        raise AssertionError(f"something was to be sent: {args}")
+
+    for function in NO_SOCKET:
+        owner = socket if function in (socket.create_connection, socket.getaddrinfo) else socket.socket
+        monkeypatch.setattr(owner, function.__name__, refused)
+    with pytest.raises(AssertionError, match="to be sent"):
+        socket.create_connection(("127.0.0.1", 9))
+    nbformat.write(solved("split_heads"), student / NOTEBOOK.name)
+    passes("split_heads")
+    engine.check(lambda x, num_heads: x, "merge_heads")
+    overview.progress()
+    hint("split_heads")
+    engine.PASSED.clear()
+    exec("from utils.progress import restore\nrestore('01')", {"__name__": "__main__"})
+    assert "Back, and checked again: split_heads." in capsys.readouterr().out
 
 
 def test_the_last_line_leads_to_the_first_open_exercise(student, monkeypatch):

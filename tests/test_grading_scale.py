@@ -171,6 +171,27 @@ def test_where_nothing_could_be_graded_there_is_no_gradebook(tmp_path, monkeypat
         run.run(folder, tmp_path / "out", seed=1, progress=False, allow_weak=True)
 
 
+def test_whatever_one_file_raises_is_that_file_s(tmp_path, monkeypatch):
+    """A panic of a library in Rust is no `Exception`; the class goes on, and the file is tried again by the next run."""
+
+    class Panic(BaseException):
+        pass
+
+    grade_one = run.grade_one
+
+    def breaks(content, *given):
+        if "Ann" in content:
+            raise Panic("seen once")
+        return grade_one(content, *given)
+
+    folder = lay(tmp_path / "in", {f"Ann/{FILE}": right(), f"Ben/{FILE}": right()})
+    monkeypatch.setattr(run, "grade_one", breaks)
+    found = {e["student"]: e for e in run.run(folder, tmp_path / "out", seed=1, progress=False)}
+    assert "Panic: seen once" in found["Ann"]["problem"] and not found["Ann"]["verdicts"]
+    assert {v["state"] for v in found["Ben"]["verdicts"]} == {"passed"}
+    assert len(lines(tmp_path / "out")) == 1
+
+
 def test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left(trivial, tmp_path):
     for workers in ("1", "2"):
         done = grade(trivial, "few", tmp_path / workers, "--workers", workers)

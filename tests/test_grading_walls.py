@@ -6,13 +6,15 @@ import ast
 import json
 import re
 import socket
+import time
 
+import psutil
 import pytest
 
 from utils.authoring.attacks.scene import NOTEBOOK, TARGET, answers, code_cell, solved
 from utils.checks.chain import rests_on, stand_in
 from utils.checks.registry import all_exercises, exercises_of
-from utils.grading import isolation, lending
+from utils.grading import isolation, lending, wire
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
 from utils.grading.reading import release_cells
@@ -163,6 +165,41 @@ def test_asyncio_and_multiprocessing_still_work(box, examiner, tmp_path):
         "    process = context.Process(target=lambda: theirs.send('forked'))\n    process.start()\n    told.append(mine.recv())\n    process.join()\n"
     )
     assert tells(box, examiner, tmp_path, body) == ["slept", "forked"]
+
+
+class Panic(BaseException):
+    """As of a library in Rust, which is no `Exception`."""
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError, Panic])
+def test_the_sandbox_of_a_broken_answer_is_killed_and_never_reused(
+    kind, box, examiner, tmp_path, monkeypatch
+):
+    """An honest notebook in the same box before and after. The first answer of the one between breaks a library; the rest is asked anew."""
+    honest, load, calls = submission(tmp_path), wire.load, []
+
+    def once(payload):
+        calls.append(len(payload))
+        if len(calls) == 1:
+            raise kind("seen once")
+        return load(payload)
+
+    served = []
+    for breaks in (False, True, False):
+        if breaks:
+            monkeypatch.setattr(wire, "load", once)
+        before = box.served
+        states = {v.exercise: v.state for v in grade(box, examiner, honest)}
+        monkeypatch.undo()
+        served.append(box.served - before)
+        assert [name for name, state in states.items() if state != "passed"] == [*states][:breaks], states
+        until = time.monotonic() + 60
+        zygote = psutil.Process(box.zygote.pid)
+        while (left := zygote.children(recursive=True)) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not left, "a sandbox outlives its request"
+    # what was behind the broken answer came out of another sandbox
+    assert served[0] == served[2] < served[1]
 
 
 DISGUISES = {

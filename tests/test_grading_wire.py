@@ -11,7 +11,7 @@ import time
 
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.checks.registry import find
@@ -20,24 +20,39 @@ from utils.grading.verdict import Examiner, Verdict
 from utils.grading.worker import _Answers
 
 NONCE = bytes(range(16))
-EXERCISE = find("causal_mask")
+# a mask; and a module, of which gradients are seen and mistakes are known by them
+NAMES = ("causal_mask", "FeedForward")
+
+
+def examiner_of(name):
+    exercise = find(name)
+    made = Examiner.__new__(Examiner)
+    made.notebook, made.exercises = exercise.notebook, {name: exercise}
+    made.fixtures = {name: hidden.build(exercise, 3)}
+    return made
 
 
 @pytest.fixture(scope="module")
 def examiner():
-    made = Examiner.__new__(Examiner)
-    made.notebook, made.exercises = EXERCISE.notebook, {EXERCISE.name: EXERCISE}
-    made.fixtures = {EXERCISE.name: hidden.build(EXERCISE, 3)}
-    return made
+    return examiner_of(NAMES[0])
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def either(request):
+    return examiner_of(request.param)
 
 
 def honest(examiner):
     """The payload of a right answer."""
-    expected = examiner.fixtures[EXERCISE.name].expected
-    tensors = {f"{i}/{key}": value for i, seen in enumerate(expected) for key, value in seen.items()}
-    return wire.pack(
-        {"exercise": EXERCISE.name, "outcomes": [{"seen": list(seen)} for seen in expected]}, tensors
-    )
+    ((name, fixture),) = examiner.fixtures.items()
+    seen = [{"seen": list(one)} for one in fixture.expected]
+    return wire.pack({"exercise": name, "outcomes": seen}, values(examiner))
+
+
+def values(examiner):
+    """What a right answer's frame holds beside its message."""
+    (fixture,) = examiner.fixtures.values()
+    return {f"{i}/{key}": value for i, seen in enumerate(fixture.expected) for key, value in seen.items()}
 
 
 def raw(header, data=b""):
@@ -48,7 +63,8 @@ def raw(header, data=b""):
 
 def judged(examiner, stream):
     """What becomes of bytes that a sandbox sends: verdicts, whether it may go on, and the check that it costs."""
-    answers = _Answers(NONCE, 1, lambda index, payload: examiner.judge(EXERCISE.name, payload))
+    (name,) = examiner.exercises
+    answers = _Answers(NONCE, 1, lambda index, payload: examiner.judge(name, payload))
     went_on = answers.take(stream)
     assert all(isinstance(found, Verdict) for found in answers.judged)
     assert went_on == (answers.broken is None) and (went_on or answers.why)
@@ -104,6 +120,38 @@ def test_a_bad_payload_costs_the_answer(name, examiner):
         with pytest.raises(wire.BadFrame):
             wire.unpack(BAD[name])
     assert judged(examiner, wire.frame(NONCE, 0, BAD[name])).broken == 0
+
+
+class Panic(BaseException):
+    """As of a library in Rust (`pyo3_runtime.PanicException`), which is no `Exception`."""
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError, Panic])
+def test_whatever_a_library_raises_costs_the_answer(kind, examiner, monkeypatch):
+    def fail(*given):
+        raise kind("seen once")
+
+    stream = wire.frame(NONCE, 0, honest(examiner))
+    with monkeypatch.context() as patch:
+        patch.setattr(wire, "load", fail)
+        with pytest.raises(wire.BadFrame, match=kind.__name__):
+            wire.unpack(honest(examiner))
+        found = judged(examiner, stream)
+        assert found.broken == 0 and found.sure and not found.judged
+    answers = _Answers(NONCE, 1, fail)  # and what is raised behind the frame: by a comparison, say
+    assert not answers.take(stream) and answers.broken == 0 and answers.sure
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_who_stops_the_grader_stops_it(kind, examiner, monkeypatch):
+    def stop(*given):
+        raise kind
+
+    with pytest.raises(kind):
+        _Answers(NONCE, 1, stop).take(wire.frame(NONCE, 0, honest(examiner)))
+    monkeypatch.setattr(wire, "load", stop)
+    with pytest.raises(kind):
+        wire.unpack(honest(examiner))
 
 
 @pytest.mark.parametrize(
@@ -166,22 +214,6 @@ TREES = st.recursive(
     ),
     max_leaves=12,
 )
-OUTCOMES = st.lists(
-    st.one_of(
-        st.fixed_dictionaries(
-            {"seen": st.one_of(TREES, st.lists(st.sampled_from(["output", "after:length", "x"])))}
-        ),
-        st.fixed_dictionaries({"kind": TREES, "sentence": TREES, "trace": TREES}),
-        TREES,
-    ),
-    max_size=6,
-)
-MESSAGES = st.one_of(
-    TREES,
-    st.fixed_dictionaries(
-        {"exercise": st.one_of(st.just(EXERCISE.name), TREES), "outcomes": st.one_of(OUTCOMES, TREES)}
-    ),
-)
 ENTRIES = st.fixed_dictionaries(
     {
         "dtype": st.one_of(
@@ -191,27 +223,76 @@ ENTRIES = st.fixed_dictionaries(
         "data_offsets": st.one_of(st.tuples(st.integers(0, 40), st.integers(0, 40)), TREES),
     }
 )
-HEADERS = st.dictionaries(
-    st.one_of(st.sampled_from(["0/output", "1/output", "2/output"]), st.text(max_size=4)),
-    st.one_of(ENTRIES, TREES),
-    max_size=4,
-)
+
+
+def messages(examiner):
+    """What might stand in a frame's message: the right words among others."""
+    ((name, fixture),) = examiner.fixtures.items()
+    seen = sorted({"x"} | {key for one in fixture.expected for key in one})
+    outcomes = st.lists(
+        st.one_of(
+            st.fixed_dictionaries({"seen": st.one_of(TREES, st.lists(st.sampled_from(seen)))}),
+            st.fixed_dictionaries({"kind": TREES, "sentence": TREES, "trace": TREES}),
+            TREES,
+        ),
+        max_size=len(fixture.cases) + 1,
+    )
+    known = {"exercise": st.one_of(st.just(name), TREES), "outcomes": st.one_of(outcomes, TREES)}
+    return st.one_of(TREES, st.fixed_dictionaries(known))
+
+
+def headers(examiner):
+    """Names of tensors, right ones among others, and what might be said of them."""
+    names = st.one_of(st.sampled_from(sorted(values(examiner))), st.text(max_size=4))
+    return st.dictionaries(names, st.one_of(ENTRIES, TREES), max_size=4)
 
 
 @given(st.binary(max_size=400))
-def test_no_exception_leaves_the_judge_for_random_bytes(examiner_once, data):
-    judged(examiner_once, data)
-    judged(examiner_once, wire.frame(NONCE, 0, data))
+def test_no_exception_leaves_the_judge_for_random_bytes(either, data):
+    judged(either, data)
+    judged(either, wire.frame(NONCE, 0, data))
 
 
-@given(HEADERS, MESSAGES, st.binary(max_size=40), st.booleans())
-@example({"x": {"dtype": "F32", "shape": [0, 2**62, 4], "data_offsets": [0, 0]}}, {}, b"", True)
-def test_no_exception_leaves_the_judge_for_made_up_frames(examiner_once, header, message, data, nested):
-    text = json.dumps(message)
-    judged(
-        examiner_once,
-        wire.frame(NONCE, 0, raw(header | {"__metadata__": {"message": text if nested else message}}, data)),
-    )
+OVERFLOWS = {"x": {"dtype": "F32", "shape": [0, 2**62, 4], "data_offsets": [0, 0]}}
+
+
+@given(st.data())
+def test_no_exception_leaves_the_judge_for_made_up_frames(either, data):
+    header, message = data.draw(headers(either)), data.draw(messages(either))
+    rest, nested = data.draw(st.binary(max_size=40)), data.draw(st.booleans())
+    text = json.dumps(message) if nested else message
+    judged(either, wire.frame(NONCE, 0, raw(header | {"__metadata__": {"message": text}}, rest)))
+    judged(either, wire.frame(NONCE, 0, raw(OVERFLOWS | {"__metadata__": {"message": "{}"}})))
+
+
+NASTY = st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e38, -1e38, 5e-324, 0.0])
+
+
+@given(st.data())
+def test_no_exception_leaves_the_judge_for_answers_of_other_values(either, data):
+    """Well formed and wrong: what compares and recognises mistakes meets other shapes, kinds of numbers, infinities and gaps."""
+    ((name, fixture),) = either.fixtures.items()
+    seen, tensors = [], {}
+    for index, expected in enumerate(fixture.expected):
+        names = []
+        for key, value in expected.items():
+            what = data.draw(st.sampled_from(["same", "same", "other", "kind", "shape", "empty", "gone"]))
+            if what == "gone":
+                continue
+            if what == "other":
+                value = value.clone().float() * data.draw(NASTY) + data.draw(NASTY)
+            elif what == "kind":
+                value = value.to(
+                    data.draw(st.sampled_from([torch.bool, torch.int8, torch.float16, torch.complex64]))
+                )
+            elif what == "shape":
+                value = value.reshape(-1)[: data.draw(st.integers(0, 3))]
+            elif what == "empty":
+                value = value.new_zeros(0, *value.shape[1:]) if value.ndim else value.reshape(1, 1)
+            tensors[f"{index}/{key}"] = value
+            names.append(key)
+        seen.append({"seen": names})
+    judged(either, wire.frame(NONCE, 0, wire.pack({"exercise": name, "outcomes": seen}, tensors)))
 
 
 @given(
@@ -223,8 +304,8 @@ def test_no_exception_leaves_the_judge_for_made_up_frames(examiner_once, header,
         max_size=6,
     )
 )
-def test_no_exception_leaves_the_judge_for_mutated_answers(examiner_once, edits):
-    stream = bytearray(wire.frame(NONCE, 0, honest(examiner_once)))
+def test_no_exception_leaves_the_judge_for_mutated_answers(either, edits):
+    stream = bytearray(wire.frame(NONCE, 0, honest(either)))
     for place, value, what in edits:
         place %= len(stream) or 1
         if what == "set" and stream:
@@ -235,7 +316,7 @@ def test_no_exception_leaves_the_judge_for_mutated_answers(examiner_once, edits)
             stream[place:place] = bytes([value]) * (value % 9)
         elif what == "double":
             stream[place:place] = stream[place : place + value]
-    judged(examiner_once, bytes(stream))
+    judged(either, bytes(stream))
 
 
 @given(st.dictionaries(st.text(max_size=8), TREES, max_size=5))
@@ -245,9 +326,3 @@ def test_every_message_comes_home_as_it_was_or_is_refused(message):
     except wire.BadFrame:
         return
     assert json.dumps(found) == json.dumps(message)
-
-
-@pytest.fixture(scope="module")
-def examiner_once(examiner):
-    """Hypothesis wants to know that a fixture is not made again for each example: it is not."""
-    return examiner

@@ -311,11 +311,17 @@ def _results(workers, scheduler, handed, seed, limits, allow_weak, todo):  # noq
                     for future in wait(futures, return_when=FIRST_COMPLETED).done:
                         index = futures.pop(future)
                         try:
-                            yield index, future.result()
+                            result: dict[str, Any] | str = future.result()
                         except BrokenExecutor:
                             again.append(index)
-                        except Exception as error:  # a bug, or the host's memory: one file's, not the class's
-                            yield index, f"{type(error).__name__}: {error}"
+                            continue
+                        except (KeyboardInterrupt, SystemExit):
+                            raise
+                        except (
+                            BaseException
+                        ) as error:  # a bug, or the host's memory: one file's, not the class's
+                            result = f"{type(error).__name__}: {error}"
+                        yield index, result
         waiting = again
         if not waiting:
             return

@@ -61,11 +61,11 @@ def unpack(payload: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         message = _message(payload)
         return message, load(payload)
-    except BadFrame:
+    except (BadFrame, KeyboardInterrupt, SystemExit):
         raise
     except (
-        Exception
-    ) as error:  # of json, safetensors or torch: each has its own, and torch's are plain RuntimeErrors
+        BaseException
+    ) as error:  # of json, torch or safetensors, which is Rust: its panics are no `Exception`
         raise BadFrame(type(error).__name__) from error
 
 

@@ -268,7 +268,9 @@ class _Answers(Generic[Judged]):
             for frame in self.reader.feed(data):
                 try:
                     self.judged.append(self.judge(frame.index, frame.payload))
-                except Exception as error:  # of whatever library the content has met
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:  # of whatever library the content has met
                     self.broken, self.sure = frame.index, True
                     self.why = later(_NO_ANSWER, why=type(error).__name__)
                     return False

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from utils.authoring import build, stubs
+from utils.authoring.attacks.places import FRAMES
 from utils.checks.registry import exercises_of
 from utils.grading import isolation, reports, run, submissions
 from utils.grading.cells import bound, defines
@@ -81,10 +82,7 @@ def test_an_unsolved_submission_is_not_started(box, examiner, tmp_path):
 ATTACKS = {
     "patch the comparison": "import torch\ntorch.allclose = lambda *a, **k: True\ntorch.equal = lambda *a: True\n",
     "patch the check engine": "import utils.checks.compare as c, utils.checks.engine as e\nc.compare = lambda *a: None\ne.examine = None\n",
-    "forge the grader's closing word": (
-        "import os\nfrom utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'end': 'done'}, {}))\n    except Exception:\n        pass\n"
-    ),
+    "forge the grader's closing word": FRAMES + "send(wire.pack({'end': 'done'}, {}))\n",
     "read the solutions": f"print(open({str(build.ROOT / 'solutions' / 'attention.py')!r}).read())\n",
     "import the solutions": "import solutions.attention\nsplit_heads = solutions.attention.split_heads\n",
     "open a socket": "import socket\nsocket.socket(socket.AF_INET)\n",

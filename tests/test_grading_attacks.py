@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-from collections import defaultdict
+import re
 
 import pytest
 
 from utils.authoring.attacks import ALL, table, trial
-from utils.authoring.attacks.scene import FULL, Attack
+from utils.authoring.attacks.scene import FULL
 from utils.grading import isolation, reports
 from utils.grading.isolation import probe
 from utils.grading.reports.tables import said
@@ -18,15 +18,7 @@ pytestmark = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
 DONE: dict[str, trial.Outcome] = {}
 
 
-def classes() -> dict[str, list[Attack]]:
-    """What is graded as one class: a third of the time goes into each neighbour."""
-    found: dict[str, list[Attack]] = defaultdict(list)
-    for attack in ALL:
-        found[attack.together or attack.name].append(attack)
-    return found
-
-
-CLASSES = classes()
+CLASSES = table.classes(ALL)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,6 +44,28 @@ def test_the_written_table_has_all_of_them_and_each_stands():
         "write it again: utils/grading/README.md says how"
     )
     assert f"| all | {len(ALL)} | {len(ALL)} |" in page and "not as it must be" not in page
+    # "with one and with two workers, twice in a row"
+    command = re.search(r"`python -m utils.authoring attacks ([^`]*)`", page)
+    assert command and "--workers 1 2 --rounds 2 " in command[1], command
+
+
+def test_what_an_earlier_round_left_behind_is_not_forgotten(monkeypatch, tmp_path, capsys):
+    """Seen once: the row of the last round was written over those before."""
+    left = iter([(1, 2), (0, 0), (0, 0), (3, 0)])
+
+    def graded(attacks, base, out, workers):
+        processes, files = next(left)
+        (attack,) = attacks
+        said = [f"{workers} workers"] * bool(processes)
+        return [trial.Outcome(attack, "0", said, processes, files, 1.0, 10.0 * processes)]
+
+    monkeypatch.setattr(table, "together", graded)
+    page = tmp_path / "page.md"
+    assert table.main(["sleep inside the function"], str(page), workers=(1, 2), rounds=2) == 1
+    said = capsys.readouterr().out
+    assert "left behind: 4 processes, 2 files; 4 s" in said and "1 workers" in said and "2 workers" in said
+    text = page.read_text(encoding="utf-8")
+    assert "Left behind: 4 processes, 2 files." in text and "--workers 1 2 --rounds 2 --page" in text
 
 
 def test_attacks_of_one_class_have_one_policy():

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from unittest import mock
 
+from utils.authoring.attacks.places import everywhere, losing
 from utils.authoring.attacks.scene import (
     NO_GAIN,
+    NOTHING,
     ONE_LOST,
     Attack,
     Entry,
     Scene,
-    beside_a_wrong_answer,
+    answers,
     instead_of_an_answer,
     solved,
 )
@@ -122,11 +124,32 @@ def _held_twice(scene: Scene, entry: Entry, entries: list[Entry]) -> Iterator[st
         yield f"it held a worker with {len(scene.seen)} sandboxes, which ended: {', '.join(scene.seen)}"
 
 
+LOOP = "def NAME(*given, **named):\n    while True:\n        pass\n"
+
+
+def _looping(scene: Scene) -> None:
+    """Every answer loops. It is noted what its sandboxes use of the processor, in all."""
+    once = worker.Sandbox._once
+
+    def watched(box, request, judge, left):  # noqa: ANN001, ANN202
+        run = once(box, request, judge, left)
+        scene.seen += [run.cpu] * any("while True" in part.source for part in request.submission.parts)
+        return run
+
+    scene.doors.enter_context(mock.patch.object(worker.Sandbox, "_once", watched))
+    scene.write(solved(**{name: LOOP.replace("NAME", name) for name in answers()}))
+
+
+def _used_more(scene: Scene, entry: Entry, entries: list[Entry]) -> Iterator[str]:
+    from utils.authoring.attacks.trial import LIMITS
+
+    # what it uses while it is being stopped comes on top
+    if not 0 < sum(scene.seen) < 2 * LIMITS.cpu:
+        yield f"it used {sum(scene.seen):.0f} s of the processor"
+
+
 ATTACKS = (
-    *(
-        Attack(name, GROUP, ONE_LOST if name in ALIVE else NO_GAIN, beside_a_wrong_answer(code))
-        for name, code in BESIDE.items()
-    ),
+    *everywhere(GROUP, losing(BESIDE), lambda name, place: ONE_LOST if name in ALIVE else NO_GAIN),
     *(Attack(name, GROUP, ONE_LOST, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
     Attack(
         "sleep, and send a byte now and then",
@@ -136,4 +159,5 @@ ATTACKS = (
         FIRST,
         also=_held_twice,
     ),
+    Attack("ten functions that never end", GROUP, NOTHING, _looping, also=_used_more),
 )

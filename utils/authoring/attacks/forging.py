@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from utils.authoring.attacks.places import FRAMES, everywhere, losing, met_the_header
 from utils.authoring.attacks.scene import (
     NO_GAIN,
     NOTHING,
@@ -15,14 +16,16 @@ from utils.authoring.attacks.scene import (
     Entry,
     Scene,
     answers,
-    beside_a_wrong_answer,
     code_cell,
     instead_of_an_answer,
     solved,
 )
+from utils.checks import fixtures
+from utils.checks.registry import find
 from utils.grading.reports.tables import said
 
 GROUP = "forging"
+LOOKED_UP = "scaled_dot_product_attention"
 BESIDE = {
     "patch the check function": (
         "import utils.checks, utils.checks.engine as e\n"
@@ -61,28 +64,16 @@ BESIDE = {
     "replace the observation": (
         "import utils.grading.inside as i, utils.checks.observe as o\ni.observe = o.observe = lambda *a, **k: {}\n"
     ),
+}
+SENT = {
     "send the grader's closing word": (
-        "import os\nfrom utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'end': 'done', 'state': 'passed', 'points': 1}, {}))\n    except Exception:\n        pass\n"
+        "send(wire.pack({'end': 'done', 'state': 'passed', 'points': 1}, {}), ($INDEX,))\n"
     ),
-    "send a verdict in place of values": (
-        "from utils.grading import wire\nfor fd in range(3, 60):\n    try:\n"
-        "        wire.write_frame(fd, bytes(16), 0, wire.pack({'exercise': 'causal_mask', 'state': 'passed', 'points': 99,\n"
-        "            'outcomes': [{'seen': [], 'passed': True, 'kind': 'passed'}] * 99}, {}))\n    except Exception:\n        pass\n"
-    ),
-    "send answers of guessed length with nothing in them": (
-        "from utils.grading import wire\nfor fd in range(3, 60):\n    for n in range(1, 12):\n        try:\n"
-        "            wire.write_frame(fd, bytes(16), 0, wire.pack({'exercise': 'causal_mask', 'outcomes': [{'seen': []}] * n}, {}))\n"
-        "        except Exception:\n            break\n"
-    ),
-    "send a frame that claims 2**62 bytes": (
-        "import os, struct\nfor fd in range(3, 60):\n    try:\n        os.write(fd, struct.pack('<4sQ', b'crs1', 2**62) + b'x' * 64)\n"
-        "    except OSError:\n        pass\n"
-    ),
+    "send a verdict in place of values": "send(empty($INDEX, passed=True, kind='passed', state='passed', points=99), ($INDEX,))\n",
+    "send as many outcomes as there are cases, with nothing in them": "send(empty($INDEX), ($INDEX,))\n",
+    "send a frame that claims 2**62 bytes": "write(wire.HEADER.pack(wire.MAGIC, nonce, $INDEX, 2**62) + b'x' * 64)\n",
     "send JSON nested 100,000 deep": (
-        "import struct, json, os\nhead = json.dumps({'__metadata__': {'message': '[' * 100000}}).encode()\n"
-        "body = struct.pack('<Q', len(head)) + head\nfor fd in range(3, 60):\n    try:\n"
-        "        os.write(fd, struct.pack('<4sQ', b'crs1', len(body)) + body)\n    except OSError:\n        pass\n"
+        "send(raw(json.dumps({'__metadata__': {'message': '[' * 100000}}).encode()), ($INDEX,))\n"
     ),
 }
 INSTEAD = {
@@ -175,8 +166,29 @@ def _own_check_cells(scene: Scene) -> None:
     scene.write(notebook)
 
 
+def _table(scene: Scene) -> None:
+    """The course's public inputs with what is expected of them, and nothing that computes."""
+    fixture = fixtures.load(find(LOOKED_UP))
+    rows = [
+        (case.args["query"].tolist(), [expected["output"].tolist(), expected["weights"].tolist()])
+        for case, expected in zip(fixture.cases, fixture.expected, strict=True)
+    ]
+    code = f"TABLE = {rows!r}\n".replace("-inf", "-1e999").replace("nan", "0.0")
+    code += (
+        f"def {LOOKED_UP}(query, key, value, mask=None):\n    found = next((out for q, out in TABLE if q == query.tolist()), [0.0, 0.0])\n"
+        "    return tuple(torch.tensor(one, dtype=query.dtype) for one in found)\n"
+    )
+    scene.write(solved(**{LOOKED_UP: code}))
+
+
 ATTACKS = (
-    *(Attack(name, GROUP, NO_GAIN, beside_a_wrong_answer(code)) for name, code in BESIDE.items()),
+    *everywhere(GROUP, losing(BESIDE), lambda name, place: NO_GAIN),
+    *everywhere(
+        GROUP,
+        {name: FRAMES + code for name, code in SENT.items()},
+        lambda name, place: ONE_LOST if place == "the body" else NO_GAIN,
+        also=met_the_header,
+    ),
     *(Attack(name, GROUP, NO_GAIN, instead_of_an_answer(code)) for name, code in INSTEAD.items()),
     *(
         Attack(
@@ -187,4 +199,5 @@ ATTACKS = (
     *(Attack(name, GROUP, NOTHING, _only_errors(code), together="telling") for name, code in RAISING.items()),
     Attack("stored outputs that say passed", GROUP, ONE_LOST, _stored_outputs),
     Attack("check cells and points of its own", GROUP, ONE_LOST, _own_check_cells),
+    Attack("a table of the public inputs", GROUP, NO_GAIN, _table, LOOKED_UP),
 )

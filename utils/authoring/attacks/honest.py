@@ -196,12 +196,20 @@ def _kernel(spec: dict[str, Any]) -> Callable[[Notebook], None]:
     return lambda notebook: notebook["metadata"].update({"kernelspec": spec, "language_info": {"name": "R"}})
 
 
+def _no_tables(notebook: Notebook) -> None:
+    """What nbgrader keeps of a cell, by whoever wrote something else there."""
+    others: tuple[Any, ...] = ("x", [1], 3, True)
+    for number, cell in enumerate(notebook["cells"]):
+        cell["metadata"]["nbgrader"] = others[number % len(others)]
+
+
 ODD: dict[str, Callable[[Notebook], Notebook | None]] = {
     "as it should be": lambda notebook: None,
     "Colab's metadata, no ids": _colab,
     "VS Code's metadata": _vscode,
     "no cell ids (format 4.4)": _no_ids,
     "no metadata at all": _no_metadata,
+    "nbgrader's metadata that is no table": _no_tables,
     "cells in reversed order": lambda notebook: notebook["cells"].reverse(),
     "every cell twice": _doubled,
     "answers in new cells, stubs left above": _answers_moved_to_new_cells,

@@ -5,26 +5,11 @@ A way is a function body that sets `won`; the answer is right if it won, so poin
 
 from __future__ import annotations
 
-from utils.authoring.attacks.places import PLACES
-from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, Attack
+from utils.authoring.attacks.places import FRAMES, everywhere, met_the_header
+from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST
 
 GROUP = "kinds, from three places"
 KEPT = "kept-by-nobody-7319"  # in the neighbours' notebooks
-FRAMES = """\
-import gc, json, os
-from utils.grading import inside, wire
-won, nonce = False, next((o.nonce for o in gc.get_objects() if isinstance(o, inside.Home)), bytes(16))
-def send(payload, indices=range(12), nonce=nonce, times=1):
-    for fd in range(3, 40):
-        for index in indices:
-            try:
-                for _ in range(times):
-                    os.write(fd, wire.frame(nonce, index, payload))
-            except OSError:
-                break
-def raw(header):
-    return len(header).to_bytes(8, 'little') + header
-"""
 SENT = {
     "a frame whose shape overflows, with the request's nonce": (
         "send(raw(json.dumps({'x': {'dtype': 'F32', 'shape': [0, 4611686018427387904, 4], 'data_offsets': [0, 0]},\n"
@@ -32,12 +17,17 @@ SENT = {
     ),
     "a frame of brackets": "send(raw(b'{\"x\": [' + b'[],' * 1000000 + b'[]]}'), range(1))",
     "a frame nested deep": "send(raw(b'[' * 50000))",
-    "a frame with another nonce": "send(wire.pack({}, {}), nonce=bytes(16))",
     "frames for checks that do not exist": "send(wire.pack({}, {}), indices=(99, 2**32 - 1))",
     # 100,000 quotation marks, each behind a backslash, and none that ends the text
     "a frame with a text without an end": "send(raw(b'{\"a\": \"' + b'\\\\\"' * 100000), ($INDEX,))",
+    "an answer twice": "send(empty($INDEX), ($INDEX,), times=2)",
+    "an answer that a child sends, before, with and after its parent's": (
+        "import time\nif os.fork() == 0:\n    for _ in range(300):\n        time.sleep(0.01)\n        send(empty($INDEX), ($INDEX,))\n    os._exit(0)\n"
+    ),
     "a frame that stops in the middle": "send(b'', range(1)); [os.write(fd, wire.HEADER.pack(wire.MAGIC, nonce, 1, 10**6)) for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}') and 'pipe' in os.readlink(f'/proc/self/fd/{fd}') and os.access(f'/proc/self/fd/{fd}', os.W_OK)]",
 }
+#: what is refused by the header, as it must be
+HEADERS = {"a frame with another nonce": "send(wire.pack({}, {}), nonce=bytes(16))"}
 OTHER = {
     "sockets by path and by name": """\
 import socket
@@ -100,6 +90,24 @@ try:
     won = bool(space['$ATTRIBUTE'](3).any())
 except OSError:
     won = False
+""",
+    "a stand-in by the course's engine": """\
+won = False
+try:
+    from utils.checks import engine, registry
+    won = bool(engine.stand_in(registry.find('$TARGET'))(3).any())
+except Exception:
+    pass
+""",
+    "a stand-in by what a module has imported": """\
+import sys
+found = [m.__dict__['$ATTRIBUTE'] for n, m in [*sys.modules.items()] if n.startswith('utils.') and '$ATTRIBUTE' in m.__dict__]
+won = bool(found and found[0](3).any())
+""",
+    "a stand-in by the memory of the process": """\
+import gc, types
+found = [o for o in gc.get_objects() if isinstance(o, types.FunctionType) and o.__name__ == '$ATTRIBUTE' and 'stand_ins' in str(o.__module__)]
+won = bool(found and found[0](3).any())
 """,
     "reuse of itself": """\
 from utils.checks import reuse
@@ -184,14 +192,17 @@ for _ in range(5):
             pass
 """,
 }
-ATTACKS = tuple(
-    Attack(
-        f"{name}, from {place}",
+ATTACKS = (
+    *everywhere(
         GROUP,
-        NO_GAIN if name in SENT and place != "the body" else ONE_LOST,
-        make(code),
-        together=name,
-    )
-    for name, code in ({name: FRAMES + code for name, code in SENT.items()} | OTHER).items()
-    for place, make in PLACES.items()
+        {name: FRAMES + code for name, code in SENT.items()},
+        lambda name, place: ONE_LOST if place == "the body" else NO_GAIN,
+        also=met_the_header,
+    ),
+    *everywhere(
+        GROUP,
+        {name: FRAMES + code for name, code in HEADERS.items()},
+        lambda name, place: ONE_LOST if place == "the body" else NO_GAIN,
+    ),
+    *everywhere(GROUP, OTHER),
 )

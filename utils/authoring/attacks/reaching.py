@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST, Attack, beside_a_wrong_answer
+from utils.authoring.attacks.places import everywhere, losing
+from utils.authoring.attacks.scene import NO_GAIN, ONE_LOST
 
 GROUP = "reaching out"
 TRY = "def attempt(what, *a, **k):\n    try:\n        return what(*a, **k)\n    except BaseException:\n        return None\n"
@@ -71,16 +72,10 @@ KILLING = {
         "import ctypes, os, time\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\n    os._exit(0)\n"
     ),
 }
-ATTACKS = (
-    *(
-        Attack(name, GROUP, ONE_LOST, beside_a_wrong_answer(TRY + code))
-        for name, code in list(CODE.items())[:-1]
-    ),
-    Attack(
-        "change what the next submission will find",
-        GROUP,
-        NO_GAIN,
-        beside_a_wrong_answer(TRY + [*CODE.values()][-1]),
-    ),
-    *(Attack(name, GROUP, NO_GAIN, beside_a_wrong_answer(TRY + code)) for name, code in KILLING.items()),
+LASTING = "change what the next submission will find"
+ATTACKS = everywhere(
+    GROUP,
+    losing({name: TRY + code for name, code in (CODE | KILLING).items()}),
+    # a process of its own that is killed or changed costs its answer alone
+    lambda name, place: NO_GAIN if name in {LASTING, *KILLING} and place != "the body" else ONE_LOST,
 )

@@ -211,11 +211,6 @@ def code_cell(source: str, identity: str = "own") -> dict[str, Any]:
     }
 
 
-def beside_a_wrong_answer(code: str) -> Callable[[Scene], object]:
-    """A submission whose `TARGET` is wrong, with `code` before it in the same cell."""
-    return lambda scene: scene.write(solved(**{TARGET: f"{scene.filled(code)}\n{WRONG}"}))
-
-
 def instead_of_an_answer(code: str, target: str = TARGET) -> Callable[[Scene], object]:
     """A submission whose answer to `target` is this code."""
     return lambda scene: scene.write(solved(**{target: scene.filled(code)}))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import html
 import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from utils.authoring.attacks import ALL
-from utils.authoring.attacks.trial import Outcome, attempt
+from utils.authoring.attacks.scene import Attack
+from utils.authoring.attacks.trial import Outcome, together
 from utils.grading.isolation import probe
 from utils.grading.records import write_safely
 
@@ -60,7 +63,7 @@ def markdown(outcomes: list[Outcome], command: str) -> str:
     rows = [
         "# Attacks: what each must score, and what it got",
         "",
-        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded between two honest neighbours; afterwards "
+        f"Written by `{command}` on {describe_machine()}. {probe().sentence()} Each submission was graded between two honest neighbours (some share them); afterwards "
         f"neighbours, answers and gradebook were as before. Left behind: {_left(outcomes)}.",
         "",
         "| group | attacks | as they must be |",
@@ -78,6 +81,26 @@ def markdown(outcomes: list[Outcome], command: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+def classes(attacks: Iterable[Attack]) -> dict[str, list[Attack]]:
+    """What is graded as one class, under its first one's or its common name: a third of the time would go into each neighbour."""
+    found: dict[str, list[Attack]] = {}
+    for attack in attacks:
+        found.setdefault(attack.together or attack.name, []).append(attack)
+    return found
+
+
+def _both(before: Outcome, now: Outcome) -> Outcome:
+    """An attack's later round, with what the earlier ones have found and taken."""
+    return replace(
+        now,
+        complaints=before.complaints + now.complaints,
+        processes=before.processes + now.processes,
+        files=before.files + now.files,
+        seconds=before.seconds + now.seconds,
+        memory=max(before.memory, now.memory),
+    )
+
+
 def main(names: list[str], page: str = "", workers: tuple[int, ...] = (1,), rounds: int = 1) -> int:
     """Runs all attacks, or those whose group or name contains one of `names`; prints the table, and writes it as a page.
 
@@ -85,7 +108,7 @@ def main(names: list[str], page: str = "", workers: tuple[int, ...] = (1,), roun
         names: words.
         page: where to write it.
         workers: numbers of workers, each tried with every attack.
-        rounds: how often all of that is done. An attack's row holds the complaints of all.
+        rounds: how often all of that is done. An attack's row holds the complaints of all, and all that was left behind.
     """
     if not probe().safe:
         print(f"{probe().sentence()} The attacks are not run without full isolation.")
@@ -102,15 +125,15 @@ def main(names: list[str], page: str = "", workers: tuple[int, ...] = (1,), roun
     outcomes: dict[str, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
         base = Path(folder)
-        every = [(attack, count) for _ in range(rounds) for count in workers for attack in chosen]
-        for number, (attack, count) in enumerate(tqdm(every, unit="attack")):
-            found = attempt(attack, base / f"a{number}", base / "out", count)
-            for complaint in found.complaints:
-                tqdm.write(f"{attack.name}, {count} workers: {complaint}")
-            if attack.name in outcomes:
-                found.complaints = outcomes[attack.name].complaints + found.complaints
-                found.seconds += outcomes[attack.name].seconds
-            outcomes[attack.name] = found
+        every = [
+            (group, count) for _ in range(rounds) for count in workers for group in classes(chosen).values()
+        ]
+        for number, (group, count) in enumerate(tqdm(every, unit="class")):
+            for found in together(group, base / f"a{number}", base / "out", count):
+                name = found.attack.name
+                for complaint in found.complaints:
+                    tqdm.write(f"{name}, {count} workers: {complaint}")
+                outcomes[name] = _both(outcomes[name], found) if name in outcomes else found
     print(text([*outcomes.values()]))
     if page:
         counts = " ".join(map(str, workers))

@@ -65,20 +65,15 @@ class Outcome:
     entry: Entry = field(default_factory=dict)
 
 
-def attempt(attack: Attack, base: Path, out: Path, workers: int = 1) -> Outcome:
-    """Grades one attack between two honest neighbours with the whole grader.
+def together(attacks: list[Attack], base: Path, out: Path, workers: int = 1) -> list[Outcome]:
+    """Grades attacks as one class, between two honest neighbours, with the whole grader. Their policy is that of the first.
 
     Args:
-        attack: which.
+        attacks: which.
         base: a fresh folder.
         out: the grader's folder, shared by all attacks.
         workers: of the grader.
     """
-    return together([attack], base, out, workers)[0]
-
-
-def together(attacks: list[Attack], base: Path, out: Path, workers: int = 1) -> list[Outcome]:
-    """Grades several attacks as one class; see `attempt`. Their policy is that of the first."""
     base.mkdir(parents=True)
     run.examiner(NOTEBOOK, SEED)  # what it needs once is no attack's
     scenes: list[Scene] = []

@@ -4,21 +4,23 @@ One course with one short notebook (`course`), the same submissions for all. In 
 with a warm kernel, the trusted grader with one worker and with two. Each is the whole command, start-up and reports included.
 nbval runs on a few of the submissions, twice (2 and, by default, 12 of them), which gives its start-up and its cost per
 notebook; from these follows what all would take in one run. Nothing else is extrapolated.
+
+`--against COMMIT` lets the grader of an earlier commit grade a class with the same answers in each round too, before or after this one's.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
-import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from utils.authoring.bench_grading import course, measure
+from utils.authoring.bench_grading import against, course, measure
 from utils.authoring.bench_grading.measure import Taken
 from utils.budget import describe_machine
 
@@ -40,16 +42,27 @@ def main() -> int:
     parser.add_argument(
         "--large", type=int, default=2000, help="size of the class that shows flat cost (0: none)"
     )
+    parser.add_argument("--against", default="", metavar="COMMIT", help="an earlier grader, to be raced")
     options = parser.parse_args()
     print(describe_machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-grading-") as scratch:
         folder = course.make(Path(scratch) / "course")
-        rounds = []
-        for number in range(options.rounds):
-            rounds.append(one_round(folder, options.submissions, options.notebooks))
-            print(f"round {number + 1} of {options.rounds} is done", flush=True)
+        rounds, races = [], []
+        with contextlib.ExitStack() as stack:
+            before = None
+            if options.against:
+                version = against.earlier(options.against, Path(scratch), options.submissions)
+                before = stack.enter_context(version)
+            for number in range(options.rounds):
+                rounds.append(one_round(folder, options.submissions, options.notebooks))
+                if before:
+                    races.append(against.race(folder, before, number))
+                print(f"round {number + 1} of {options.rounds} is done", flush=True)
         rows = summarise(rounds, options.submissions)
         print(table(rows, options))
+        raced = against.summarise(options.against, races) if races else None
+        if raced:
+            print(against.said_of(raced))
         flat = large(folder, options.large) if options.large else None
     if flat:
         print(said_of(flat))
@@ -61,6 +74,7 @@ def main() -> int:
         "notebooks_run_by_nbval": options.notebooks,
         "rounds": options.rounds,
         "rows": rows,
+        "against": raced,
         "large": flat,
     }
     FILE.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -91,13 +105,10 @@ def one_round(folder: Path, submissions: int, notebooks: int) -> dict[str, Taken
                 line(FEW, getattr(few, part), notebooks, getattr(more, part), 1) for part in ("wall", "cpu")
             )
             taken["nbval, a run per submission"] = Taken(*(submissions * one for one in each))
-    for workers in (1, 2):
-        out = folder / "out"
-        shutil.rmtree(out, ignore_errors=True)
-        command = ["-m", "utils.grading", "grade", str(every), str(out), "--workers", str(workers)]
-        plural = "" if workers == 1 else "s"
-        taken[f"trusted, {workers} worker{plural}"] = measure.run(command, folder, env)
-        graded = [json.loads(line) for line in (out / "records.jsonl").read_text("utf-8").splitlines()]
+    for name, workers in against.WAYS.items():
+        taken[name] = against.graded(folder, every, workers)
+        lines = (folder / "out" / "records.jsonl").read_text("utf-8").splitlines()
+        graded = [json.loads(line) for line in lines]
         passed = {
             one["student"]: {v["exercise"]: v["state"] == "passed" for v in one["verdicts"]} for one in graded
         }

@@ -37,6 +37,39 @@ def test_only_the_user_can_read_what_a_command_writes(tmp_path):
     assert (tmp_path / "feedback" / "a.html").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_was_open_before_is_closed_and_nothing_else(tmp_path, capsys, monkeypatch):
+    """A umask is for new paths. Files that are not the grader's keep their modes, and what cannot be closed is said."""
+    mine = [tmp_path / name for name in ("summary.html", "feedback/a.html", "gradescope/01/kim/results.json")]
+    other = tmp_path / "mine.html"
+    for path in (*mine, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("7 of 9")
+    (tmp_path / "junit.xml").symlink_to(other)
+    tmp_path.chmod(0o755)
+    commands._close(tmp_path)
+    assert capsys.readouterr().err == "" and tmp_path.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in mine} == {0o600}
+    assert (tmp_path / "gradescope" / "01").stat().st_mode & 0o777 == 0o700
+    assert other.stat().st_mode & 0o777 == 0o644
+    commands._close(tmp_path / "not there yet")
+
+    def refuse(path, mode, **more):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(os, "chmod", refuse)
+    commands._close(tmp_path)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{tmp_path} cannot be closed" in said
+
+
+def test_every_command_keeps_private_what_it_writes(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["grading", "level"])
+    masks = []
+    monkeypatch.setattr(commands, "_level", lambda options: masks.append(os.umask(0o077)) or 7)
+    assert commands.main() == 7 and masks == [0o077]
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -90,6 +90,18 @@ def _kept_private(command: Callable[[argparse.Namespace], int], options: argpars
         return 2
 
 
+def _close(out: Path) -> None:
+    """Closes what an earlier run has left open to others, and says what stays so."""
+    from utils.grading.records import keep_private
+
+    if still := keep_private(out):
+        more = f", and {len(still) - 1} more" * (len(still) > 1)
+        print(
+            f"Others may read what is graded: {still[0]}{more} cannot be closed to them. Is it yours, on a disk that has modes?",
+            file=sys.stderr,
+        )
+
+
 def _grade(options: argparse.Namespace) -> int:
     from utils.grading import launch
     from utils.grading.isolation import probe
@@ -104,6 +116,7 @@ def _grade(options: argparse.Namespace) -> int:
 
     try:
         run.apart(options.submissions, options.out)
+        _close(options.out)
         rules, columns = report_run.keep(
             options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column
         )
@@ -130,6 +143,7 @@ def _marks(options: argparse.Namespace) -> int:
     from utils.grading import marks, report_run
     from utils.grading.isolation import probe
 
+    _close(options.out)
     try:
         rules, columns = report_run.keep(
             options.out, {"policy": options.policy, "roster": options.roster}, options.canvas_column

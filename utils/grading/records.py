@@ -78,6 +78,46 @@ def write_safely(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+# what the grader writes into its folder; whatever else lies there keeps its modes
+FOLDERS = ("feedback", "written", "moodle", "gradescope")
+FILES = (
+    *(
+        "grades.csv",
+        "overrides.csv",
+        "roster.csv",
+        "summary.html",
+        "junit.xml",
+        "grading.toml",
+        "picked.toml",
+    ),
+    *("records.jsonl", "entries.json", "arrived.json", "columns.json", "seed.json"),
+)
+
+
+def keep_private(out: Path) -> list[Path]:
+    """Takes from all others but the user the modes of a grader's folder and of the reports of an earlier run: a umask is for new paths only.
+
+    Args:
+        out: the folder; need not exist.
+
+    Returns:
+        what others can still reach: it is somebody else's, or its disk has no modes.
+    """
+    if not out.is_dir():
+        return []
+    below = [path for name in FOLDERS for path in (out / name, *(out / name).rglob("*"))]
+    files = [out / name for name in FILES]
+    still = []
+    for path in (out, *below, *files):
+        if path.is_symlink() or not path.exists():
+            continue
+        with contextlib.suppress(OSError):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        if path.stat().st_mode & 0o077:
+            still.append(path)
+    return still
+
+
 def key(submission: str, student: str, notebook: str, seed: int) -> str:
     """What a grade depends on: the file, whose it is, the notebook's specification and answers, the seed, the grader's version."""
     text = "\0".join((submission, student, notebook, str(seed), specification(notebook), version()))

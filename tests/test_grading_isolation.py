@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -252,6 +254,51 @@ def test_the_filter_refuses_what_it_should_and_lets_forks_and_threads_be(tmp_pat
         "threads work",
         "7",
     ], done.stdout + done.stderr
+
+
+OTHER_NUMBERS = """
+import ctypes, mmap, os, platform, resource, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from utils.grading import kernel
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+libc = ctypes.CDLL(None, use_errno=True)
+room = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+room.write(bytes.fromhex("b814000000cd80c3"))  # mov eax, 20 (getpid of 32 bits); int 0x80; ret
+by_32_bits = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(room)))
+def ends(call):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if call() == os.getpid() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def said(number, *args):
+    ctypes.set_errno(0)
+    libc.syscall(ctypes.c_long(number), *map(ctypes.c_long, args))
+    return ctypes.get_errno()
+before = ends(by_32_bits) if platform.machine() == "x86_64" else None
+ring = ctypes.create_string_buffer(120)
+kernel.load_seccomp()
+print([said(kernel.SYSCALLS["io_uring_" + name], 1, ctypes.addressof(ring)) for name in ("setup", "enter", "register")])
+if before is not None:
+    print([said(0x40000000 + number) for number in (39, 110, 102)])  # getpid, getppid, getuid
+    print(before, ends(by_32_bits))
+"""
+
+
+@linux
+@pytest.mark.skipif(probe().number < 2, reason="no seccomp here")
+def test_no_other_numbers_and_no_ring_go_round_the_filter():
+    """A list of calls is none if the same calls have other numbers: those of 32 bits (`int 0x80`), those of x32; or if a ring makes them."""
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_NUMBERS, str(ROOT)], capture_output=True, text=True, check=False
+    )
+    refused, *others = done.stdout.splitlines()
+    assert refused == str([errno.EPERM] * 3), done.stdout + done.stderr
+    if platform.machine() == "x86_64":
+        assert others[0] == str([errno.EPERM] * 3)
+        before, after = map(int, others[1].split())
+        # a kernel may have no calls of 32 bits at all; where it has them, who makes one is killed
+        assert after == (-signal.SIGSYS if before == 0 else before), others
 
 
 ORDINARY = """

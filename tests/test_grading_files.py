@@ -134,7 +134,7 @@ MOUNTED = r"""
 import argparse, json, os, shutil, subprocess, sys
 from pathlib import Path
 from utils.grading import __main__ as commands
-from utils.grading import run
+from utils.grading import report_run, run
 
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 graded = []
@@ -156,7 +156,8 @@ def grade(title):
     where = out / "records.jsonl"
     lines = where.read_bytes().split(b"\n") if where.exists() else [b""]
     kept = [json.loads(line)["student"] for line in lines[:-1]]
-    print(json.dumps({"title": title, "status": status, "graded": graded, "kept": kept, "cut": lines[-1].decode()}))
+    written = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    print(json.dumps({"title": title, "status": status, "graded": graded, "kept": kept, "cut": lines[-1].decode(), "written": written}))
 
 run._results, stop = results, 0
 out.mkdir()
@@ -166,6 +167,24 @@ mount("-t", "tmpfs", "-o", "size=220k", "none")
 grade("full")
 mount("-o", "remount,size=40m")
 grade("larger")
+finish = report_run.finish
+def without_room(*given):  # for one byte of a report
+    with open(out / "fill", "wb", buffering=0) as fill:
+        while True:
+            try:
+                fill.write(bytes(4096))
+            except OSError:
+                break
+    return finish(*given)
+for name in ("feedback", "gradescope", "moodle", "written"):
+    shutil.rmtree(out / name)
+for name in ("grades.csv", "summary.html"):
+    (out / name).unlink()
+report_run.finish = without_room
+grade("reports")
+report_run.finish = finish
+(out / "fill").unlink()
+grade("once more")
 mount("-o", "remount,ro")
 (folder / "new").mkdir()
 shutil.copy(next(folder.glob("*/*.ipynb")), folder / "new")
@@ -206,6 +225,7 @@ def mounted(tmp_path_factory):
     ("title", "said"),
     [
         ("full", "No space left on device"),
+        ("reports", "No space left on device"),
         ("read-only", "Read-only file system"),
         ("vanishes", "records.jsonl is gone"),
     ],
@@ -222,6 +242,14 @@ def test_what_was_graded_before_a_disk_was_full_is_kept_whole_and_not_graded_aga
     assert 0 < len(full["kept"]) < 8 and full["kept"] == full["graded"][:-1]
     assert larger["status"] == 0 and sorted(larger["kept"]) == sorted(full["kept"] + larger["graded"])
     assert len(larger["kept"]) == 8
+
+
+def test_a_disk_that_is_full_when_reports_are_written_costs_no_grade(mounted):
+    """What is graded stays; no table is there in part; the next run grades nothing and writes them."""
+    reports, after = mounted["reports"], mounted["once more"]
+    assert reports["graded"] == after["graded"] == [] and len(reports["kept"]) == len(after["kept"]) == 8
+    assert not {"grades.csv", "summary.html"} & {*reports["written"]}
+    assert after["status"] == 0 and {"grades.csv", "summary.html", "feedback"} <= {*after["written"]}
 
 
 def test_a_full_disk_makes_no_students_archive_unreadable(tmp_path, monkeypatch):

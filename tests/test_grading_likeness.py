@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ast
 import builtins
+import csv
 import inspect
 import json
 
 import pytest
 
 from utils.checks.registry import all_exercises, exercises_of
-from utils.grading import answers, lending, likeness, reports
+from utils.grading import answers, lending, likeness, policy, reports
 from utils.grading.cells import binds
 from utils.grading.likeness import looks, pairs, prints
 from utils.grading.normalise import normalise
+from utils.grading.policy import Policy
+from utils.grading.verdict import Verdict
 from utils.paths import ROOT
 
 COURSE = all_exercises()
@@ -262,9 +265,20 @@ def test_prints_are_recorded_by_exercise_and_shown_on_the_summary_alone(tmp_path
         path.write_text(json.dumps(cells), encoding="utf-8")
         kept = likeness.record(normalise(path, notebook))
         assert {*chosen} <= {*kept}
-        entries.append(entry(who, notebook, {}) | {"prints": kept})
+        passed = [_passed(exercise) for exercise in exercises_of(notebook)]
+        entries.append(entry(who, notebook, {}) | {"prints": kept, "verdicts": passed})
+    entries = policy.apply(entries, Policy())
     reports.write(entries, tmp_path / "out", "level 3", copies=pairs(entries))
     summary = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
     assert "Near-copies (1)" in summary and "Ann and Ben" in summary and "100 %" in summary
     for page in (tmp_path / "out" / "feedback").iterdir():
         assert "copies" not in page.read_text(encoding="utf-8")
+    # the pair is for a person to look at: it costs nothing by itself
+    most = f"{sum(exercise.points for exercise in exercises_of(notebook)):g}"
+    with open(tmp_path / "out" / "grades.csv", newline="", encoding="utf-8-sig") as file:
+        rows = {row[0]: row[-1] for row in csv.reader(file) if row}
+    assert (rows["Ann"], rows["Ben"]) == (most, most)
+
+
+def _passed(exercise):
+    return Verdict(exercise.name, exercise.points, exercise.points, 4, 4, "passed").record()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from utils.authoring import stubs
-from utils.checks import by_hand
+from utils.checks import by_hand, check
 from utils.checks.registry import all_exercises, find
 from utils.grading import answers
 from utils.paths import ROOT
@@ -193,4 +193,28 @@ def test_check_accepts_it_with_a_sentence():
 
     assert "by hand" in by_hand.note(find("scaled_dot_product_attention"), scaled_dot_product_attention)
     assert by_hand.note(find("scaled_dot_product_attention"), lambda a: a) == ""
-    assert by_hand.note(find("LSTM"), nn.LSTM)
+
+
+@pytest.mark.parametrize(
+    ("name", "attempt", "called"),
+    [
+        ("LSTMCell", nn.LSTMCell, "nn.LSTMCell"),
+        ("LSTM", nn.LSTM, "nn.LSTM"),
+        ("MultiHeadAttention", nn.MultiheadAttention, "nn.MultiheadAttention"),
+        (
+            "scaled_dot_product_attention",
+            nn.functional.scaled_dot_product_attention,
+            "F.scaled_dot_product_attention",
+        ),
+    ],
+)
+def test_the_layer_itself_is_named_as_one_writes_it(name, attempt, called):
+    """Seen once: "_VF.lstm_cell", which stands in the text of nn.LSTMCell."""
+    said = str(by_hand.note(find(name), attempt))
+    assert "build it by hand" in said and f"this uses {called};" in said
+
+
+def test_check_says_so_where_the_layer_passes(capsys):
+    check(nn.LSTMCell, "LSTMCell")
+    said = capsys.readouterr().out
+    assert "cases are right" in said and "this uses nn.LSTMCell; your instructor sees that" in said

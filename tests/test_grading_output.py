@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import functools
+import html
 import json
 import re
 import shutil
@@ -331,6 +332,17 @@ def test_partial_credit_is_by_cases():
             exercise.points * (count - wrong) / count, 2
         )
         assert (found.state == "passed") == (wrong == 0)
+
+
+@pytest.mark.parametrize(
+    ("state", "points", "marked"), [("passed", 3.0, True), ("failed", 1.5, True), ("failed", 0.0, False)]
+)
+def test_a_layer_is_marked_wherever_it_earns_points(state, points, marked, entries, tmp_path):
+    """A partly right `nn.LSTM` had its part of the points without a mark."""
+    entries[0]["verdicts"][0] |= {"layers": ["nn.LSTM"], "state": state, "points": points}
+    reports.write(entries, tmp_path, "x")
+    page = html.unescape((tmp_path / "summary.html").read_text(encoding="utf-8"))
+    assert ("it is the library's nn.LSTM" in page) == marked
 
 
 def test_no_half_of_a_character_stops_the_reports_of_a_class(entries, tmp_path):

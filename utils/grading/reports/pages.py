@@ -184,7 +184,7 @@ def _marked(entries: list[Entry]) -> Iterable[tuple[str, str]]:
         for note in entry.get(NOTES, ()):
             yield who, str(note)
         for verdict in entry["verdicts"]:
-            if verdict.get("layers") and verdict["state"] == "passed":
+            if verdict.get("layers") and verdict["points"]:
                 yield (
                     f"{who}, {verdict['exercise']}",
                     f"it is the library's {' and '.join(verdict['layers'])}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -15,7 +16,9 @@ import pytest
 
 from tests.deliveries import FILE, NAME, right, script, tarred, wrong, zipped
 from tests.test_grading_output import MOODLE_NAMES, canvas
-from utils.checks.registry import exercises_of
+from utils.authoring.attacks.scene import answers, solved
+from utils.checks.registry import exercises_of, find
+from utils.grading import lending, records
 from utils.grading.isolation import probe
 from utils.paths import ROOT
 
@@ -83,7 +86,12 @@ def graded(tmp_path_factory):
     out = base / "out"
     command = [sys.executable, "-m", "utils.grading", "grade", str(archive), str(out)]
     command += ["--policy", str(policy), "--roster", str(roster), "--canvas-column", "Homework 1 (12345)"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # what an earlier version may have left
+    (out / "feedback").mkdir(parents=True)
+    (out / "summary.html").write_text("old", encoding="utf-8")
+    for path, mode in ((out, 0o755), (out / "feedback", 0o755), (out / "summary.html", 0o644)):
+        path.chmod(mode)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, umask=0o022)
     assert done.returncode == 0, done.stderr
     return out, people
 
@@ -151,6 +159,18 @@ def test_moodle_gradescope_and_junit(graded):
     assert len(suites) == 40
 
 
+def test_only_the_user_can_read_what_comes_out(graded):
+    """New paths and those that were open before, under a umask that opens them to all."""
+    out, _ = graded
+    assert {path.name for path in out.iterdir()} <= {*records.FOLDERS, *records.FILES}
+    open_ = {
+        str(path.relative_to(out)): oct(path.stat().st_mode)
+        for path in (out, *out.rglob("*"))
+        if path.stat().st_mode & 0o777 != (0o700 if path.is_dir() else 0o600)
+    }
+    assert not open_
+
+
 def test_the_pages_say_what_was_made_of_everything(graded):
     out, _ = graded
     summary = (out / "summary.html").read_text(encoding="utf-8")
@@ -168,6 +188,29 @@ def test_the_pages_say_what_was_made_of_everything(graded):
     assert f"Handed in late; that costs {MOST / 10:g} points." in late
     mistaken = next(page for page in (out / "feedback").glob("student21-*.html")).read_text(encoding="utf-8")
     assert re.search(r"Your answer</summary><pre><code>def causal_mask\(length\):", mistaken)
+
+
+def test_a_pasted_stand_in_has_its_points_and_is_named(tmp_path):
+    """Code that looks like a stand-in's is nobody's proof: it costs nothing, and the instructor reads of it."""
+    name = "MultiHeadAttention"
+    text = "\n".join(lending.texts(lending.closure(find(name).stand_in)).values())
+    for student, answer in (("Ann", text), ("Ben", answers()[name])):
+        place = tmp_path / "in" / student / FILE
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps(solved(**{name: answer})), encoding="utf-8")
+    command = [sys.executable, "-m", "utils.grading", "grade", str(tmp_path / "in"), str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out" / "grades.csv", newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row and row[0] in ("Ann", "Ben")]
+    assert len(rows) == 2 and all(row[-1] == f"{MOST:g}" for row in rows), rows
+    summary = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    looks = [line for line in summary.splitlines() if "the course's stand-in" in html.unescape(line)]
+    assert any("Ann" in line and name in line for line in looks) and not any("Ben" in line for line in looks)
+    pages = {
+        page.name[:3]: page.read_text(encoding="utf-8") for page in (tmp_path / "out" / "feedback").iterdir()
+    }
+    assert not any("stand-in" in page for page in pages.values())
 
 
 def test_changes_and_comments_reach_the_student(graded):

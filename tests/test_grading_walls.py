@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import pkgutil
 import re
 import socket
+import subprocess
+import sys
 import time
 
 import psutil
@@ -14,7 +18,7 @@ import pytest
 from utils.authoring.attacks.scene import NOTEBOOK, TARGET, answers, code_cell, solved
 from utils.checks.chain import rests_on, stand_in
 from utils.checks.registry import all_exercises, exercises_of
-from utils.grading import isolation, lending, wire
+from utils.grading import hidden, inside, isolation, lending, wire
 from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
 from utils.grading.reading import release_cells
@@ -203,6 +207,7 @@ def test_the_sandbox_of_a_broken_answer_is_killed_and_never_reused(
 
 
 DISGUISES = {
+    "an import": "from {module} import {attribute} as {name}\n",
     "importlib": "import importlib\n{name} = getattr(importlib.import_module({module!r}), {attribute!r})\n",
     "a string": "exec('from ' + 'utils.' + 'stand' + '_ins.{last} import {attribute} as {name}')\n",
     "exec of the file": "exec(open({path!r}).read())\n{name} = {attribute}\n",
@@ -238,16 +243,59 @@ def stand_in_notebook(notebook, how):
 
 @pytest.mark.parametrize("notebook", sorted({e.notebook for e in COURSE.values() if e.stand_in}))
 def test_stand_ins_give_no_points(notebook, box, tmp_path):
-    """Every stand-in of the course, three disguises; all of them in the first notebook."""
+    """Every stand-in of the course, as it is and in four disguises; in all of them in the first notebook."""
     examiner = Examiner(notebook, 5)
     path = tmp_path / f"{notebook}.ipynb"
-    for how in DISGUISES if notebook == NOTEBOOK else [*DISGUISES][:3]:
+    for how in DISGUISES if notebook == NOTEBOOK else [*DISGUISES][:5]:
         path.write_text(json.dumps(stand_in_notebook(notebook, how)), encoding="utf-8")
         verdicts = grade(box, examiner, normalise(path, notebook))
         assert {v.exercise: v.points for v in verdicts if v.points} == {}, how
         if how not in ("what a module of the course has imported", "the memory of the process"):
             declared = {e.name for e in exercises_of(notebook) if e.stand_in}
             assert {v.sentence for v in verdicts if v.exercise in declared} == {NEUTRAL["borrowed"]}, how
+
+
+@pytest.mark.parametrize(
+    "place", ["data/expected/scaled_dot_product/causal_mask.safetensors", "solutions/attention.py"]
+)
+@pytest.mark.parametrize("where", ["the cell", "the body"])
+def test_who_opens_the_course_s_results_is_told_so(place, where, box, examiner, tmp_path):
+    assert (ROOT / place).exists()
+    reads = f"open({str(ROOT / place)!r}, 'rb').read()"
+    code = {
+        "the cell": f"{TARGET} = (lambda found: lambda length: found)({reads})\n",
+        "the body": f"def {TARGET}(length):\n    return {reads}\n",
+    }[where]
+    found = grade_some(box, examiner, submission(tmp_path, **{TARGET: code}), [TARGET])[TARGET]
+    assert (found.points, found.sentence) == (0, NEUTRAL["borrowed"]), found
+
+
+def test_what_the_course_does_itself_is_refused_under_a_wrapper_too(box, tmp_path):
+    """`probes.mean_attention_distance` had points for a function that calls it. Whatever else has an exercise's name does not do it."""
+    from utils.checks.engine import examine
+
+    rooms = ("stand_ins", "grading", "authoring", "checks")
+    namesakes = {
+        (node.name, ".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for path in sorted((ROOT / "utils").rglob("*.py"))
+        if path.relative_to(ROOT / "utils").parts[0] not in rooms
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in COURSE
+    }
+    others = namesakes - {*lending.DONE.items()}
+    assert {*lending.DONE.items()} <= namesakes
+    assert not any(examine(COURSE[n], pkgutil.resolve_name(f"{module}:{n}")).passed for n, module in others)
+    for name, module in lending.DONE.items():
+        notebook = COURSE[name].notebook
+        examiner, path = Examiner.__new__(Examiner), tmp_path / f"{notebook}.ipynb"
+        examiner.notebook, examiner.exercises = notebook, {name: COURSE[name]}
+        examiner.fixtures = {name: hidden.build(COURSE[name], 5)}
+        wrapped = f"import {module} as theirs\ndef {name}(*given):\n    return theirs.{name}(*given)\n"
+        for text, points in ((answers(notebook)[name], COURSE[name].points), (wrapped, 0)):
+            path.write_text(json.dumps(solved(notebook, **{name: text})), encoding="utf-8")
+            found = grade_some(box, examiner, normalise(path, notebook), [name])[name]
+            assert found.points == points, found
+        assert found.sentence == NEUTRAL["borrowed"]
 
 
 @pytest.mark.parametrize("name", [name for name, exercise in COURSE.items() if exercise.stand_in])
@@ -306,9 +354,6 @@ def test_the_released_notebooks_get_all_that_they_reuse():
 
 
 def test_a_text_that_is_lent_works_as_the_module_does(tmp_path):
-    import subprocess
-    import sys
-
     names = [name for name, exercise in COURSE.items() if exercise.stand_in]
     places = frozenset().union(*(lending.closure(COURSE[name].stand_in) for name in names))
     (tmp_path / "lent.json").write_text(json.dumps(lending.texts(places)))
@@ -384,24 +429,85 @@ def test_helper_cells_of_the_student_still_run(box, examiner, tmp_path):
     assert {v.state for v in grade(box, examiner, normalise(path, NOTEBOOK))} == {"passed"}
 
 
-ENDS = {
-    "exit": ("    import os\n    os._exit(0)\n", NEUTRAL["exit"]),
-    "a status": ("    import os\n    os._exit(3)\n", NEUTRAL["exit"]),
-    "a crash": ("    import ctypes\n    ctypes.string_at(0)\n", NEUTRAL["crashed"]),
-    "a kill": ("    import os\n    os.kill(os.getpid(), 9)\n", NEUTRAL["killed"]),
-    "a loop": (
-        "    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n",
-        NEUTRAL["time"],
-    ),
-    "too much at once": ("    return bytearray(2**40)\n", "Your code raised an error here."),
-    "nothing": ("    raise NotImplementedError('not started yet')\n", NEUTRAL["not started"]),
+# (processor seconds, seconds on the clock, limit) -> what is over: 2 s beyond the limit, 10 times the limit on the clock, or, after
+# as long as the limit and at most 15 s, next to no computing at all
+OVER = {
+    (0.0, 0.0, 5.0): "",
+    (7.0, 7.0, 5.0): "",
+    (7.1, 7.1, 5.0): "time",
+    (7.1, 400.0, 5.0): "time",
+    (2.0, 52.0, 5.0): "",
+    (2.0, 52.1, 5.0): "time",
+    (0.0, 7.0, 5.0): "",
+    (0.0, 7.1, 5.0): "idle",
+    (0.15, 7.1, 5.0): "",
+    (0.9, 50.0, 5.0): "idle",
+    (1.1, 50.0, 5.0): "",
+    (0.0, 17.0, 100.0): "",
+    (0.0, 17.1, 100.0): "idle",
+    (0.4, 17.1, 100.0): "",
 }
 
 
+@pytest.mark.parametrize("looked", OVER)
+def test_computing_is_told_from_waiting(looked):
+    found = inside._over(*looked)
+    assert (found.kind if found else "") == OVER[looked]
+
+
+# who waits for a limit of all its processes computes meanwhile, so that a busy machine makes nobody idle
+FILL = (
+    "    import os, time\n    for _ in range({many}):\n        try:\n            if os.fork() == 0:\n                hoard = b'x' * ({each} * 2**20)\n"
+    "                time.sleep(60)\n                os._exit(0)\n        except OSError:\n            break\n    while True: pass\n"
+)
+HEAD = f"def {TARGET}(length):\n"
+ENDS = {
+    "exit": (HEAD + "    import os\n    os._exit(0)\n", NEUTRAL["exit"]),
+    "a status": (HEAD + "    import os\n    os._exit(3)\n", NEUTRAL["exit"]),
+    "a crash": (HEAD + "    import ctypes\n    ctypes.string_at(0)\n", NEUTRAL["crashed"]),
+    "a kill": (HEAD + "    import os\n    os.kill(os.getpid(), 9)\n", NEUTRAL["killed"]),
+    "a loop": (
+        HEAD
+        + "    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n",
+        NEUTRAL["time"],
+    ),
+    "too much at once": (HEAD + "    return bytearray(2**40)\n", "Your code raised an error here."),
+    "nothing": (HEAD + "    raise NotImplementedError('not started yet')\n", NEUTRAL["not started"]),
+    "another name": ("def other(length):\n    return length\n", NEUTRAL["missing"]),
+    "a sleep": (HEAD + "    import time\n    time.sleep(3600)\n", NEUTRAL["idle"]),
+    "processes": (
+        HEAD + FILL.format(many=50, each=0),
+        # who is not root is refused by the kernel before the watchdog sees it
+        "No answer came back: it ran more than 48 processes" if os.getuid() == 0 else NEUTRAL["time"],
+    ),
+    "memory of several processes": (
+        HEAD + FILL.format(many=4, each=400),
+        "No answer came back: it used more than 1024 MiB of memory",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    with Sandbox(Limits(check=5.0, memory=1024 * 2**20)) as sandbox:
+        yield sandbox
+
+
 @pytest.mark.parametrize("end", ENDS)
-def test_the_sentence_says_how_it_ended(end, box, examiner, tmp_path):
-    body, sentence = ENDS[end]
-    found = grade_some(
-        box, examiner, submission(tmp_path, **{TARGET: f"def causal_mask(length):\n{body}"}), [TARGET]
-    )[TARGET]
+def test_the_sentence_says_how_it_ended(end, narrow, examiner, tmp_path):
+    code, sentence = ENDS[end]
+    found = grade_some(narrow, examiner, submission(tmp_path, **{TARGET: code}), [TARGET])[TARGET]
     assert found.sentence.startswith(sentence), found
+
+
+@pytest.mark.slow
+def test_the_sentence_says_so_on_a_busy_machine_too(narrow, examiner, tmp_path):
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        for end, (code, sentence) in ENDS.items():
+            found = grade_some(narrow, examiner, submission(tmp_path, **{TARGET: code}), [TARGET])[TARGET]
+            assert found.sentence.startswith(sentence), (end, found)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

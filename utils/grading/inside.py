@@ -103,6 +103,7 @@ def run(request: dict[str, Any], tensors: dict[str, Tensor], out: int) -> None:
         out: where frames go.
     """
     lending.lend(request["lent"])
+    lending.take_away(check["exercise"] for check in request["checks"])
     # a module of its own name, so that what looks a class's module up (get_type_hints, pickle) finds the notebook
     sys.modules["__main__"] = notebook = types.ModuleType("__main__")
     space: dict[str, Any] = notebook.__dict__

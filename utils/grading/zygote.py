@@ -8,6 +8,7 @@ Fork safety: one thread, no parallel torch operation before a fork, no CUDA; che
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import select
 import signal
@@ -50,6 +51,8 @@ def warm_up() -> None:
     lending.withhold()
     all_exercises()
     _import_what_notebooks_import()
+    for module in lending.DONE.values():
+        importlib.import_module(module)
     secret = [name for name in sys.modules if name.startswith(SECRET)]
     if secret:
         raise RuntimeError(f"the zygote must hold no answers, and has imported {', '.join(secret)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import math
 import os
 import time
 from dataclasses import replace
@@ -17,6 +19,7 @@ from utils.checks import engine, fixtures, journal, messages, notebook, words
 from utils.checks.compare import Finding, compare
 from utils.checks.registry import all_exercises
 from utils.grading import answers
+from utils.words import speaking
 
 STATE = []
 
@@ -330,6 +333,41 @@ def test_a_name_read_from_the_notebook_is_told():
         return scale_rows(x, weights, bias) / d
 
     assert "Your answer reads `d` from the notebook" in said(attempt)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "scores"),
+    [
+        ("keys", torch.ones(3, 2), "query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])"),
+        ("keys", torch.ones(16, 1024), "query @ keys.transpose(-2, -1)"),
+        ("d", 1024, "query @ key.transpose(-2, -1) / math.sqrt(d)"),
+        ("D", 64, "query @ key.transpose(-2, -1) / math.sqrt(D)"),
+        ("x", torch.ones(2, 4, 3), "x @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])"),
+        ("y", torch.ones(4), "query @ key.transpose(-2, -1) + y"),
+        ("n", 7, "query @ key.transpose(-2, -1) / math.sqrt(n)"),
+        ("layer", nn.Linear(3, 3), "layer(query) @ key.transpose(-2, -1)"),
+    ],
+)
+def test_a_leftover_of_another_cell_is_named_in_a_message_that_is_full(name, value, scores):
+    """What the cells of 01 to 09 leave, read in exercise 1.1 by accident."""
+    source = f"def attend(query, key, value, mask=None):\n    weights = ({scores}).softmax(-1)\n    return weights @ value, weights\n"
+    linecache.cache["<cell leftover>"] = (
+        len(source),
+        None,
+        source.splitlines(keepends=True),
+        "<cell leftover>",
+    )
+    space = {"math": math, name: value}
+    exec(compile(source, "<cell leftover>", "exec"), space)
+    found = engine.examine(all_exercises()["scaled_dot_product_attention"], space["attend"])
+    for language, sentence in (
+        ("en", f"Your answer reads `{name}` from the notebook"),
+        ("ko", f"답이 `{name}`"),
+    ):
+        with speaking(language):
+            text = messages.text(found)
+        assert sentence in text, text
+        assert len(text) <= messages.MOST
 
 
 def test_output_of_an_answer_comes_after_the_verdict_and_is_capped(monkeypatch, capsys):

@@ -101,11 +101,7 @@ def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Res
     found = Cause()
     if len(outcomes) == len(fixture.cases):
         found = cause(fixture, attempt, findings, outcomes)
-    reads = (
-        tuple(notebook_names(attempt, set()))
-        if findings[0] is None or findings[0].kind != "not started"
-        else ()
-    )
+    reads = notebook_names(attempt) if findings[0] is None or findings[0].kind != "not started" else ()
     return Result(
         exercise, names, findings, found.sentence, time.perf_counter() - began, rest=found.rest, reads=reads
     )

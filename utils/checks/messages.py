@@ -88,11 +88,10 @@ def _ranked(result: Result) -> list[tuple[int, str]]:
         names = some([f"`{name}`" for name in result.reads])
         said.append(
             (
-                6,
-                say(
-                    "Your answer reads {names} from the notebook, not from its arguments: is that meant?",
-                    names=names,
-                ),
+                6
+                if result.diagnosis and result.rest < 0
+                else 1,  # a mistake that fits in part may be the leftover
+                say("Your answer reads {names} from the notebook: is that meant?", names=names),
             )
         )
     if result.substitutes:

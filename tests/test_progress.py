@@ -275,6 +275,13 @@ def test_the_last_line_leads_to_the_first_open_exercise(student, monkeypatch):
             assert line.endswith("solved.") and linked == line
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     assert 'href="#scrollTo=' in overview.here(overview.standings(), "01")[1]
+    monkeypatch.delitem(sys.modules, "google.colab")
+    plain = "01_transformer_recap: 0 of 10 solved; first open: 1.1."
+    monkeypatch.setitem(vars(sys.modules["__main__"]), "__vsc_ipynb_file__", "/work/01.ipynb")
+    assert overview.here(overview.standings(), "01") == (plain, plain), "VS Code, on a Jupyter server"
+    monkeypatch.delitem(vars(sys.modules["__main__"]), "__vsc_ipynb_file__")
+    monkeypatch.delenv("JPY_SESSION_NAME")
+    assert overview.here(overview.standings(), "01") == (plain, plain), "VS Code with a kernel of its own"
     assert overview.here(overview.standings(), "10") == overview.here(overview.standings(), "") == ("", "")
 
 

@@ -433,11 +433,15 @@ def test_a_text_that_was_saved_and_not_run_is_told(tmp_path, monkeypatch):
 
     try:
         monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-        monkeypatch.setattr(notebook, "_checked", {})
+        monkeypatch.setattr(notebook, "_when", {})
+        notebook.watch()
         monkeypatch.delenv("PYTEST_VERSION", raising=False)
         monkeypatch.chdir(tmp_path)
         save(new, after=-60)  # saved long before: the student has undone it since, for all that is known
         shell.run_cell(old, store_history=True)
+        save(new, after=5)
+        assert "the saved notebook has another text" in said(), "also before the first check"
+        save(old, after=5)
         assert said() == said() == ""
         save(old + "  # a remark", after=5)
         assert said() == "", "the same code"
@@ -448,8 +452,25 @@ def test_a_text_that_was_saved_and_not_run_is_told(tmp_path, monkeypatch):
         save(new, after=20)
         shell.run_cell(new, store_history=True)
         assert said() == said() == ""
+        save(new, after=20)
+        nbformat.write(nbformat.read(notebook_file, as_version=4), tmp_path / "01-Copy1.ipynb")
+        save(old, after=30)
+        monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/01-Copy1.ipynb")
+        assert said() == "", "another copy was saved, not the one that is open"
+        monkeypatch.delenv("JPY_SESSION_NAME")
+        assert said(), "which one is open is not known"
     finally:
         shell.history_manager.end_session()
+
+
+def test_a_pass_of_an_older_version_is_not_headed_passed():
+    found = result(scale_rows)
+    older = replace(found, older="This is about an older version of scale_rows: its cell failed.")
+    panels = [messages.panel(one) for one in (found, older)]
+    assert "Passed.</strong>" in panels[0] and "#1a7f37" in panels[0] and 'role="status"' in panels[0]
+    assert "Passed by an older version, not by the text in its cell.</strong>" in panels[1]
+    assert "#1a7f37" not in panels[1] and 'role="alert"' in panels[1]
+    assert "This is about an older version" in panels[1]
 
 
 def test_the_page_of_messages_finds_long_ones_and_internal_names():

@@ -140,10 +140,9 @@ def check(attempt: Any, name: str = "") -> None:
         result = examine(exercise, attempt)
         if not result.passed and result.started:
             result = _with_stand_ins(result, attempt)
-    if note := notebook.older_version(attempt, exercise.name):
-        result = replace(result, notes=(note,))
+    result = replace(result, older=notebook.older_version(attempt, exercise.name))
     if result.passed and (note := by_hand.note(exercise, attempt)):
-        result = replace(result, notes=(*result.notes, note))
+        result = replace(result, notes=(note,))
     messages.show(result)
     if said := printed.said():
         print(said)

@@ -42,6 +42,7 @@ def main(arguments=None):
         return 1
     try:
         install(HERE / ".venv", options.torch.replace("auto", ""), not options.no_uv)
+        tell_kernels(HERE / ".venv")
         return 0 if options.only_install else open_lab(HERE / ".venv")
     except Failed as error:
         print(error, file=sys.stderr)
@@ -229,6 +230,14 @@ def install(venv, torch, with_uv):
             "The installation did not finish; what stands above says why. Run this again: it goes on where it stopped."
         )
     stamp.write_text(f"{lock} {torch}\n", encoding="utf-8")
+
+
+def tell_kernels(venv):
+    """Has the environment's kernels, in JupyterLab as in VS Code, answer a cell that is run before the set-up cell: see utils/early.py."""
+    folder = venv / "etc" / "ipython"
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "c = get_config()\nc.IPKernelApp.exec_files = [{!r}]\n".format(str(HERE / "utils" / "early.py"))
+    (folder / "ipython_kernel_config.py").write_text(text, encoding="utf-8")
 
 
 def lab_options(environment, root, system):

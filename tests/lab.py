@@ -64,6 +64,7 @@ def serve(folder: Path, scratch: Path, *, dark: bool = False) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(scratch / "workspaces"),
         "COURSE_BUDGET": "smoke",
+        "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
     command = [
@@ -286,6 +287,13 @@ class Student:
                 return
             entry.press("ArrowDown")
         raise AssertionError(f"the palette has no command {words!r}; the last one looked at is {said!r}")
+
+    def restart(self) -> None:
+        """Restarts the kernel and clears all outputs, by the palette; waits until it is idle again."""
+        self.command("Restart Kernel and Clear Outputs of All Cells…")
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=180_000)
+        self.notebook.locator(".jp-OutputArea-output").first.wait_for(state="detached")
 
     def save(self) -> None:
         """Ctrl+S."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import math
 import os
 import time
 from dataclasses import replace
@@ -17,6 +19,7 @@ from utils.checks import engine, fixtures, journal, messages, notebook, words
 from utils.checks.compare import Finding, compare
 from utils.checks.registry import all_exercises
 from utils.grading import answers
+from utils.words import speaking
 
 STATE = []
 
@@ -332,6 +335,41 @@ def test_a_name_read_from_the_notebook_is_told():
     assert "Your answer reads `d` from the notebook" in said(attempt)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "scores"),
+    [
+        ("keys", torch.ones(3, 2), "query @ keys.transpose(-2, -1) / math.sqrt(query.shape[-1])"),
+        ("keys", torch.ones(16, 1024), "query @ keys.transpose(-2, -1)"),
+        ("d", 1024, "query @ key.transpose(-2, -1) / math.sqrt(d)"),
+        ("D", 64, "query @ key.transpose(-2, -1) / math.sqrt(D)"),
+        ("x", torch.ones(2, 4, 3), "x @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])"),
+        ("y", torch.ones(4), "query @ key.transpose(-2, -1) + y"),
+        ("n", 7, "query @ key.transpose(-2, -1) / math.sqrt(n)"),
+        ("layer", nn.Linear(3, 3), "layer(query) @ key.transpose(-2, -1)"),
+    ],
+)
+def test_a_leftover_of_another_cell_is_named_in_a_message_that_is_full(name, value, scores):
+    """What the cells of 01 to 09 leave, read in exercise 1.1 by accident."""
+    source = f"def attend(query, key, value, mask=None):\n    weights = ({scores}).softmax(-1)\n    return weights @ value, weights\n"
+    linecache.cache["<cell leftover>"] = (
+        len(source),
+        None,
+        source.splitlines(keepends=True),
+        "<cell leftover>",
+    )
+    space = {"math": math, name: value}
+    exec(compile(source, "<cell leftover>", "exec"), space)
+    found = engine.examine(all_exercises()["scaled_dot_product_attention"], space["attend"])
+    for language, sentence in (
+        ("en", f"Your answer reads `{name}` from the notebook"),
+        ("ko", f"답이 `{name}`"),
+    ):
+        with speaking(language):
+            text = messages.text(found)
+        assert sentence in text, text
+        assert len(text) <= messages.MOST
+
+
 def test_output_of_an_answer_comes_after_the_verdict_and_is_capped(monkeypatch, capsys):
     right = answers.reference(all_exercises()["causal_mask"])
 
@@ -395,11 +433,15 @@ def test_a_text_that_was_saved_and_not_run_is_told(tmp_path, monkeypatch):
 
     try:
         monkeypatch.setattr("IPython.get_ipython", lambda: shell)
-        monkeypatch.setattr(notebook, "_checked", {})
+        monkeypatch.setattr(notebook, "_when", {})
+        notebook.watch()
         monkeypatch.delenv("PYTEST_VERSION", raising=False)
         monkeypatch.chdir(tmp_path)
         save(new, after=-60)  # saved long before: the student has undone it since, for all that is known
         shell.run_cell(old, store_history=True)
+        save(new, after=5)
+        assert "the saved notebook has another text" in said(), "also before the first check"
+        save(old, after=5)
         assert said() == said() == ""
         save(old + "  # a remark", after=5)
         assert said() == "", "the same code"
@@ -410,8 +452,25 @@ def test_a_text_that_was_saved_and_not_run_is_told(tmp_path, monkeypatch):
         save(new, after=20)
         shell.run_cell(new, store_history=True)
         assert said() == said() == ""
+        save(new, after=20)
+        nbformat.write(nbformat.read(notebook_file, as_version=4), tmp_path / "01-Copy1.ipynb")
+        save(old, after=30)
+        monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/01-Copy1.ipynb")
+        assert said() == "", "another copy was saved, not the one that is open"
+        monkeypatch.delenv("JPY_SESSION_NAME")
+        assert said(), "which one is open is not known"
     finally:
         shell.history_manager.end_session()
+
+
+def test_a_pass_of_an_older_version_is_not_headed_passed():
+    found = result(scale_rows)
+    older = replace(found, older="This is about an older version of scale_rows: its cell failed.")
+    panels = [messages.panel(one) for one in (found, older)]
+    assert "Passed.</strong>" in panels[0] and "#1a7f37" in panels[0] and 'role="status"' in panels[0]
+    assert "Passed by an older version, not by the text in its cell.</strong>" in panels[1]
+    assert "#1a7f37" not in panels[1] and 'role="alert"' in panels[1]
+    assert "This is about an older version" in panels[1]
 
 
 def test_the_page_of_messages_finds_long_ones_and_internal_names():

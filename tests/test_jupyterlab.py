@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -134,6 +135,13 @@ def test_a_student_fails_reads_solves_and_passes(lab, page):
     student.save()
     path = folder / "notebooks" / "01_transformer_recap.ipynb"
     saved(path, lambda cells: any(FORGOTTEN in cell.source for cell in cells))
+
+    student.restart()
+    for cell in ("set-up", imports, "restore"):
+        student.run(cell)
+    assert f"Back, and checked again: {FIRST}." in student.text("restore")
+    student.run(after)
+    assert student.cell(after).locator("img").get_attribute("alt"), "a cell that waits for the answer draws"
     assert console.errors == []
 
 
@@ -214,6 +222,77 @@ def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
     assert not in_view(first)
     link.click()
     assert soon(lambda: in_view(first), seconds=60), f"{where} leads to the exercise"
+    assert console.errors == []
+
+
+LOUD = """
+def collate(batch, pad=0):
+    for number in range(20_000):
+        print("item", number)
+    return batch
+"""
+
+
+def test_run_all_goes_past_a_wrong_answer_that_prints_much_and_a_save_without_a_run_is_told(lab, page):
+    """02 with a wrong answer: the verdict stands first, at most 21 lines below it, and the last cell runs."""
+    url, folder = lab
+    path, check = folder / "notebooks" / "loud.ipynb", "collate-check"
+    notebook = nbformat.read(folder / "notebooks" / "02_lstm_sentiment.ipynb", as_version=4)
+    next(cell for cell in notebook.cells if cell.id == "collate").source = LOUD.strip()
+    nbformat.write(notebook, path)
+    student = Student(page, url, path, folder)
+    console = Console(page)
+    student.command("Run All Cells")
+    student.wait_for("progress", seconds=1800)
+    student.save()
+    cells = saved(path, lambda cells: cells[-1].execution_count)
+    code = [cell for cell in cells if cell.cell_type == "code" and cell.source]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert "CheckFailed" not in path.read_text(encoding="utf-8")
+    student.go_to(check)
+    outputs = student.cell(check).locator(".jp-OutputArea-output")
+    verdict, printed = outputs.all_inner_texts()
+    assert verdict.startswith("✗ Not yet.") and "collate" in verdict
+    lines = printed.strip().splitlines()
+    assert len(lines) == 21 and re.search(r"the first 20 of [\d,]{5,} lines", lines[0]), lines[0]
+    assert "CheckFailed" not in page.locator("body").inner_text()
+    shoot(page, "loud")
+
+    student.edit_line_from_the_end("collate", 1, " + []")
+    student.save()
+    saved(path, lambda cells: any(cell.source.endswith(" + []") for cell in cells))
+    student.run(check)
+    panel = outputs.first.inner_text()
+    assert "This is about an older version of collate: the saved notebook has another text" in panel, panel
+    assert console.errors == []
+
+
+def test_the_controls_of_a_picture_have_names_and_change_its_text_by_keyboard(lab, page):
+    """The explorer of 06, with the cells that it needs: labels, arrow keys, and what a screen reader is told."""
+    url, folder = lab
+    path = folder / "notebooks" / "explorer.ipynb"
+    notebook = nbformat.read(folder / "notebooks" / "06_inductive_bias.ipynb", as_version=4)
+    wanted = ("import torch\n", 'recorded("data-scaling")', "plotting.explore(learning.draw")
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if cell.id == "set-up" or (cell.cell_type == "code" and any(part in cell.source for part in wanted))
+    ]
+    nbformat.write(notebook, path)
+    student = Student(page, url, path, folder)
+    console = Console(page)
+    for cell in student.ids:
+        student.run(cell)
+    shown = student.cell(student.ids[-1])
+    picture = shown.locator("img")
+    for label in ("images", "models", "training"):
+        before = picture.get_attribute("alt")
+        shown.get_by_label(label, exact=True).focus()
+        page.keyboard.press("ArrowDown")
+        assert soon(lambda before=before: picture.get_attribute("alt") != before, seconds=120), label
+        assert shown.get_by_role("status").inner_text() == picture.get_attribute("alt")
+    shoot(page, "explorer")
+    assert violations(page, student.content(student.ids[-1:])) == []
     assert console.errors == []
 
 

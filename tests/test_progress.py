@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 
+import start
 from tests.browser import launch, violations
 from utils.authoring import stubs
 from utils.checks import copies, engine, journal
@@ -275,6 +277,13 @@ def test_the_last_line_leads_to_the_first_open_exercise(student, monkeypatch):
             assert line.endswith("solved.") and linked == line
     monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
     assert 'href="#scrollTo=' in overview.here(overview.standings(), "01")[1]
+    monkeypatch.delitem(sys.modules, "google.colab")
+    plain = "01_transformer_recap: 0 of 10 solved; first open: 1.1."
+    monkeypatch.setitem(vars(sys.modules["__main__"]), "__vsc_ipynb_file__", "/work/01.ipynb")
+    assert overview.here(overview.standings(), "01") == (plain, plain), "VS Code, on a Jupyter server"
+    monkeypatch.delitem(vars(sys.modules["__main__"]), "__vsc_ipynb_file__")
+    monkeypatch.delenv("JPY_SESSION_NAME")
+    assert overview.here(overview.standings(), "01") == (plain, plain), "VS Code with a kernel of its own"
     assert overview.here(overview.standings(), "10") == overview.here(overview.standings(), "") == ("", "")
 
 
@@ -391,9 +400,8 @@ def kernel(folder, python=sys.executable):
 
         def hook(message):
             content = message["content"]
-            said.append(
-                content.get("text") or content.get("data", {}).get("text/plain") or content.get("evalue", "")
-            )
+            shown = content.get("text") or content.get("data", {}).get("text/plain")
+            said.append(shown or re.sub(r"\x1b\[[\d;]*m", "", "\n".join(content.get("traceback", []))))
 
         client.execute_interactive(source, output_hook=hook, timeout=120)
         return "".join(text for text in said if isinstance(text, str))
@@ -461,3 +469,37 @@ def test_a_newcomer_solves_three_restarts_and_goes_on(tmp_path):
         assert run("from utils.checks import ready\nready('split_heads')").endswith("True")
         table = run(cells["progress"])
         assert "3 of 10" in table and "Next: MultiHeadAttention in 01_transformer_recap" in table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("notebooks", "NameError: `check` is not there yet: first run the set-up cell at the top"),
+        ("notebooks/ko", "NameError: `check`은 아직 없습니다. 먼저 맨 위의 준비 셀"),
+    ],
+)
+def test_a_check_before_the_set_up_gets_a_sentence_and_stays_an_error(
+    tmp_path, monkeypatch, folder, sentence
+):
+    """In a kernel of the environment that `start.py` makes, as JupyterLab and VS Code start it."""
+    venv, work = tmp_path / ".venv", tmp_path / folder
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    lent = next((venv / "lib").glob("python*/site-packages")) / "lent.pth"
+    lent.write_text(sysconfig.get_paths()["purelib"] + "\n")
+    for name in ("utils", "locale"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    work.mkdir(parents=True)
+    monkeypatch.setattr(start, "HERE", tmp_path)
+    start.tell_kernels(venv)
+    notebook = nbformat.read(ROOT / folder / NOTEBOOK.name, as_version=4)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    with kernel(work, venv / "bin" / "python") as run:
+        left = run("print(*[name for name in globals() if not name.startswith('__')])")
+        assert "watch" not in left and "sys" not in left, left
+        said = run("check(split_heads)")
+        assert said.startswith(sentence), said
+        assert "name 'mine' is not defined" in run("mine"), "a name of the student's own"
+        for cell in code[:2]:
+            run(cell)
+        assert run("check") and "name 'hint' is not defined" in run("hint"), "later the usual words"

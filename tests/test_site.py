@@ -31,6 +31,8 @@ from utils.authoring import settings
 from utils.authoring.book.__main__ import ROOT, notebook_names
 from utils.authoring.book.mathml import to_mathml
 from utils.authoring.book.texts import relinked
+from utils.plotting.theme import contrast
+from utils.words import say, speaking
 
 pytestmark = pytest.mark.slow
 
@@ -370,17 +372,30 @@ def test_an_answer_unfolds_by_keyboard(address, page):
     assert console.errors == []
 
 
-def test_every_page_fits_phone_and_laptop(address, page):
+def test_every_page_fits_phone_and_laptop_and_its_menu_opens(address, page, site):
+    """Every page of every language: nothing is cut off, code wraps, and on a phone a tap on the menu shows the notebooks."""
     console = Console(page)
-    names = sorted([*NAMES, "look", "index", "instructors", "contributing", "data"])
-    for name in names:
-        page.goto(f"{address}/{name}.html")
-        for size in (PHONE, LAPTOP):
-            page.set_viewport_size(size)
-            shoot(page, f"{name}-{size['width']}")
-            assert overflow(page, "html, .bd-article, .bd-article section, .cell_output") == [], (
-                f"{name} at {size}"
-            )
+    folders = (site, site / "ko")
+    paths = sorted(path.relative_to(site) for folder in folders for path in folder.glob("*.html"))
+    assert len(paths) > 2 * len(NAMES)
+    text = "html, .bd-article, .bd-article section, .bd-search-container, .cell_output"
+    menu, link = (
+        page.locator(".bd-header-article .primary-toggle"),
+        page.locator("#pst-primary-sidebar-modal a"),
+    )
+    for path in paths:
+        page.set_viewport_size(LAPTOP)
+        page.goto(f"{address}/{path}", wait_until="domcontentloaded")
+        assert overflow(page, text) == [], f"{path} at {LAPTOP}"
+        page.set_viewport_size(PHONE)
+        shoot(page, f"{path.with_suffix('')}-390".replace("/", "-"))
+        assert overflow(page, text) == [], f"{path} at {PHONE}"
+        wide = page.locator(".bd-article pre").evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 80))"
+        )
+        assert wide == [], f"code that does not wrap on {path}"
+        menu.click()
+        link.get_by_text(f"{int(NAMES[-1][:2])} · ").wait_for()
     assert console.errors == []
     assert page.outside == []
 
@@ -406,43 +421,87 @@ def test_axe_finds_no_serious_violation_in_the_content(address, page, theme):
         assert violations(page, [part]) == [], name
 
 
-def test_the_page_without_a_kernel_draws_what_the_model_does(address, page):
-    """By keyboard: another block, another patch; what is said is what torch says of the checkpoint."""
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("spoken", ["en", "ko"])
+def test_the_page_without_a_kernel_draws_what_the_model_does(address, page, spoken, theme):
+    """By keyboard: another block, another patch; what is said is what torch says of the checkpoint, in the page's language."""
     from utils.authoring.book import look
 
+    page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
+    with speaking(spoken):
+        labels = {name: say(text) for name, text in look.TEXTS.items()}
     weights, images, names = look.attention()
     console = Console(page)
-    page.goto(f"{address}/look.html")
+    page.goto(f"{address}/{'' if spoken == 'en' else spoken + '/'}look.html")
     said = page.locator("#look-attention [role=status]")
     said.wait_for()
-    for label, key in (("block", "Home"), ("head", "End"), ("patch in row", "Home"), ("and column", "End")):
-        page.locator("#look-attention").get_by_label(label, exact=True).focus()
+    for label, key in (("block", "Home"), ("head", "End"), ("patch row", "Home"), ("column", "End")):
+        page.locator("#look-attention").get_by_label(labels[label], exact=True).focus()
         page.keyboard.press(key)
     row = weights[0, 0, -1, 1 + 7, 1:]
+    places = {"block": 1, "head": weights.shape[2], "row": 1, "column": 8}
+    pattern = re.escape(labels["attends"]).replace(r"\{", "{").replace(r"\}", "}")
     told = re.fullmatch(
-        rf"Block 1, head {weights.shape[2]}: the patch in row 1, column 8 looks most at row (\d), column (\d), with (\d+) % of its weight\.",
+        pattern.format(**places, down=r"(?P<down>\d)", right=r"(?P<right>\d)", percent=r"(?P<percent>\d+)"),
         said.inner_text(),
     )
     assert told, said.inner_text()
-    down, right, percent = (int(number) for number in told.groups())
+    down, right, percent = (int(told[name]) for name in ("down", "right", "percent"))
     here = float(row[(down - 1) * 8 + right - 1])
     assert here**0.5 >= float(row.max()) ** 0.5 - 1 / 255, "the largest, but for the rounding to a byte"
     assert abs(percent - 100 * float(row.max())) < 1
     page.locator("#look-attention svg").first.click(position={"x": 5, "y": 60})
-    assert "row 2, column 1 looks" in said.inner_text(), "a click chooses the patch"
-    page.get_by_label("shift", exact=True).select_option("1")
-    mask = page.locator("#look-mask [role=status]").inner_text()
+    chosen = [
+        page.locator("#look-attention").get_by_label(labels[name], exact=True).input_value()
+        for name in ("patch row", "column")
+    ]
+    assert chosen == ["1", "0"], "a click chooses the patch"
+    page.get_by_label(labels["shift"], exact=True).select_option("1")
     count = int(look.seen(1)[6 * 8 + 1].sum())
-    assert f"may see {count} of 64 pixels" in mask
+    mask = labels["sees"].format(shift=1, row=7, column=2, count=count, all=64)
+    assert page.locator("#look-mask [role=status]").inner_text() == mask
+    assert page.locator("#look-mask svg").get_attribute("aria-label") == mask
+    paper, ink, line = (
+        page.locator(part).first.evaluate(f"e => getComputedStyle(e).{what}")
+        for part, what in (
+            (".look-board", "backgroundColor"),
+            (".look-pixel.look-weight", "fill"),
+            (".look-frame", "stroke"),
+        )
+    )
+    assert (max(channels(paper)) < 64) == (theme == "dark"), paper
+    for color in (ink, line):
+        assert contrast(*(f"#{bytes(channels(one)).hex()}" for one in (color, paper))) >= 3, color
     for size in (PHONE, DESK):
         page.set_viewport_size(size)
-        shoot(page, f"look-{size['width']}")
+        shoot(page, f"look-{spoken}-{theme}-{size['width']}")
         assert overflow(page, "html, .bd-article, .bd-article section") == []
     assert violations(page, [".bd-article"]) == []
     assert page.outside == []
     assert [
         error for error in console.errors if ".css" not in error and "404" not in error
     ] == []  # axe asks for imported sheets
+
+
+def channels(color: str) -> list[int]:
+    """Red, green and blue of a computed color such as "rgb(0, 114, 178)"."""
+    return [int(number) for number in re.findall(r"\d+", color)[:3]]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_picture_of_the_first_page_is_the_themes(address, page, theme):
+    page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
+    page.goto(f"{address}/index.html")
+    (shown,) = [picture for picture in page.locator("article img[alt*='grid']").all() if picture.is_visible()]
+    corner = shown.evaluate(
+        """picture => {
+            const canvas = document.createElement("canvas").getContext("2d");
+            canvas.drawImage(picture, 0, 0);
+            return [...canvas.getImageData(2, 2, 1, 1).data];
+        }"""
+    )
+    assert (max(corner[:3]) < 64) == (theme == "dark"), corner
+    shoot(page, f"index-{theme}")
 
 
 # ---------------------------------------------------------------- the small parts
@@ -465,6 +524,6 @@ def test_links(tmp_path):
     assert link("[how](CONTRIBUTING.md#data)") == "[how](contributing.md#data)"
     assert link("[there](utils)") == f"[there]({settings.on_the_web('utils', folder=True)})"
     assert link("[w](https://example.org/a)") == "[w](https://example.org/a)"
-    (tmp_path / "p.png").write_bytes(b"x")
+    Image.new("RGB", (4, 4), "white").save(tmp_path / "p.png")
     assert link("![alt](p.png)") == "![alt](assets/p.png)"
     assert (tmp_path / "assets" / "p.png").exists()

@@ -1,4 +1,5 @@
-// The page "Look around": two pictures with controls, drawn from LOOK (look-data.js). Controls are the browser's own, with labels.
+// The page "Look around": two pictures with controls, drawn from LOOK (look-data.js), which has the sentences in the page's language.
+// Controls are the browser's own, with labels; colours are the theme's (course.css).
 const SVG = "http://www.w3.org/2000/svg";
 const CELL = 30;
 
@@ -9,10 +10,13 @@ function element(name, attributes, parent) {
   return made;
 }
 
+// A sentence of the page with values in the places of its names.
+const say = (text, values = {}) => LOOK.texts[text].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
 // A list with a label; `draw` is called whenever its value changes.
 function control(parent, id, label, values, draw, start = 0) {
   const box = element("span", { class: "look-control" }, parent);
-  element("label", { for: id }, box).textContent = label;
+  element("label", { for: id }, box).textContent = say(label);
   const list = element("select", { id }, box);
   values.forEach((value, index) => { element("option", { value: index }, list).textContent = value; });
   list.value = start;
@@ -33,7 +37,7 @@ function square(svg, row, column, attributes) {
   element("rect", { x: column * CELL, y: row * CELL, width: CELL, height: CELL, ...attributes }, svg);
 }
 
-const FRAME = { fill: "none", stroke: "#d55e00", "stroke-width": 3 };
+const FRAME = { class: "look-frame" };
 const oneTo = (count) => Array.from({ length: count }, (_, index) => index + 1);
 
 function attention() {
@@ -45,8 +49,8 @@ function attention() {
   const picture = control(row, "look-image", "image", LOOK.names, draw);
   const block = control(row, "look-block", "block", oneTo(depth), draw, depth - 2);
   const head = control(row, "look-head", "head", oneTo(heads), draw);
-  const down = control(row, "look-row", "patch in row", oneTo(side), draw, 3);
-  const right = control(row, "look-column", "and column", oneTo(side), draw, 3);
+  const down = control(row, "look-row", "patch row", oneTo(side), draw, 3);
+  const right = control(row, "look-column", "column", oneTo(side), draw, 3);
   const boards = element("div", { class: "look-boards" }, place);
   const pick = (y, x) => { down.value = y; right.value = x; draw(); };
   const [left, map] = [board(boards, side, pick), board(boards, side, pick)];
@@ -62,14 +66,14 @@ function attention() {
     element("image", { href: LOOK.pictures[i], width: side * CELL, height: side * CELL, style: "image-rendering: pixelated" }, left);
     map.replaceChildren();
     weights.forEach((weight, key) => {
-      const share = weight / most;
-      square(map, Math.floor(key / side), key % side, { fill: `rgb(${255 - 255 * share}, ${255 - 141 * share}, ${255 - 77 * share})` });
+      square(map, Math.floor(key / side), key % side, { class: "look-weight", "fill-opacity": weight / most });
     });
     for (const svg of [left, map]) square(svg, y, x, FRAME);
     const best = weights.indexOf(most);
-    const text = `Block ${b + 1}, head ${h + 1}: the patch in row ${y + 1}, column ${x + 1} looks most at row ${Math.floor(best / side) + 1}, ` +
-      `column ${(best % side) + 1}, with ${(100 * most).toFixed(0)} % of its weight.`;
-    left.setAttribute("aria-label", `The image, ${LOOK.names[i]}, with the patch framed.`);
+    const text = say("attends", {
+      block: b + 1, head: h + 1, row: y + 1, column: x + 1, down: Math.floor(best / side) + 1, right: (best % side) + 1, percent: (100 * most).toFixed(0),
+    });
+    left.setAttribute("aria-label", say("framed", { name: LOOK.names[i] }));
     map.setAttribute("aria-label", text);
     said.textContent = text;
   }
@@ -81,8 +85,8 @@ function mask() {
   const place = document.getElementById("look-mask");
   const row = element("p", { class: "look-controls" }, place);
   const shift = control(row, "look-shift", "shift", LOOK.seen.map((_, index) => index), draw, 2);
-  const down = control(row, "look-pixel-row", "pixel in row", oneTo(side), draw, 6);
-  const right = control(row, "look-pixel-column", "and column", oneTo(side), draw, 1);
+  const down = control(row, "look-pixel-row", "pixel row", oneTo(side), draw, 6);
+  const right = control(row, "look-pixel-column", "column", oneTo(side), draw, 1);
   const boards = element("div", { class: "look-boards" }, place);
   const map = board(boards, side, (y, x) => { down.value = y; right.value = x; draw(); });
   const said = element("p", { role: "status" }, place);
@@ -92,11 +96,11 @@ function mask() {
     const seen = LOOK.seen[s][y * side + x];
     map.replaceChildren();
     for (let pixel = 0; pixel < side * side; pixel += 1) {
-      square(map, Math.floor(pixel / side), pixel % side, { fill: seen[pixel] === "1" ? "#0072b2" : "#ffffff", stroke: "#767676" });
+      square(map, Math.floor(pixel / side), pixel % side, { class: seen[pixel] === "1" ? "look-weight look-pixel" : "look-pixel" });
     }
     square(map, y, x, FRAME);
     const count = seen.split("1").length - 1;
-    const text = `With a shift of ${s} the pixel in row ${y + 1}, column ${x + 1} may see ${count} of 64 pixels, itself included.`;
+    const text = say("sees", { shift: s, row: y + 1, column: x + 1, count, all: side * side });
     map.setAttribute("aria-label", text);
     said.textContent = text;
   }

@@ -62,7 +62,16 @@ PACKAGES = (
     "stand_ins",
     "training",
 )
-MODULES = ("__init__", "budget", "particles", "paths", "setup", "storage", "words")  # of `utils` itself
+MODULES = (
+    "__init__",
+    "budget",
+    "early",
+    "particles",
+    "paths",
+    "setup",
+    "storage",
+    "words",
+)  # of `utils` itself
 VARIABLES = ("PYTHON", "TORCH")  # of the Makefile; the first with those that stand beside it
 TARGETS = ("lab", "progress", "$(VENV)/.installed")
 #: pages, and those of their sections that are for students, beside what stands above them

@@ -101,11 +101,7 @@ def _examine(exercise: Exercise, attempt: Any, fixture: fixtures.Fixture) -> Res
     found = Cause()
     if len(outcomes) == len(fixture.cases):
         found = cause(fixture, attempt, findings, outcomes)
-    reads = (
-        tuple(notebook_names(attempt, set()))
-        if findings[0] is None or findings[0].kind != "not started"
-        else ()
-    )
+    reads = notebook_names(attempt) if findings[0] is None or findings[0].kind != "not started" else ()
     return Result(
         exercise, names, findings, found.sentence, time.perf_counter() - began, rest=found.rest, reads=reads
     )
@@ -144,10 +140,9 @@ def check(attempt: Any, name: str = "") -> None:
         result = examine(exercise, attempt)
         if not result.passed and result.started:
             result = _with_stand_ins(result, attempt)
-    if note := notebook.older_version(attempt, exercise.name):
-        result = replace(result, notes=(note,))
+    result = replace(result, older=notebook.older_version(attempt, exercise.name))
     if result.passed and (note := by_hand.note(exercise, attempt)):
-        result = replace(result, notes=(*result.notes, note))
+        result = replace(result, notes=(note,))
     messages.show(result)
     if said := printed.said():
         print(said)

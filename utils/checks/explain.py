@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.checks import fixtures, parts, words
 from utils.checks.attempts import functions, own_codes, spaces
@@ -290,12 +290,10 @@ def _other(value: Tensor) -> Tensor:
     return value * 1.7 + (0.3 + 0.5 * torch.cos(1.9 * places)).to(value)
 
 
-def notebook_names(attempt: Any, given: set[str]) -> dict[str, Any]:
-    """Plain values that an attempt reads from the notebook, by name: often a leftover of another cell.
+def notebook_names(attempt: Any) -> tuple[str, ...]:
+    """Names of values that an attempt reads from the notebook: often a leftover of another cell.
 
-    Args:
-        attempt: the answer.
-        given: names that the course's own cells hand to it.
+    Functions, classes and modules are meant to be read, and so are constants, LIKE_THIS; an `N` is as often a leftover as an `n`.
     """
     names = {
         step.argval
@@ -303,12 +301,11 @@ def notebook_names(attempt: Any, given: set[str]) -> dict[str, Any]:
         for step in dis.get_instructions(code)
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
     }
-    found: dict[str, Any] = {}
+    found: dict[str, None] = {}
     for space in spaces(attempt):
-        for name in sorted(names & space.keys() - given):
+        for name in sorted(names & space.keys()):
             value = space[name]
-            if not (
-                callable(value) or isinstance(value, ModuleType) or name.isupper() or name.startswith("__")
-            ):
-                found[name] = value
-    return found
+            meant = isinstance(value, ModuleType) or (callable(value) and not isinstance(value, nn.Module))
+            if not (meant or (name.isupper() and len(name) > 1) or name.startswith("__")):
+                found[name] = None
+    return tuple(found)

@@ -15,14 +15,17 @@ SHORTEST = 60  # characters to which a line that is needed is cut, if nothing el
 # A symbol and a word carry the meaning; the colour of the edge only repeats it.
 STYLES = {
     "passed": ("\u2713", later("Passed"), "#1a7f37"),
+    "older": ("\u25cb", later("Passed by an older version, not by the text in its cell"), "#57606a"),
     "failed": ("\u2717", later("Not yet"), "#b35900"),
     "waiting": ("\u25cb", later("Not started"), "#57606a"),
 }
 
 
 def state(result: Result) -> str:
-    """One of "passed", "failed", "waiting"."""
-    return "passed" if result.passed else "failed" if result.started else "waiting"
+    """One of "passed", "older" (what passed is not what stands in the cell), "failed", "waiting"."""
+    if result.passed:
+        return "older" if result.older else "passed"
+    return "failed" if result.started else "waiting"
 
 
 def headline(result: Result) -> str:
@@ -48,7 +51,8 @@ def headline(result: Result) -> str:
 def lines(result: Result) -> list[str]:
     """The message below the headline, a line per thought."""
     if result.passed:
-        return [*map(say, result.notes), *([_substitutes(result)] if result.substitutes else [])]
+        notes = filter(None, (result.older, *result.notes))
+        return [*map(say, notes), *([_substitutes(result)] if result.substitutes else [])]
     if not result.started:
         return [
             say(
@@ -63,7 +67,7 @@ def _ranked(result: Result) -> list[tuple[int, str]]:
     index = result.first
     finding = result.findings[index]
     assert finding is not None
-    said = [(1, say(note)) for note in result.notes]
+    said = [(1, say(result.older))] if result.older else []
     if result.diagnosis:
         said.append((0, say(result.diagnosis)))
         if result.rest >= 0:
@@ -88,11 +92,10 @@ def _ranked(result: Result) -> list[tuple[int, str]]:
         names = some([f"`{name}`" for name in result.reads])
         said.append(
             (
-                6,
-                say(
-                    "Your answer reads {names} from the notebook, not from its arguments: is that meant?",
-                    names=names,
-                ),
+                6
+                if result.diagnosis and result.rest < 0
+                else 1,  # a mistake that fits in part may be the leftover
+                say("Your answer reads {names} from the notebook: is that meant?", names=names),
             )
         )
     if result.substitutes:
@@ -155,7 +158,7 @@ def panel(result: Result) -> str:
             "margin-left:1.2em;font-family:monospace;white-space:pre-wrap;" if line.startswith("  ") else ""
         )
         rows.append(f'<div style="margin-top:0.25em;{indent}">{_marked(line.strip())}</div>')
-    role = "status" if result.passed else "alert"
+    role = "status" if state(result) == "passed" else "alert"
     return (
         f'<div role="{role}" style="border:1px solid {colour};border-left:6px solid {colour};border-radius:4px;'
         f'padding:0.5em 0.8em;margin:0.3em 0;max-width:60em;">'
@@ -176,7 +179,7 @@ def show(result: Result) -> None:
 
         display({"text/html": panel(result), "text/plain": text(result)}, raw=True)
     elif result.passed:
-        print(f"{STYLES['passed'][0]} {text(result)}")
+        print(f"{STYLES[state(result)][0]} {text(result)}")
 
 
 def in_jupyter() -> bool:

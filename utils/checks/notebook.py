@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import os
 import re
 import sys
 import time
@@ -19,9 +20,7 @@ from utils.checks.registry import find
 from utils.words import later, say
 
 LINES, WIDTH = 20, 160
-_checked: dict[
-    str, tuple[str, float, int]
-] = {}  # exercise -> the text that was checked, when first, and how many cells had run
+_when: dict[int, float] = {}  # place in IPython's list of inputs -> when that cell was run
 
 
 class Capped(io.TextIOBase):
@@ -64,43 +63,56 @@ def capped_output() -> Iterator[Capped]:
         yield stream
 
 
+def watch() -> None:
+    """Notes from now on when each cell is run; nothing where there is no IPython."""
+    shell = _shell()
+    if shell is not None:
+        shell.events.register("pre_run_cell", lambda _: _when.update({len(_inputs()): time.time()}))
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _inputs() -> list[str]:
+    return getattr(_shell(), "user_ns", {}).get("In", [])
+
+
 def older_version(attempt: Any, name: str) -> str:
     """A sentence, if the cell that defines an answer was last run with another text than the one that is judged; else "".
 
-    So it is when that run failed (the name still stands for what an earlier run defined), and when another text was saved since this
-    one was first checked, and has not run (see `_saved_since`).
+    So it is when that run failed (the name still stands for what an earlier run defined), and when another text was saved since that
+    run, and has not run (see `_saved_since`).
     """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    ran = getattr(shell, "user_ns", {}).get("In", [])
     code = next((function.__code__ for function in functions(attempt)), None)
     if code is None:
         return ""
     judged = "".join(linecache.getlines(code.co_filename)).strip()
+    ran = [text.strip() for text in _inputs()]
     defines = re.compile(rf"^(?:def|class)\s+{re.escape(name)}\b|^{re.escape(name)}\s*=[^=]", re.MULTILINE)
-    last = next((text.strip() for text in reversed(ran) if defines.search(text)), judged)
-    if not judged or judged not in {text.strip() for text in ran}:
+    if not judged or judged not in ran:
         return ""
-    if last == judged:
-        text, checked, count = _checked.get(name, ("", 0.0, 0))
-        if text == judged and not any(map(defines.search, ran[count:])):
-            return _saved_since(name, judged, checked)
-        _checked[name] = (judged, time.time(), len(ran))
-        return ""
+    last = max((place for place, text in enumerate(ran) if defines.search(text)), default=ran.index(judged))
+    if ran[last] == judged:
+        return _saved_since(name, judged, _when.get(last, time.time()))
     return later(
         "This is about an older version of {name}: the last run of the cell that defines it failed, so its new text is not in use.",
         name=name,
     )
 
 
-def _saved_since(name: str, judged: str, checked: float) -> str:
-    """A sentence, if the notebook was saved after a check with another text of the answer, which has not run; else "".
+def _saved_since(name: str, judged: str, run: float) -> str:
+    """A sentence, if the notebook was saved after a cell's run with another text of the answer, which has not run; else "".
 
-    What stands in the browser and is not saved, no kernel can see.
+    Where its folder holds several copies, the one counts that a Jupyter server says is open. What stands in the browser and is not
+    saved, no kernel can see.
     """
-    for copy in copies(find(name).notebook, [name], [Path.cwd()]):
+    found = list(copies(find(name).notebook, [name], [Path.cwd()]))
+    opened = Path(os.environ.get("JPY_SESSION_NAME", "")).name
+    for copy in [copy for copy in found if copy.path.name == opened] or found:
         cells = [source for source, exercise in filter(None, copy.cells) if exercise == name]
-        if copy.saved > checked and any(fingerprint(cell) != fingerprint(judged) for cell in cells):
+        if copy.saved > run and any(fingerprint(cell) != fingerprint(judged) for cell in cells):
             return later(
                 "This is about an older version of {name}: the saved notebook has another text in its cell, which was not run.",
                 name=name,

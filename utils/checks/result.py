@@ -21,6 +21,7 @@ class Result:
         substitutes: earlier exercises for which the library's version stood in.
         rest: index of a case in which the result is not that of the diagnosis alone; -1 if there is none.
         reads: names of plain values that the answer reads from the notebook.
+        older: a sentence, if not the text in the cell was judged but an older version of it; else "".
         notes: further remarks on what was judged.
     """
 
@@ -32,6 +33,7 @@ class Result:
     substitutes: tuple[str, ...] = field(default=())
     rest: int = -1
     reads: tuple[str, ...] = field(default=())
+    older: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property

@@ -15,6 +15,9 @@ from typing import Any
 from utils.plotting.display import close, in_jupyter, mimebundle
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# JupyterLab takes the arrow keys of a list as its own ("next cell"), unless the list says that it should not.
+KEYS = """<style onload="for (const list of this.closest('.widget-vbox').querySelectorAll('select'))
+list.setAttribute('data-lm-suppress-shortcuts', '')"></style>"""
 HIDDEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
 
 
@@ -72,7 +75,7 @@ def _widget(draw: Callable, alt: Callable, options: dict[str, list], values: dic
     except ImportError:
         return None
     controls = {name: _control(widgets, name, some, values[name]) for name, some in options.items()}
-    shown = widgets.HTML(picture)
+    shown = widgets.HTML(picture + KEYS)
 
     def redraw(_: Any) -> None:
         now = {name: control.value for name, control in controls.items()}

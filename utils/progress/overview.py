@@ -190,7 +190,7 @@ def here(all_of_them: list[Standing], notebook: str) -> tuple[str, str]:
         line = say("{notebook}: {passed} of {count} solved.", notebook=standing.notebook, **counts)
         return line, html.escape(line)
     number = f"{int(standing.notebook[:2])}.{list(standing.states).index(standing.next) + 1}"
-    link = f'<a href="{_address(standing.notebook, f"{standing.next.name}-task")}">{number}</a>'
+    link = _linked(f"{standing.next.name}-task", number)
     line, linked = (
         say(
             "{notebook}: {passed} of {count} solved; first open: {exercise}.",
@@ -203,14 +203,20 @@ def here(all_of_them: list[Standing], notebook: str) -> tuple[str, str]:
     return line, linked
 
 
-def _address(notebook: str, cell: str) -> str:
-    """Where a link in an output leads to a cell of the open notebook, by its id: in Colab, or in JupyterLab."""
+def _linked(cell: str, text: str) -> str:
+    """A text as HTML, with a link to a cell of the open notebook where one is known to lead there: in Colab and in JupyterLab.
+
+    In VS Code an output cannot link to a cell, so there the text stays plain.
+    """
     if "google.colab" in sys.modules:
-        return f"#scrollTo={cell}"
-    opened = (
-        Path(os.environ.get("JPY_SESSION_NAME", "")).name or f"{notebook}.ipynb"
-    )  # it may have been renamed
-    return f"{quote(opened)}#cell-id={cell}"  # with its name: JupyterLab leaves a bare "#..." to the browser, which knows no cells
+        return f'<a href="#scrollTo={cell}">{text}</a>'
+    opened = Path(
+        os.environ.get("JPY_SESSION_NAME", "")
+    ).name  # a Jupyter server says it; it may have been renamed
+    if not opened or hasattr(sys.modules["__main__"], "__vsc_ipynb_file__"):
+        return text
+    # With the notebook's name: JupyterLab leaves a bare "#..." to the browser, which knows no cells.
+    return f'<a href="{quote(opened)}#cell-id={cell}">{text}</a>'
 
 
 def progress(notebook: str = "") -> None:

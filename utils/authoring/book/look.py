@@ -18,7 +18,7 @@ from utils.checks.registry import find
 from utils.data import load_images
 from utils.experiments import load_model, training_log
 from utils.grading import answers
-from utils.words import later
+from utils.words import later, say
 
 PICTURES = 4
 SIDE, WINDOW = 8, 4  # of the map on which the mask is shown
@@ -28,8 +28,8 @@ Two pictures of the notebooks with all their controls, without a kernel.
 
 ## Where does a patch look?
 
-The course's ViT has cut each image into 8 x 8 patches. Choose an image, a block, a head and a patch (or click on one): the darker the
-square on the right, the more the patch takes from there. Notebook 05 trains such a model and reads its maps.
+The course's ViT has cut each image into 8 x 8 patches. Choose an image, a block, a head and a patch (or click on one): the stronger
+the blue of a square on the right, the more the patch takes from there. Notebook 05 trains such a model and reads its maps.
 
 <div id="look-attention"></div>
 
@@ -45,6 +45,25 @@ the mask.
 <script defer src="look-data.js"></script>
 <script defer src="_static/look.js"></script>
 """)
+
+#: What `look.js` says; it puts in what stands in braces.
+TEXTS = {
+    "image": later("image"),
+    "block": later("block"),
+    "head": later("head"),
+    "patch row": later("patch in row"),
+    "pixel row": later("pixel in row"),
+    "column": later("and column"),
+    "shift": later("shift"),
+    "framed": later("The image, {name}, with the patch framed."),
+    "attends": later(
+        "Block {block}, head {head}: the patch in row {row}, column {column} looks most at row {down}, column {right}, "
+        "with {percent} % of its weight."
+    ),
+    "sees": later(
+        "With a shift of {shift} the pixel in row {row}, column {column} may see {count} of {all} pixels, itself included."
+    ),
+}
 
 
 def attention() -> tuple[Tensor, Tensor, list[str]]:
@@ -79,7 +98,7 @@ def seen(shift: int) -> Tensor:
 
 
 def write(folder: Path) -> None:
-    """Writes the page's data, `look-data.js`.
+    """Writes the page's data, with its sentences in the language in use, `look-data.js`.
 
     A weight w is stored as 255 sqrt(w), rounded: small ones keep two digits.
     """
@@ -91,6 +110,7 @@ def write(folder: Path) -> None:
         pictures.append("data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii"))
     codes = (255 * weights.sqrt()).round().to(torch.uint8)
     data = {
+        "texts": {name: say(text) for name, text in TEXTS.items()},
         "names": names,
         "pictures": pictures,
         "shape": list(codes.shape),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,12 @@ def flipped(pixels: np.ndarray) -> np.ndarray:
     """
     shift = 1 - pixels.max(axis=-1, keepdims=True) - pixels.min(axis=-1, keepdims=True)
     return BACKGROUND + (1 - BACKGROUND) * (pixels + shift)
+
+
+def kept(file: Path) -> str | None:
+    """What a picture's file says of itself: the boxes that `dark` is to keep, in a PNG's text "keep"; None if it says nothing."""
+    with Image.open(file) as picture:
+        return picture.info.get("keep")
 
 
 def dark(content: bytes, keep: str | None) -> bytes:

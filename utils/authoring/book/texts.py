@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from utils.authoring import settings
+from utils.authoring.book.pictures import dark, kept
 
 LINK = re.compile(r"(!?)\[([^\]\n]*(?:\[[^\]]*\][^\]\n]*)?)\]\(([^)\s]+)\)")
 
@@ -14,6 +15,19 @@ LINK = re.compile(r"(!?)\[([^\]\n]*(?:\[[^\]]*\][^\]\n]*)?)\]\(([^)\s]+)\)")
 def _pieces(text: str) -> list[str]:
     """The text cut into prose and fenced code blocks."""
     return re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
+
+
+def _picture(alt: str, file: Path) -> str:
+    """A picture; where its file says what to keep, a second one for the dark theme."""
+    keep = kept(file)
+    if keep is None:
+        return f"![{alt}]({file.parent.name}/{file.name})"
+    other = file.with_stem(f"{file.stem}-dark")
+    other.write_bytes(dark(file.read_bytes(), keep))
+    return "\n".join(
+        f"```{{image}} {file.parent.name}/{one.name}\n:alt: {alt}\n:class: only-{theme}\n```\n"
+        for theme, one in (("light", file), ("dark", other))
+    )
 
 
 def relinked(text: str, base: Path, root: Path, pages: dict[str, str], assets: Path) -> str:
@@ -37,7 +51,7 @@ def relinked(text: str, base: Path, root: Path, pages: dict[str, str], assets: P
         if bang:
             assets.mkdir(parents=True, exist_ok=True)
             shutil.copy(place, assets / place.name)
-            return f"![{label}]({assets.name}/{place.name})"
+            return _picture(label, assets / place.name)
         if name in pages:
             return f"[{label}]({pages[name]}{'#' + anchor if anchor else ''})"
         return f"[{label}]({settings.on_the_web(name, folder=place.is_dir())})"

@@ -47,8 +47,8 @@ def test_lines_draw_means_and_intervals():
         at = np.sort(corners[corners[:, 0] == i][:, 1])
         np.testing.assert_allclose([at[0], at[-1]], [mean[i] - half[i], mean[i] + half[i]])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss (nats)")
-    with pytest.raises(ValueError, match=r"'short'.*\(3,\).*6"):
-        plotting.lines(ax, range(6), {"short": [1, 2, 3]}, xlabel="x", ylabel="y")
+    with pytest.raises(ValueError, match=r"'long'.*\(7,\).*6"):
+        plotting.lines(ax, range(6), {"long": range(7)}, xlabel="x", ylabel="y")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,16 @@ def test_missing_values_end_a_line_early():
     plotting.lines(ax, [1, 2, 3], {"stopped": [1, 2, np.nan], "never": [np.nan] * 3}, xlabel="x", ylabel="y")
     (label,) = ax.findobj(EndLabel)
     assert label.get_text() == "stopped" and tuple(label.xy) == (2, 2)
+    extents(fig)
+
+
+def test_the_curve_of_a_training_that_was_stopped_ends_where_it_ends():
+    fig, ax = plotting.figure()
+    plotting.lines(
+        ax, range(1, 5), {"whole": [4, 3, 2, 1], "stopped": [4.0, 3.5]}, xlabel="epoch", ylabel="loss"
+    )
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), [4.0, 3.5, np.nan, np.nan])
+    assert {label.get_text(): tuple(label.xy) for label in ax.findobj(EndLabel)}["stopped"] == (2, 3.5)
     extents(fig)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from utils.experiments.declare import cell_id, describe, find, untuned
+from utils.experiments.declare import cell_id, describe, find, passes, untuned
 from utils.experiments.models import MODELS
 from utils.experiments.results import path_of, read
 from utils.experiments.runner import make_row, summary
@@ -21,6 +21,8 @@ from utils.experiments.tasks import Context, compute
 from utils.experiments.tuning import tuning_of
 from utils.experiments.workers import Clock, duration, explain, made_on
 from utils.training.precision import precision_for
+from utils.training.progress import in_a_row
+from utils.words import say
 
 
 def run_live(
@@ -50,12 +52,12 @@ def run_live(
         steps: of each training, in place of the grid's steps or epochs.
         lr: learning rate, or one per model; default: what the recorded tuning chose, else 2e-3.
         only: further columns and their value, such as {"arm": "steps", "augment": False}; a tuple allows several.
-        progress: print a line per training, with the time left.
+        progress: one bar with the running training's loss, accuracy and the time left of all, and a line per training that is done.
         changes: columns to overwrite, such as `test_images=500`.
 
     Returns:
         a row per training, as `results.load` gives them. A training that fails is reported and left out; after the stop button,
-        those that were done.
+        those that were done, maybe none.
 
     Raises:
         ValueError: the grid has nothing of that kind.
@@ -73,32 +75,37 @@ def run_live(
             given = lr.get(cell["model"]) if isinstance(lr, Mapping) else lr
             cell = cell | {"lr": given or rates(cell) or 2e-3}
         cells[number] = cell | changes
-    for number, cell in enumerate(cells, start=1):
-        try:
-            found = compute(cell, context)
-        except KeyboardInterrupt:  # the stop button of a notebook; half a training is no row
-            if not rows:
-                raise
-            print(
-                f"Stopped: {len(rows)} of {len(cells)} trainings are done, and the cells below can use them."
-            )
-            break
-        except Exception as error:
-            if len(cells) == 1:
-                raise
-            print(f"{describe(cell)}: {explain(error)}", flush=True)
-            continue
-        row = make_row(cell, cell_id(cell), found | made_on(), f"run_live({name!r}, {preset!r})")
-        rows.append(row)
-        clock.add(cell, row["seconds"])
-        if progress:
+    with in_a_row(show=progress) as bar:
+        for number, cell in enumerate(cells, start=1):
             left = cells[number:]
-            print(
-                f"[{number}/{len(cells)}] {summary(row)}"
-                + (f" · left: {duration(clock.left(left))}" if left else ""),
-                flush=True,
-            )
+            times = sum(map(passes, left)) / passes(cell)
+            bar.begin(f"{number}/{len(cells)} {describe(cell)}", clock.left(left), times)
+            try:
+                found = compute(cell, context)
+            except KeyboardInterrupt:  # the stop button of a notebook; half a training is no row
+                bar.say(stopped(len(rows), len(cells)))
+                break
+            except Exception as error:
+                if len(cells) == 1:
+                    raise
+                bar.say(f"{describe(cell)}: {explain(error)}")
+                continue
+            row = make_row(cell, cell_id(cell), found | made_on(), f"run_live({name!r}, {preset!r})")
+            rows.append(row)
+            clock.add(cell, row["seconds"])
+            if progress:
+                behind = f" · left: {duration(clock.left(left))}" if left else ""
+                bar.say(f"[{number}/{len(cells)}] {summary(row)}{behind}")
     return rows
+
+
+def stopped(done: int, of: int) -> str:
+    """What is said after the stop button."""
+    if not done:
+        return say("Stopped before a training was done. The cells below have no result of it to show.")
+    return say(
+        "Stopped: {done} of {all} trainings are done, and the cells below can use them.", done=done, all=of
+    )
 
 
 def _choose(name, preset, models, sizes, seeds, only) -> list[dict[str, Any]]:

@@ -33,13 +33,14 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
 
     Args:
         x: (n,) shared by all series.
-        series: name -> (n,) values, or (seeds, n): then the mean and its 95% t-interval are drawn.
+        series: name -> (n,) values, or (seeds, n): then the mean and its 95% t-interval are drawn. A shorter one ends where its
+            values do, as that of a training which was stopped.
         xlabel, ylabel: with units.
         logx, logy: logarithmic axes.
         colors: name -> colour, or a list in the order of the series.
 
     Raises:
-        ValueError: a series has another length than x.
+        ValueError: a series is longer than x.
     """
     x = as_array(x)
     chosen = _colors(series, colors)
@@ -50,10 +51,11 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
     group = ax.__dict__.setdefault("_end_labels", [])  # shared by several calls on the same axes
     for index, ((name, values), shown) in enumerate(zip(series.items(), readable(series), strict=True)):
         y = np.atleast_2d(as_array(values)).astype(float)
-        if y.ndim != 2 or y.shape[1] != len(x):
+        if y.ndim != 2 or y.shape[1] > len(x):
             raise ValueError(
                 f"Series {name!r} has shape {as_array(values).shape}, and x has {len(x)} values."
             )
+        y = np.pad(y, ((0, 0), (0, len(x) - y.shape[1])), constant_values=np.nan)
         mean, half = t_interval(y)
         color = chosen[name]
         marker = MARKERS[index % len(MARKERS)] if len(x) <= 24 else None

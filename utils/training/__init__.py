@@ -6,7 +6,7 @@
     plotting.show(history.plot(), alt=history.alt())
 
 `loop` holds the loop, the optimizer and the schedule; `measures` loss, accuracy, devices and seeds; `batches`
-batches from tensors in memory; `history` what a run leaves; `progress` and `checkpoints` what they say.
+batches from tensors in memory; `history` what a run leaves; `progress`, `stopping` and `checkpoints` what they say.
 """
 
 from utils.training.augmentation import flip_and_crop
@@ -23,7 +23,8 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, default_device, precision_for
-from utils.training.progress import stop_button
+from utils.training.progress import training_bar
+from utils.training.stopping import stop_button
 from utils.training.watch import Watch
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "stop_button",
     "tensor_batches",
     "to_device",
+    "training_bar",
 ]

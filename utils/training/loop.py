@@ -30,7 +30,8 @@ from utils.training.measures import (
     to_device,
 )
 from utils.training.precision import Precision, announce, default_device, precision_for
-from utils.training.progress import Progress, interrupted, stop_button
+from utils.training.progress import Progress
+from utils.training.stopping import interrupted, stop_button
 from utils.training.watch import Watch
 from utils.words import say
 
@@ -144,9 +145,9 @@ def fit(
     settings |= {"precision": precision.name}
     if checkpoint is not None and Path(checkpoint).exists():
         restore(checkpoint, settings, model, optimizers, history, (scaler, scheduler, watch))
-    watcher = Progress(history, total_steps, show=progress, live=live, max_seconds=max_seconds)
     if progress is True and len(history) < epochs:
-        announce(precision)
+        announce(precision)  # before the bar, which a line would tear in two
+    watcher = Progress(history, total_steps, show=progress, live=live, max_seconds=max_seconds)
 
     watch.before(model)
     for epoch in range(len(history), epochs):

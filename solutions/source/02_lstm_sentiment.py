@@ -30,7 +30,7 @@ from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready
 from utils.data import Batches, load_text, tokenize
 from utils.experiments import load
-from utils.training import count_parameters, seed_everything, stop_button
+from utils.training import count_parameters, seed_everything, training_bar
 
 # Everything that a trained classifier stands on: the cells that train or look at one wait for
 # all of it.
@@ -567,15 +567,15 @@ if ready(*READER):
         optimizer, LR, total_steps=EPOCHS * len(train_batches), pct_start=0.2
     )
     history, began = [], time.perf_counter()
-    with stop_button() as until_stopped:  # it ends the training, and the model is kept
-        for epoch in until_stopped(range(EPOCHS)):
-            batches = until_stopped(train_batches)
-            train_loss = train_epoch(model, batches, optimizer, scheduler)
+    with training_bar(EPOCHS, len(train_batches)) as bar:  # the stop button keeps the model
+        for epoch in bar.epochs():
+            train_loss = train_epoch(model, bar.steps(train_batches), optimizer, scheduler)
             test_loss, accuracy = evaluate(model, test_batches)
             history.append((train_loss, test_loss, accuracy))
-            print(
+            bar.tell(
                 f"epoch {epoch + 1}: training loss {train_loss:.3f},"
-                f" held-out loss {test_loss:.3f}, accuracy {accuracy:.1%}"
+                f" held-out loss {test_loss:.3f}, accuracy {accuracy:.1%}",
+                loss=train_loss, accuracy=accuracy,
             )
     print(
         f"Training and measuring took {time.perf_counter() - began:.0f} s here"

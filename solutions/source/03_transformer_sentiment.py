@@ -42,7 +42,7 @@ from utils import current_budget, describe_machine, plotting
 from utils.checks import check, ready, reuse
 from utils.data import Batches, diagnostic_pairs, load_text, tokenize
 from utils.experiments import load
-from utils.training import make_optimizer, seed_everything, stop_button
+from utils.training import make_optimizer, seed_everything, training_bar
 
 budget = current_budget()
 print(f"Budget: {budget}. Machine: {describe_machine()}.")
@@ -434,10 +434,11 @@ if "Transformer" in FACTORIES:
             name, models[name], train, EPOCHS * math.ceil(len(train) / 128)
         )
         epochs_of[name] = []
-        with stop_button() as until_stopped:  # it ends this model's training; both are kept
-            for epoch in until_stopped(range(EPOCHS)):
+        # the stop button ends this model's training; both models are kept
+        with training_bar(EPOCHS, len(batches), name=name) as bar:
+            for epoch in bar.epochs():
                 began = time.perf_counter()
-                loss = train_epoch(models[name], until_stopped(batches), optimizer, scheduler)
+                loss = train_epoch(models[name], bar.steps(batches), optimizer, scheduler)
                 seconds = time.perf_counter() - began
                 test_loss, accuracy = evaluate(models[name], test_batches)
                 epochs_of[name].append(
@@ -446,9 +447,10 @@ if "Transformer" in FACTORIES:
                         "seconds": seconds,
                     }
                 )
-                print(
+                bar.tell(
                     f"{name:>11}, epoch {epoch + 1}: training loss {loss:.3f},"
-                    f" validation accuracy {accuracy:.1%} ({seconds:.0f} s)"
+                    f" validation accuracy {accuracy:.1%} ({seconds:.0f} s)",
+                    loss=loss, accuracy=accuracy,
                 )
 
 # %% fold="Drawing"
@@ -460,8 +462,7 @@ if "Transformer" in FACTORIES:
         (axes[1], "accuracy", "validation accuracy"),
     ):
         plotting.lines(
-            ax, x, {name: [e[quantity] for e in epochs] + [math.nan] * (EPOCHS - len(epochs))
-                    for name, epochs in epochs_of.items()},
+            ax, x, {name: [e[quantity] for e in epochs] for name, epochs in epochs_of.items()},
             xlabel="epoch", ylabel=label,
         )
     finals = {name: epochs[-1]["accuracy"] for name, epochs in epochs_of.items()}
@@ -505,10 +506,13 @@ def fit(model: nn.Module, examples: list, steps: int) -> float:
     )
     endless = itertools.chain.from_iterable(itertools.repeat(batches))
     began = time.perf_counter()
-    with stop_button() as until_stopped:
-        batches = until_stopped(itertools.islice(endless, steps))
-        train_epoch(model, batches, optimizer, scheduler)
-    return time.perf_counter() - began
+    said = f"{name}, {len(examples)} texts"
+    with training_bar(1, steps, name=said) as bar:
+        batches = bar.steps(itertools.islice(endless, steps))
+        loss = train_epoch(model, batches, optimizer, scheduler)
+        seconds = time.perf_counter() - began
+        bar.tell(f"{said}: training loss {loss:.3f} ({seconds:.0f} s)", loss=loss)
+    return seconds
 
 
 def score(model: nn.Module, examples: list) -> float:

@@ -259,7 +259,7 @@ if ready("SelfAttention2d"):
         histories[kind] = fit(
             networks[kind],
             train,
-            epochs=budget.pick(smoke=1, cpu=12, gpu=20),
+            epochs=budget.pick(smoke=2, cpu=12, gpu=20),
             lr=6e-3,
             validation=test,
             progress="bar",
@@ -275,7 +275,7 @@ if ready("SelfAttention2d"):
 
 # %%
 if ready("SelfAttention2d"):
-    epochs = range(1, len(histories["attention"]) + 1)
+    epochs = range(1, max(map(len, histories.values())) + 1)
     curves = {kind: history.validation_accuracy for kind, history in histories.items()}
 
 # %% fold="Drawing"

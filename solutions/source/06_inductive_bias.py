@@ -44,7 +44,7 @@ from utils.experiments import (
     means, normalizer, over_seeds_and_images, paired_difference, plots, recorded, run_live,
     select, whole,
 )
-from utils.training import seed_everything, tensor_batches
+from utils.training import fit, seed_everything, tensor_batches
 
 budget = current_budget()
 print(f"Budget: {budget}. Machine: {describe_machine()}.")
@@ -504,7 +504,10 @@ for name, make, steps in (
 
 # %%
 columns = ("train_accuracy", "test_accuracy", "rule_accuracy", "exception_accuracy")
-print(f"{'model':<14}{'frames':>8}" + "".join(f"{c.split('_')[0]:>11}" for c in columns))
+print(
+    f"{'model':<14}{'frames':>8}" + "".join(f"{c.split('_')[0]:>11}" for c in columns)
+    if live else "No training above was finished, so there are no accuracies to show."
+)
 for row in live:
     print(f"{row['model']:<14}{row['size']:>8,}" + "".join(f"{row[c]:>11.1%}" for c in columns))
 if ready("shift_consistency"):
@@ -563,8 +566,9 @@ if ready("BasicBlock", "ResNet"):
     for row in live:
         train, test = row["train_accuracy"], row["test_accuracy"]
         print(f"{row['model']}: {train:.1%} in training, {test:.1%} on test")
-    half = 1.96 * (0.25 / live[0]["test_images"]) ** 0.5
-    print(f"One seed; by the choice of test images alone uncertain by up to ±{half:.1%}.")
+    if live:
+        half = 1.96 * (0.25 / live[0]["test_images"]) ** 0.5
+        print(f"One seed; by the choice of test images alone uncertain by up to ±{half:.1%}.")
 
 # %% [markdown]
 # One seed proves little. The recorded runs: six models of like size, nested subsets, the same images in the same order for all, rates chosen for each model on images that appear nowhere else. Three devices to ask of anybody who shows such curves:
@@ -849,15 +853,13 @@ classes = int(held[1].max()) + 1
 
 def learn(model: nn.Module, groups: list[dict[str, Any]], epochs: int) -> float:
     """Trains on the few images; accuracy on up to 500 others."""
-    seed_everything(0)
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
-    for _ in range(epochs):
-        for x, y in tensor_batches(normalize(images[some]), labels[some], 50, shuffle=True):
-            optimizer.zero_grad()
-            F.cross_entropy(model.train()(x), y).backward()
-            optimizer.step()
+    batches = list(tensor_batches(normalize(images[some]), labels[some], 50, shuffle=True))
+    fit(
+        model, batches, epochs=epochs, lr=3e-3, clip=None, schedule="constant", warmup=0,
+        optimizer=torch.optim.AdamW(groups, weight_decay=0.05), device="cpu", progress="bar",
+    )
     with torch.no_grad():
-        guess = model.eval()(normalize(held[0][:500])).argmax(-1)
+        guess = model(normalize(held[0][:500])).argmax(-1)
     return (guess == held[1][:500]).float().mean().item()
 
 

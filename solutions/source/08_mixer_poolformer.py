@@ -710,7 +710,6 @@ if ready(*ALL):
         classes={"mixer_metaformer": mixer_metaformer},
         seeds=budget.pick(smoke=(0, 1), cpu=(0, 1, 2)),
         **budget.pick(smoke={}, cpu={"sizes": (4_000,), "steps": 60, "test_images": 1_000}),
-        progress="bar",
     )
     took = time.perf_counter() - began
     print(f"{len(live)} trainings in {took:.0f} s on {describe_machine()}; budget: {budget}.")
@@ -736,20 +735,23 @@ def describe_runs(rows):
 def show_runs(rows, title):
     """Accuracies with intervals as bars, a dot per run."""
     fig, ax = plotting.figure(width=7.2, height=3.0)
-    _, said = experiments.plots.bars(short(rows), order=list(TOKEN_MIXERS), ax=ax)
-    for place, name in enumerate(TOKEN_MIXERS):
+    names = [name for name in TOKEN_MIXERS if any(row["mixer"] == name for row in rows)]
+    _, said = experiments.plots.bars(short(rows), order=names, ax=ax)
+    for place, name in enumerate(names):
         dots = [100 * row["test_accuracy"] for row in rows if row["mixer"] == name]
         ax.plot(
-            dots, [len(TOKEN_MIXERS) - 1 - place] * len(dots), ".",
+            dots, [len(names) - 1 - place] * len(dots), ".",
             color=plotting.COLORS["orange"], zorder=5,
         )
     ax.set_title(title, loc="left")
     plotting.show(fig, "08/live-a-small-part-of-it", title, said)
 
 
-if ready(*ALL):
+if ready(*ALL) and live:
     print(describe_runs(live))
     show_runs(live, "Six token mixers, live")
+elif ready(*ALL):
+    print("No training above was finished, so there is nothing to show.")
 
 
 # %% [markdown]
@@ -762,7 +764,8 @@ def compare(rows, a, b):
     """A sentence on a minus b, in pairs of runs with the same seed."""
     difference = experiments.statistics.paired_difference(short(rows), a, b)
     if difference.n < 2:
-        return f"{a} − {b}: {100 * difference.mean:+.1f} points in one pair; no interval."
+        found = f"{100 * difference.mean:+.1f} points in one pair" * difference.n
+        return f"{a} − {b}: {found or 'no pair'}; no interval."
     verdict = "the interval includes zero, so these runs do not tell"
     if difference.excludes_zero:
         verdict = f"{a} is {'ahead' if difference.mean > 0 else 'behind'}"
@@ -773,6 +776,9 @@ def read_runs(rows):
     """What the rows say, in sentences."""
     chance = 1 / rows[0].get("classes", 10)  # recorded rows are of CIFAR-10
     mean = experiments.statistics.means(short(rows), by="model")
+    if "identity" not in mean:
+        print("Without a run of identity, which was to come later, nothing can be compared.")
+        return
     best = max(mean, key=lambda name: mean[name].mean)
     lead = (mean["identity"].mean - chance) / (mean[best].mean - chance)
     print(
@@ -796,7 +802,7 @@ def read_runs(rows):
     )
 
 
-if ready(*ALL):
+if ready(*ALL) and live:
     read_runs(live)
 
 # %% [markdown]

@@ -364,7 +364,7 @@ if ready("MoELayer"):
         smooth[name.split(",")[0].replace(" the balancing loss", "")] = losses.unfold(
             0, width, 1
         ).mean(1)
-    steps = torch.arange(len(next(iter(smooth.values()))))
+    steps = torch.arange(max(map(len, smooth.values())))
     plotting.lines(
         axes[2], steps, smooth, xlabel="training step",
         ylabel="dropped choices (mean of 20 steps)",
@@ -593,14 +593,14 @@ if ready("PerceiverIO"):
 if ready("PerceiverIO"):
     seed_everything(0)
     reader = Reader()
-    train = tensor_batches(pictures["train"], digits.train.labels, 64, shuffle=True)
+    some_digits = tensor_batches(pictures["train"], digits.train.labels, 64, shuffle=True)
 
     def both_losses(logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits, labels) + 10 * reader.error  # about equal in size
 
     history = fit(
         reader,
-        train,
+        some_digits,
         epochs=budget.pick(smoke=1, cpu=40, gpu=60),
         lr=3e-3,
         loss_fn=both_losses,

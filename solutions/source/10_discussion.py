@@ -441,7 +441,10 @@ own = run_live(
     test_images=budget.pick(smoke=40, cpu=1_000, gpu=10_000),
 )
 a, b = SETTINGS["models"][:2]
-for number, (size, d) in enumerate(paired_difference(own, a, b, "size").items(), start=1):
+pairs = {size: d for size, d in paired_difference(own, a, b, "size").items() if d.n}
+if not pairs:
+    print("No pair of trainings was finished, so there is no finding of your own yet.")
+for number, (size, d) in enumerate(pairs.items(), start=1):
     at = select(own, size=size)
     values = "; ".join(
         f"{m} " + ", ".join(f"{row['test_accuracy']:.1%}" for row in select(at, model=m))
@@ -493,9 +496,11 @@ mine = run_live(
     only={"rule": "position"},
 )
 values = ", ".join(f"{row['model']} {row['test_accuracy']:.1%}" for row in mine)
-evidence.add(
-    "M9", f"Mine, position rule, {size:,} images, one seed: {values} (chance 25%).", own=True
-)
+if mine:
+    evidence.add(
+        "M9", f"Mine, position rule, {size:,} images, one seed: {values} (chance 25%).",
+        own=True,
+    )
 print(f"{time.perf_counter() - began:.0f} s")
 
 # %% [markdown]

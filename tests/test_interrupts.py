@@ -1,0 +1,55 @@
+"""The stop button in a training of a notebook: one line, what was learned is kept, and all cells below run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from utils.authoring import build
+from utils.paths import ROOT
+
+#: cells that take long and train nothing: a press there is an ordinary interrupt
+NO_TRAINING = {
+    "6-measured-time-and-memory-against-resol-code-2",
+    "6-in-place-of-a-bias-code-2",
+    "3-what-it-costs-code-2",
+    "10-measured-time-and-memory-against-leng-code-2",
+}
+ONE_LINE = ("Training was interrupted", "Stopped: ", "Stopped before a training was done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", build.source_names())
+def test_a_stopped_training_leaves_a_notebook_that_runs_on(name):
+    """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel."""
+    path = build.SOLVED / f"{name}.ipynb"
+    env = {
+        key: value for key, value in os.environ.items() if key not in ("COURSE_DATA", "PYTEST_CURRENT_TEST")
+    }
+    env |= {
+        "COURSE_BUDGET": "smoke",
+        "COURSE_PROGRESS": "plain",
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.interrupts", str(path)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["problem"] is None, "\n".join(map(str, found["problem"]))
+    ids = {cell.id for cell in nbformat.read(path, as_version=4).cells}
+    long = {i.removesuffix("-time") for i in ids if i.endswith("-time")}
+    assert {cell for cell, which, _ in found["said"] if which == 1} >= long - NO_TRAINING
+    for cell, _, text in found["said"]:
+        assert sum(line.startswith(ONE_LINE) for line in text.splitlines()) == 1, f"{cell}: {text}"

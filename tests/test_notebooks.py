@@ -37,7 +37,10 @@ def test_outputs_come_from_the_cpu_budget_or_better(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cell_that_takes_long_says_so_before_it_is_run(name):
-    """Within a factor of two of what it took when it was executed; a notebook whose execution kept no times says something all the same."""
+    """Within a factor of two of what it took when it was executed; a notebook whose execution kept no times says something all the same.
+
+    It says nothing of a T4: no time was measured there.
+    """
     notebook = read(build.SOLVED, name)
     told = {}
     for before, cell in itertools.pairwise(notebook.cells):
@@ -45,9 +48,7 @@ def test_a_cell_that_takes_long_says_so_before_it_is_run(name):
             told[cell.id] = int(re.search(r"\d+", before.source)[0])
     assert told
     took = notebook.metadata["course"]["executed"].get("cells", {})
-    assert {
-        key: told.get(key) for key, seconds in took.items() if seconds >= 2 * solve.LONG and key not in told
-    } == {}
+    assert {key: seconds for key, seconds in took.items() if seconds >= solve.LONG and key not in told} == {}
     wrong = {
         key: (told[key], took[key])
         for key in told.keys() & took.keys()

@@ -15,6 +15,7 @@ from utils.paths import ROOT
 
 #: cells that take long and train nothing: a press there is an ordinary interrupt
 NO_TRAINING = {
+    "where-should-the-norm-go-code-2",
     "6-measured-time-and-memory-against-resol-code-2",
     "6-in-place-of-a-bias-code-2",
     "3-what-it-costs-code-2",

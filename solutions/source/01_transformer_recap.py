@@ -546,7 +546,7 @@ def gradients(depth: int, norm_first: bool, seed: int) -> Tensor:
     return torch.stack([layer.feed_forward.linear2.weight.grad.norm() for layer in layers])
 
 
-# %%
+# %% seconds=25
 if ready(*ENCODER):
     orders = {"post-LN": False, "pre-LN": True}
     deep = budget.pick(smoke=4, cpu=24)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 
 import pytest
 import torch
@@ -39,6 +42,34 @@ def test_banks_have_many_answers_in_many_styles(exercise):
     bank = answers.bank(exercise)
     assert len(bank.wrongs) >= report.LEAST_WRONG
     assert 1 + len(bank.rights) >= report.LEAST_RIGHT
+
+
+def shape_of(text: str) -> str:
+    """A text's syntax tree without docstrings, annotations and the writer's choice of names."""
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.arg, node.annotation = names.setdefault(node.arg, f"name {len(names)}"), None
+        elif isinstance(node, ast.Name) and node.id in own:
+            node.id = names.setdefault(node.id, f"name {len(names)}")
+    return ast.dump(tree)
+
+
+@by_name
+def test_no_answer_of_a_bank_is_another_one_renamed(exercise):
+    reference, bank = answers.reference(exercise), answers.bank(exercise)
+    seen = {shape_of(inspect.getsource(reference)): "the reference"}
+    for answer in bank.rights + bank.wrongs:
+        same = seen.setdefault(shape_of(textwrap.dedent(answer.text(reference))), answer.name)
+        assert same == answer.name, f"{answer.name} is {same}"
 
 
 @by_name

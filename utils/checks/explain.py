@@ -99,7 +99,9 @@ def _evidence(pairs: list[tuple[Seen, Seen | Problem]]) -> int:
     """
     numbers, places = [torch.empty(0, dtype=torch.float64)], 0
     for expected, seen in pairs:
-        for key in expected if isinstance(seen, dict) else ():
+        if isinstance(seen, Problem):
+            continue
+        for key in expected:
             if key.startswith(PREFIXES) or key not in seen:
                 continue
             right, got = expected[key], seen[key]

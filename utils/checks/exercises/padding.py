@@ -39,6 +39,10 @@ def _reverse_cases(draw: Draw) -> list[Case]:
             "float64, twenty steps",
             args={"x": draw.normal(2, 20, 3, dtype=torch.float64), "lengths": draw.lengths(2, 20, 6)},
         ),
+        Case(
+            "an empty row at the beginning",
+            args={"x": draw.normal(3, 4, 2), "lengths": torch.tensor([0, draw.integer(2, 5), 1])},
+        ),
     ]
 
 
@@ -172,6 +176,9 @@ def _padding_mask_cases(draw: Draw) -> list[Case]:
             "lengths as int8, a wide batch",
             args={"lengths": torch.tensor([draw.integer(2, 40), 100, 7], dtype=torch.int8)},
             kwargs={"max_length": draw.integer(140, 190)},
+        ),
+        Case(
+            "an empty sentence at the beginning", args={"lengths": torch.tensor([0, draw.integer(2, 6), 1])}
         ),
     ]
 

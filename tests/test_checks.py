@@ -85,6 +85,18 @@ def test_stand_ins_are_right_answers(exercise):
     assert result.passed, [f for f in result.findings if f]
 
 
+@pytest.mark.parametrize("name", ["pool", "window_partition", "FeedForward"])
+def test_right_answers_pass_with_other_threads_and_in_the_other_dtype(name):
+    exercise = all_exercises()[name]
+    reference, module = answers.reference(exercise), answers.reference_module(exercise)
+    rights = [(right.name, right.build(reference, module)) for right in answers.bank(exercise).rights]
+    others = list(report.in_other_dtype(exercise, reference))
+    assert len(others) >= 3
+    assert report.rejected_on(exercise, rights, [fixtures.load(exercise), *others], threads=(1, 2)) == []
+    wrong = answers.bank(exercise).wrongs[0]
+    assert report.rejected_on(exercise, [("wrong", wrong.build(reference, module))], others)
+
+
 def test_prerequisites_exist_and_have_stand_ins():
     for exercise in EXERCISES:
         for name in exercise.uses:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 
 import pytest
 import torch
@@ -41,6 +44,34 @@ def test_banks_have_many_answers_in_many_styles(exercise):
     assert 1 + len(bank.rights) >= report.LEAST_RIGHT
 
 
+def shape_of(text: str) -> str:
+    """A text's syntax tree without docstrings, annotations and the writer's choice of names."""
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    own = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.arg, node.annotation = names.setdefault(node.arg, f"name {len(names)}"), None
+        elif isinstance(node, ast.Name) and node.id in own:
+            node.id = names.setdefault(node.id, f"name {len(names)}")
+    return ast.dump(tree)
+
+
+@by_name
+def test_no_answer_of_a_bank_is_another_one_renamed(exercise):
+    reference, bank = answers.reference(exercise), answers.bank(exercise)
+    seen = {shape_of(inspect.getsource(reference)): "the reference"}
+    for answer in bank.rights + bank.wrongs:
+        same = seen.setdefault(shape_of(textwrap.dedent(answer.text(reference))), answer.name)
+        assert same == answer.name, f"{answer.name} is {same}"
+
+
 @by_name
 def test_cases_are_several(exercise):
     cases = fixtures.load(exercise).cases
@@ -52,6 +83,18 @@ def test_cases_are_several(exercise):
 def test_stand_ins_are_right_answers(exercise):
     result = examine(exercise, stand_in(exercise))
     assert result.passed, [f for f in result.findings if f]
+
+
+@pytest.mark.parametrize("name", ["pool", "window_partition", "FeedForward"])
+def test_right_answers_pass_with_other_threads_and_in_the_other_dtype(name):
+    exercise = all_exercises()[name]
+    reference, module = answers.reference(exercise), answers.reference_module(exercise)
+    rights = [(right.name, right.build(reference, module)) for right in answers.bank(exercise).rights]
+    others = list(report.in_other_dtype(exercise, reference))
+    assert len(others) >= 3
+    assert report.rejected_on(exercise, rights, [fixtures.load(exercise), *others], threads=(1, 2)) == []
+    wrong = answers.bank(exercise).wrongs[0]
+    assert report.rejected_on(exercise, [("wrong", wrong.build(reference, module))], others)
 
 
 def test_prerequisites_exist_and_have_stand_ins():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 import pytest
 
-from utils.authoring.mutation import measure
+from utils.authoring.mutation import measure, reasons
 from utils.authoring.mutation.inputs import describe, inputs
-from utils.authoring.mutation.operators import mutants
+from utils.authoring.mutation.operators import Mutant, are_kin, mutants
+from utils.authoring.mutation.reasons import why
 from utils.checks import fixtures
-from utils.checks.registry import find
+from utils.checks.registry import all_exercises, find
 from utils.grading import answers
+from utils.paths import ROOT
 
 SOURCE = """\
 def f(x, flag=False, eps=1e-6):
@@ -89,18 +92,81 @@ SAMPLE = [
     "relative_position_index",
     "Pooling",
     "decay_matrix",
+    "FeedForward",
+    "EncoderLayer",  # with dropout, in train mode and in eval mode
 ]
 
 
 @pytest.mark.parametrize("name", SAMPLE)
 def test_no_mutant_that_differs_survives(name):
     row = measure.measure(find(name))
-    assert not row.differing, measure.page([row])
+    assert not measure.unexplained([row]), measure.page([row])
     assert row.killed > 0
 
 
 def test_a_survivor_that_is_left_has_its_reason():
-    from utils.authoring.mutation.measure import _why
+    assert "same distribution" in why("", "self.drop_path(self.dropout(x)): the two calls in the other order")
+    assert "same axis" in why("", "2 becomes -2") and why("", "2 becomes 3") == ""
+    assert (
+        why("retention_parallel", "query: key in its place") and why("LSTM", "query: key in its place") == ""
+    )
 
-    assert "same distribution" in _why("self.drop_path(self.dropout(x)): the two calls in the other order")
-    assert _why("2 becomes 3") == ""
+
+def page_rows():
+    text = (ROOT / "utils/authoring/mutation/SURVIVORS.md").read_text(encoding="utf-8")
+    return text, measure.read(text)
+
+
+def test_the_page_has_every_exercise_with_todays_number_of_mutants_or_says_that_it_has_not():
+    text, rows = page_rows()
+    left_out = next((line for line in text.splitlines() if line.startswith(measure.LEFT_OUT)), "")
+    named = left_out.removeprefix(measure.LEFT_OUT).rstrip(".").split(", ") if left_out else []
+    assert list(rows) == [name for name in all_exercises() if name not in named]
+    assert [name for name, row in rows.items() if not measure.up_to_date(row)] == []
+
+
+def test_every_survivor_that_differs_has_a_reason_on_the_page():
+    text, rows = page_rows()
+    assert measure.unexplained(rows.values()) == []
+    shown = [line for line in text.splitlines() if "; shown by " in line]
+    assert len(shown) == sum(len(row.differing) for row in rows.values())
+    assert all("; left because " in line for line in shown)
+    assert measure.whole_page(rows) == text, "run make mutants"
+
+
+def test_a_page_keeps_its_other_rows_and_the_command_fails_without_a_reason(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    row = measure.Survival(find("split_heads"), 11)
+    row.differing = [(Mutant(1, "something else", ""), "(x=<2>)")]
+    monkeypatch.setattr(measure, "measure", lambda exercise: replace(row, exercise=exercise))
+    monkeypatch.setattr(measure, "up_to_date", lambda row: True)
+    assert measure.main(["split_heads"], "", str(page)) == 1
+    assert measure.main(["merge_heads"], "", str(page)) == 1
+    assert list(measure.read(page.read_text())) == ["split_heads", "merge_heads"]
+    assert measure.read(page.read_text())["split_heads"].differing[0][0].what == "something else"
+    monkeypatch.setitem(reasons.ONE_BY_ONE, ("split_heads", "something else"), "it is nothing else")
+    assert measure.main(["split_heads"], "", str(page)) == 0
+    assert "; left because it is nothing else" in page.read_text()
+
+
+TWO = """\
+def f(x, weight, bias, norm1, norm2):
+    y = norm1(x)
+    z = y + 1
+    z.add_(bias)
+    return norm2(z) * weight
+"""
+
+
+def test_statements_and_names_of_a_kind_are_exchanged():
+    texts = [mutant.source for mutant in mutants(TWO)]
+    assert any("z = y + 1\n    y = norm1(x)" in text for text in texts)
+    assert any("z.add_(bias)\n    z = y + 1" in text for text in texts)
+    for wanted in ("norm2(x)", "norm1(z)", "norm2(z) * bias", "z.add_(weight)"):
+        assert any(wanted in text for text in texts), wanted
+    assert are_kin("weight_ih", "bias_ih") and are_kin("query", "key") and not are_kin("x", "z")
+
+
+def test_a_default_of_a_signature_is_changed_though_a_student_is_given_it():
+    found = measure.mutants_of(find("EncoderLayer"))
+    assert any("norm_first: bool=True" in mutant.source for mutant in found)

@@ -125,9 +125,11 @@ def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=
     return int(n * n * num_layers * num_heads * bytes_per_element)
 
 
-@memory.right('product')
+@memory.right("one matrix, one layer, all layers")
 def attention_memory_bytes(num_tokens, num_layers, num_heads, bytes_per_element=4):
-    return num_tokens ** 2 * num_layers * num_heads * bytes_per_element
+    matrix = num_tokens * num_tokens * bytes_per_element
+    layer = num_heads * matrix
+    return layer * num_layers
 
 
 @memory.right('math.prod')

@@ -754,11 +754,12 @@ classifier.wrong(
 
 
 classifier.right(
-    'four lines',
+    "longest first, as packing wants it",
     edits={
-        "embedded = self.dropout(self.embedding(tokens))  # (B, N, embed_dim)\n"
-        "        outputs, _ = self.lstm(embedded, lengths)  # (B, N, hidden_dim or 2 hidden_dim)": "x = self.dropout(self.embedding(tokens))\n"
-        "        outputs, _ = self.lstm(x, lengths)",
+        "embedded = self.dropout(self.embedding(tokens))": "order = lengths.argsort(descending=True)\n"
+        "        tokens, lengths = tokens[order], lengths[order]\n"
+        "        embedded = self.dropout(self.embedding(tokens))",
+        "return self.head(self.dropout(pooled))": "return self.head(self.dropout(pooled))[order.argsort()]",
     },
 )
 

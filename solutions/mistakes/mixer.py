@@ -462,16 +462,11 @@ model.wrong(
 
 
 model.right(
-    'sequential',
+    "the mean as a product of matrices",
     edits={
-        "num_tokens = self.grid[0] * self.grid[1]\n"
-        "        self.blocks = nn.Sequential(\n"
-        "            *(MixerBlock(num_tokens, dim, token_hidden, channel_hidden) for _ in range(depth))\n"
-        "        )": "tokens = self.grid[0] * self.grid[1]\n"
-        "        self.blocks = nn.Sequential(*(MixerBlock(tokens, dim, token_hidden, channel_hidden) for _ in range(depth)))",
-        "tokens = self.norm(self.blocks(self.embed(images)))  # (B, N, D)\n"
-        "        return self.head(tokens.mean(dim=1))": "x = self.norm(self.blocks(self.embed(images)))\n"
-        "        return self.head(x.mean(dim=1))",
+        "num_tokens = self.grid[0] * self.grid[1]": "num_tokens = (height // patch_size) * (width // patch_size)",
+        "return self.head(tokens.mean(dim=1))": "share = tokens.new_full((1, tokens.shape[1]), 1 / tokens.shape[1])\n"
+        "        return self.head((share @ tokens).squeeze(1))",
     },
 )
 

@@ -155,27 +155,20 @@ def patchify(images, patch_size):
     return rearrange(images, "b c (i h) (j w) -> b (i j) (c h w)", i=p, j=p)
 
 
-@cut.right("rearrange")
+@cut.right("split into bands, then into squares")
+def patchify(images, patch_size):
+    if any(side % patch_size for side in images.shape[-2:]):
+        raise ValueError(f"{images.shape[-2:]} does not divide by {patch_size}")
+    bands = images.split(patch_size, dim=2)
+    return torch.stack([square.flatten(1) for band in bands for square in band.split(patch_size, dim=3)], 1)
+
+
+@cut.right("pixel_unshuffle")
 def patchify(images, patch_size):
     height, width = images.shape[-2:]
     if height % patch_size or width % patch_size:
-        raise ValueError(
-            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
-        )
-    return rearrange(images, "b c (i p) (j q) -> b (i j) (c p q)", p=patch_size, q=patch_size)
-
-
-@cut.right("reshape and permute, as well")
-def patchify(images, patch_size):
-    height, width = images.shape[-2:]
-    if height % patch_size or width % patch_size:
-        raise ValueError(
-            f"an image of {height} x {width} pixels cannot be cut into patches of {patch_size} x {patch_size}"
-        )
-    B, C, H, W = images.shape
-    p = patch_size
-    grid = images.reshape(B, C, H // p, p, W // p, p)
-    return grid.permute(0, 2, 4, 1, 3, 5).reshape(B, H // p * (W // p), C * p * p)
+        raise ValueError(f"{height} x {width} pixels do not divide by {patch_size}")
+    return F.pixel_unshuffle(images, patch_size).flatten(2).transpose(1, 2)
 
 
 join = Bank("unpatchify")
@@ -283,25 +276,20 @@ def unpatchify(patches, patch_size, height, width):
     )
 
 
-@join.right("rearrange")
+@join.right("pixel_shuffle")
 def unpatchify(patches, patch_size, height, width):
-    rows, columns = (height // patch_size, width // patch_size)
-    if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
-        raise ValueError(
-            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
-        )
-    return rearrange(
-        patches, "b (i j) (c p q) -> b c (i p) (j q)", i=rows, j=columns, p=patch_size, q=patch_size
-    )
+    rows, columns = height // patch_size, width // patch_size
+    if (rows * patch_size, columns * patch_size) != (height, width) or rows * columns != patches.shape[1]:
+        raise ValueError(f"{patches.shape[1]} patches do not fill {height} x {width} pixels")
+    return F.pixel_shuffle(patches.transpose(1, 2).unflatten(2, (rows, columns)), patch_size)
 
 
-@join.right("reshape and permute, as well")
+@join.right("every pixel's place looked up")
 def unpatchify(patches, patch_size, height, width):
-    rows, columns = (height // patch_size, width // patch_size)
-    if patches.shape[1] != rows * columns or height % patch_size or width % patch_size:
-        raise ValueError(
-            f"{patches.shape[1]} patches of {patch_size} x {patch_size} do not fill {height} x {width} pixels"
-        )
-    B, p = (patches.shape[0], patch_size)
-    x = patches.reshape(B, rows, columns, -1, p, p)
-    return x.permute(0, 3, 1, 4, 2, 5).reshape(B, -1, height, width)
+    rows, columns, p = height // patch_size, width // patch_size, patch_size
+    if patches.shape[1] != rows * columns or height % p or width % p:
+        raise ValueError(f"{patches.shape[1]} patches do not fill {height} x {width} pixels")
+    numbers = patches.unflatten(2, (-1, p * p)).transpose(1, 2).flatten(2)  # (B, C, N p p)
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    place = (y // p * columns + x // p) * p * p + y % p * p + x % p
+    return numbers[:, :, place]

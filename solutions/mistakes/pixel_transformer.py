@@ -76,20 +76,19 @@ pixels.right(
 )
 
 
-@pixels.right("rearrange")
+@pixels.right("einsum")
 def pixel_tokens(images):
-    return rearrange(images, "b c h w -> b (h w) c")
+    return torch.einsum("bchw->bhwc", images).flatten(1, 2)
 
 
-@pixels.right("flatten and transpose, as well")
+@pixels.right("one image at a time")
 def pixel_tokens(images):
-    return images.flatten(start_dim=2).transpose(1, 2)
+    return torch.stack([image.reshape(len(image), -1).T for image in images])
 
 
-@pixels.right("permute")
+@pixels.right("row after row")
 def pixel_tokens(images):
-    B, C, H, W = images.shape
-    return images.permute(0, 2, 3, 1).reshape(B, H * W, C)
+    return torch.cat([images[:, :, i].movedim(1, 2) for i in range(images.shape[2])], dim=1)
 
 
 transformer = Bank("PixelTransformer")

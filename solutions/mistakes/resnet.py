@@ -205,9 +205,8 @@ block.wrong(
 )
 
 
-@block.right('plain')
+@block.right("a loop over convolutions and norms")
 class BasicBlock(nn.Module):
-
     def __init__(self, in_channels, channels, stride=1):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, padding=1, bias=False)
@@ -215,14 +214,15 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.downsample = None
-        if stride != 1 or in_channels != channels:
-            self.downsample = nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+        if not (stride == 1 and in_channels == channels):
+            projection = nn.Conv2d(in_channels, channels, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(*[projection, nn.BatchNorm2d(channels)])
 
     def forward(self, x):
-        shortcut = x if self.downsample is None else self.downsample(x)
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return F.relu(out + shortcut)
+        sums = [x if self.downsample is None else self.downsample(x)]
+        for conv, norm in ((self.conv1, self.bn1), (self.conv2, self.bn2)):
+            x = norm(conv(x if conv is self.conv1 else F.relu(x)))
+        return F.relu(sum(sums, x))
 
 
 @block.right('torchvision style')

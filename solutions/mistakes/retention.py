@@ -121,11 +121,11 @@ def decay_matrix(decay, length):
     return matrix / matrix.sum(-1, keepdim=True).sqrt()
 
 
-@decays.right('clamped exponents')
+@decays.right("a running product")
 def decay_matrix(decay, length):
     n = torch.arange(length, device=decay.device)
-    distance = n[:, None] - n[None, :]
-    return (decay[:, None, None] ** distance.clamp(min=0)).tril()
+    steps = torch.where(n[:, None] > n, decay[:, None, None], torch.ones_like(decay)[:, None, None])
+    return steps.cumprod(dim=1).tril()
 
 
 @decays.right('tril before the power')

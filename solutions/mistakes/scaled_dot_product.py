@@ -389,14 +389,16 @@ def causal_mask(length):
     return nn.Transformer.generate_square_subsequent_mask(length) == 0
 
 
-@causal.right('tril')
+@causal.right("running sums of the diagonal")
 def causal_mask(length):
-    return torch.ones(length, length, dtype=torch.bool).tril()
+    return torch.eye(length).cumsum(dim=0).bool()
 
 
-@causal.right('comparison')
+@causal.right("the triangle's indices")
 def causal_mask(length):
-    place = torch.arange(length)
-    return place.unsqueeze(1) >= place
+    mask = torch.zeros(length, length, dtype=torch.bool)
+    rows, columns = torch.tril_indices(length, length)
+    mask[rows, columns] = True
+    return mask
 
 

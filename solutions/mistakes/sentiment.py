@@ -258,18 +258,25 @@ class TransformerEncoder(nn.Module):
         return self.norm(x + y)
 
 
-@encoder_bank.right('ModuleList')
+@encoder_bank.right("recursion over the layers")
 class TransformerEncoder(nn.Module):
-
-    def __init__(self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation='relu'):
+    def __init__(
+        self, num_layers, dim, num_heads, hidden_dim, norm_first=True, dropout=0.0, activation="relu"
+    ):
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation) for _ in range(num_layers))
+        settings = {"norm_first": norm_first, "dropout": dropout, "activation": activation}
+        self.layers = nn.ModuleList()
+        while len(self.layers) < num_layers:
+            self.layers += [EncoderLayer(dim, num_heads, hidden_dim, **settings)]
         self.norm = nn.LayerNorm(dim) if norm_first else nn.Identity()
 
+    def run(self, x, mask, number):
+        if number == len(self.layers):
+            return self.norm(x)
+        return self.run(self.layers[number](x, mask), mask, number + 1)
+
     def forward(self, x, mask=None):
-        for layer in self.layers:
-            x = layer(x, mask)
-        return self.norm(x)
+        return self.run(x, mask, 0)
 
 
 @encoder_bank.right('partial and reduce')

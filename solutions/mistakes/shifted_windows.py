@@ -113,24 +113,27 @@ def cyclic_shift(x, shift_size):
     return torch.cat([x[:, :, s:], x[:, :, :s]], dim=2)
 
 
-@shift.right("roll")
+@shift.right("circular padding, cropped")
 def cyclic_shift(x, shift_size):
-    return torch.roll(x, shifts=(-shift_size, -shift_size), dims=(1, 2))
+    down, right = shift_size % x.shape[1], shift_size % x.shape[2]
+    padded = F.pad(x.permute(0, 3, 1, 2), (0, right, 0, down), mode="circular")
+    return padded[:, :, down:, right:].permute(0, 2, 3, 1).clone()
 
 
-@shift.right("index")
+@shift.right("four maps side by side, cropped")
 def cyclic_shift(x, shift_size):
     height, width = x.shape[1:3]
-    rows = (torch.arange(height, device=x.device) + shift_size) % height
-    columns = (torch.arange(width, device=x.device) + shift_size) % width
-    return x[:, rows][:, :, columns]
+    top, left = shift_size % height, shift_size % width
+    return x.repeat(1, 2, 2, 1)[:, top : top + height, left : left + width].clone()
 
 
-@shift.right("two rolls, as well")
+@shift.right("pixel by pixel")
 def cyclic_shift(x, shift_size):
-    from functools import reduce
-
-    return reduce(lambda y, axis: y.roll(-shift_size, axis), (1, 2), x)
+    moved = torch.empty_like(x)
+    for i in range(x.shape[1]):
+        for j in range(x.shape[2]):
+            moved[:, (i - shift_size) % x.shape[1], (j - shift_size) % x.shape[2]] = x[:, i, j]
+    return moved
 
 
 mask = Bank("shifted_window_mask")

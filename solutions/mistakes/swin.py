@@ -666,18 +666,17 @@ class PatchMerging(nn.Module):
         return self.reduction(self.norm(torch.cat(parts, dim=-1).flatten(1, 2)))
 
 
-@merging.right('strided slices')
+@merging.right("pixel_unshuffle")
 class PatchMerging(nn.Module):
-
     def __init__(self, dim):
         super().__init__()
         self.norm = nn.LayerNorm(4 * dim)
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, x):
-        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
-        parts = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
-        return self.reduction(self.norm(torch.cat(parts, dim=-1)))
+        x = F.pad(x.permute(0, 3, 1, 2), (0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        groups = F.pixel_unshuffle(x, 2).unflatten(1, (-1, 2, 2))  # (B, C, row, column, h, w)
+        return self.reduction(self.norm(groups.permute(0, 4, 5, 3, 2, 1).flatten(3)))
 
 
 @merging.right('einops')
@@ -693,20 +692,18 @@ class PatchMerging(nn.Module):
         return self.reduction(self.norm(rearrange(x, 'b (h p) (w q) c -> b h w (q p c)', p=2, q=2)))
 
 
-@merging.right('reshape and permute')
+@merging.right("one map per neighbour, stacked")
 class PatchMerging(nn.Module):
-
     def __init__(self, dim):
         super().__init__()
-        self.norm = nn.LayerNorm(4 * dim)
-        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+        self.norm = nn.LayerNorm(dim * 4)
+        self.reduction = nn.Linear(dim * 4, dim * 2, bias=False)
 
     def forward(self, x):
-        batch, height, width, channels = x.shape
-        if height % 2 == 1 or width % 2 == 1:
-            x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
-        h, w = ((height + 1) // 2, (width + 1) // 2)
-        x = x.reshape(batch, h, 2, w, 2, channels).permute(0, 1, 3, 4, 2, 5).flatten(3)
-        return self.reduction(self.norm(x))
+        height, width = ((side + 1) // 2 * 2 for side in x.shape[1:3])
+        whole = x.new_zeros(len(x), height, width, x.shape[3])
+        whole[:, : x.shape[1], : x.shape[2]] = x
+        neighbours = [whole[:, row::2, column::2] for column in range(2) for row in range(2)]
+        return self.reduction(self.norm(torch.stack(neighbours, dim=3).flatten(3)))
 
 

@@ -8,6 +8,20 @@ from utils.grading.bank import Bank
 
 model = Bank("SwinTransformer")
 
+STAGES = (
+    "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+    "            window = min(window_size, height, width)\n"
+    "            blocks = [\n"
+    "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
+    "                for i in range(depth)\n"
+    "            ]\n"
+    "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
+    "            if stage < len(depths) - 1:\n"
+    "                layer[\"downsample\"] = PatchMerging(dim)\n"
+    "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
+    "            self.layers.append(layer)"
+)
+
 model.wrong(
     "shift in every block",
     "All your blocks shift their windows, so within a stage nothing crosses the border of a shifted window. Blocks "
@@ -131,17 +145,7 @@ model.wrong(
     "turns counted through the network",
     "You count plain and shifted blocks through the whole network. Every stage begins with a plain one.",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        STAGES: "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"
         "            blocks = [\n"
         "                SwinBlock(dim, heads, window, window // 2 if (i + sum(depths[:number])) % 2 else 0, mlp_ratio)\n"
@@ -167,17 +171,7 @@ model.wrong(
     "shift of the full window size",
     "Your shift is half of window_size. It should be half of the stage's own window, which may be smaller.",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        STAGES: "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"
         "            blocks = [\n"
         "                SwinBlock(dim, heads, window, min(window_size // 2, window - 1) if i % 2 else 0, mlp_ratio)\n"
@@ -203,17 +197,7 @@ model.wrong(
     "no shift where the window spans the map",
     "You set the shift to 0 where a window spans the map. The block does that itself, and larger images may come.",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        STAGES: "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"
         "            blocks = [\n"
         "                SwinBlock(\n"
@@ -242,17 +226,7 @@ model.wrong(
     "Blocks of a stage share their weights in yours: one and the same object stands in several places, as `[plain, "
     "shifted] * n` makes it. Build a new block for each.",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
+        STAGES: "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
         "            window = min(window_size, height, width)\n"
         "            pair = [SwinBlock(dim, heads, window, shift, mlp_ratio) for shift in (0, window // 2)]\n"
         "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*(pair * depth)[:depth])})\n"
@@ -272,35 +246,21 @@ model.wrong(
 
 
 model.right(
-    "loop",
+    "all sizes first",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "for number, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, window // 2 if i % 2 else 0, mlp_ratio) for i in range(depth)\n"
-        "            ]\n"
-        "            stage = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if number < len(depths) - 1:\n"
-        "                stage[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = (2 * dim, -(-height // 2), -(-width // 2))\n"
-        "            self.layers.append(stage)",
-        "for layer in self.layers:\n"
-        "            x = layer[\"blocks\"](x)\n"
-        "            if \"downsample\" in layer:\n"
-        "                x = layer[\"downsample\"](x)": "for stage in self.layers:\n"
-        "            x = stage[\"blocks\"](x)\n"
-        "            if \"downsample\" in stage:\n"
-        "                x = stage[\"downsample\"](x)",
+        STAGES: """maps = [(height, width)]
+        while len(maps) < len(depths):
+            maps.append(tuple((side + 1) // 2 for side in maps[-1]))
+        dims = [embed_dim << stage for stage in range(len(depths))]
+        for dim, depth, heads, sides in zip(dims, depths, num_heads, maps):
+            window = min(window_size, *sides)
+            parts = {"blocks": nn.Sequential()}
+            for i in range(depth):
+                parts["blocks"].append(SwinBlock(dim, heads, window, i % 2 * (window // 2), mlp_ratio))
+            if dim != dims[-1]:
+                parts["downsample"] = PatchMerging(dim)
+            self.layers.append(nn.ModuleDict(parts))""",
+        'x = layer["blocks"](x)\n            if "downsample" in layer:\n                x = layer["downsample"](x)': "for part in layer.values():\n                x = part(x)",
     },
 )
 
@@ -308,17 +268,7 @@ model.right(
 model.right(
     "helper",
     edits={
-        "for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):\n"
-        "            window = min(window_size, height, width)\n"
-        "            blocks = [\n"
-        "                SwinBlock(dim, heads, window, shift_size=window // 2 if i % 2 else 0, mlp_ratio=mlp_ratio)\n"
-        "                for i in range(depth)\n"
-        "            ]\n"
-        "            layer = nn.ModuleDict({\"blocks\": nn.Sequential(*blocks)})\n"
-        "            if stage < len(depths) - 1:\n"
-        "                layer[\"downsample\"] = PatchMerging(dim)\n"
-        "                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)\n"
-        "            self.layers.append(layer)": "def make_stage(dim, depth, heads, window, last):\n"
+        STAGES: "def make_stage(dim, depth, heads, window, last):\n"
         "            stage = nn.ModuleDict()\n"
         "            stage[\"blocks\"] = nn.Sequential(\n"
         "                *(\n"

@@ -482,28 +482,32 @@ class EncoderLayer(nn.Module):
         return self.norm2(x + self.feed_forward(x))
 
 
-@encoder.right('written out')
+@encoder.right("a method for each block, as in PyTorch")
 class EncoderLayer(nn.Module):
-
-    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation='relu'):
+    def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):
         super().__init__()
         self.norm_first = norm_first
         self.self_attn = MultiHeadAttention(dim, num_heads)
         self.feed_forward = FeedForward(dim, hidden_dim, activation)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout1 = nn.Dropout(dropout)
+        self.dropout2 = nn.Dropout(dropout)
+
+    def _sa_block(self, x, mask):
+        x = self.self_attn(x, x, x, mask=mask, need_weights=False)[0]
+        return self.dropout1(x)
+
+    def _ff_block(self, x):
+        return self.dropout2(self.feed_forward(x))
 
     def forward(self, x, mask=None):
-
-        def attend(x):
-            return self.self_attn(x, mask=mask, need_weights=False)[0]
         if self.norm_first:
-            x = x + self.dropout(attend(self.norm1(x)))
-            x = x + self.dropout(self.feed_forward(self.norm2(x)))
+            x = x + self._sa_block(self.norm1(x), mask)
+            x = x + self._ff_block(self.norm2(x))
         else:
-            x = self.norm1(x + self.dropout(attend(x)))
-            x = self.norm2(x + self.dropout(self.feed_forward(x)))
+            x = self.norm1(x + self._sa_block(x, mask))
+            x = self.norm2(x + self._ff_block(x))
         return x
 
 

@@ -32,6 +32,12 @@ def main() -> int:
     command.add_argument(
         "--seeds", type=int, default=0, help="try right answers on so many hidden seeds more"
     )
+    command.add_argument(
+        "--threads", type=int, nargs="*", default=(), help="try right answers with these numbers, as 1 2"
+    )
+    command.add_argument(
+        "--other-dtype", action="store_true", help="and with float64 for float32, and the other way round"
+    )
     command = commands.add_parser("messages", help="everything that a check can say, as one page")
     command.add_argument("--exercise", nargs="*", help="only these exercises")
     command.add_argument("--notebook", default="", help='only this notebook, such as "01"')
@@ -166,7 +172,14 @@ def _report(options: argparse.Namespace) -> int:
     from utils.authoring import report
 
     torch.set_num_threads(1)
-    return report.main(options.exercise, options.notebook, options.verbose, options.seeds)
+    return report.main(
+        options.exercise,
+        options.notebook,
+        options.verbose,
+        options.seeds,
+        options.threads,
+        options.other_dtype,
+    )
 
 
 def _messages(options: argparse.Namespace) -> int:

@@ -1,17 +1,24 @@
 """How good are the checks? Kill rate, diagnosis rate and false-reject rate per exercise, measured on the bank.
 
-    python -m utils.authoring report [--exercise NAME ...] [--notebook 01] [--verbose] [--seeds 200]
+    python -m utils.authoring report [--exercise NAME ...] [--notebook 01] [--verbose] [--seeds 200] [--threads 1 2]
+        [--other-dtype]
 
 Exits with 1 unless every wrong answer is rejected and diagnosed by its own sentence, and every right one is accepted.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
 
 from utils.checks import fixtures
 from utils.checks.engine import examine, passes
-from utils.checks.spec import Exercise
+from utils.checks.fixtures import Fixture
+from utils.checks.spec import Case, Draw, Exercise
 from utils.grading import answers
 
 LEAST_WRONG, LEAST_RIGHT = 8, 6  # answers in a bank, the reference among the right ones
@@ -41,12 +48,16 @@ class Rates:
         )
 
 
-def measure(exercise: Exercise, seeds: int = 0) -> Rates:
+def measure(
+    exercise: Exercise, seeds: int = 0, threads: Sequence[int] = (), other_dtype: bool = False
+) -> Rates:
     """Runs the whole bank of one exercise (and the reference, as one right answer) through its check.
 
     Args:
         exercise: which.
         seeds: on how many hidden seeds more the right answers are tried.
+        threads: numbers of threads of torch with which they are tried: a sum is then added in another order.
+        other_dtype: also with float64 in place of float32, and the other way round, where that is legal.
     """
     rates = Rates(exercise)
     reference, module = answers.reference(exercise), answers.reference_module(exercise)
@@ -87,11 +98,75 @@ def measure(exercise: Exercise, seeds: int = 0) -> Rates:
             if not examine(exercise, attempt, fixture).passed:
                 rates.rejected += 1
                 rates.complaints.append(f"rejected on seed {seed}: {name}")
+    again = [public, *fresh] if threads else []
+    again += in_other_dtype(exercise, reference) if other_dtype else []
+    complaints = rejected_on(exercise, rights, again, threads)
+    rates.rejected += len(complaints)
+    rates.complaints += complaints
     if rates.wrong < LEAST_WRONG or rates.right < LEAST_RIGHT:
         rates.complaints.append(
             f"the bank is small: {rates.wrong} wrong (at least {LEAST_WRONG}), {rates.right} right (at least {LEAST_RIGHT})"
         )
     return rates
+
+
+def rejected_on(
+    exercise: Exercise, rights: list[tuple[str, Any]], again: list[Fixture], threads: Sequence[int] = ()
+) -> list[str]:
+    """The right answers, given as (name, answer), that fail on some fixture with some number of torch's threads, in words."""
+    found = []
+    before = torch.get_num_threads()
+    for number in threads or (before,):
+        torch.set_num_threads(number)
+        for name, attempt in rights:
+            results = (examine(exercise, attempt, fixture) for fixture in again)
+            failed = next((f for result in results for f in result.findings if f), None)
+            if failed:
+                found.append(f"rejected with {number} threads or another dtype: {name} -> {failed.sentence}")
+    torch.set_num_threads(before)
+    return found
+
+
+def in_other_dtype(exercise: Exercise, reference: Any) -> Iterator[Fixture]:
+    """Each case on its own with float64 for float32, and the other way round, as far as the reference takes it.
+
+    A case of which two values would become one is left out: equal values share a gradient in more than one right way.
+    """
+    other = {torch.float32: torch.float64, torch.float64: torch.float32}
+
+    def turned(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.to(other.get(value.dtype, value.dtype))
+        if isinstance(value, dict):
+            return {key: turned(item) for key, item in value.items()}
+        return type(value)(map(turned, value)) if isinstance(value, list | tuple) else value
+
+    def merges(value: Any) -> bool:
+        if isinstance(value, torch.Tensor):
+            return value.dtype == torch.float64 and len(value.unique()) != len(value.float().unique())
+        parts = (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        )
+        return any(map(merges, parts))
+
+    for case in exercise.cases(Draw(FRESH_SEEDS[0])):
+        if merges([dict(case.args), dict(case.kwargs), dict(case.init)]):
+            continue
+        changed = replace(
+            case, weights=None, args=turned(case.args), kwargs=turned(case.kwargs), init=turned(case.init)
+        )
+        asked = replace(exercise, cases=partial(_only, changed))
+        try:
+            fixture = fixtures.prepare(asked, reference, FRESH_SEEDS[0])
+            legal = passes(asked, reference, fixture)
+        except Exception:  # noqa: S112 - the reference cannot take it: not legal
+            continue
+        if legal:
+            yield fixture
+
+
+def _only(case: Case, draw: Draw) -> list[Case]:
+    return [case]
 
 
 def table(all_rates: list[Rates]) -> str:
@@ -120,9 +195,17 @@ def _row(
     return f"{name:<34}{wrong:>6}{percent(killed, wrong):>8}{percent(diagnosed, wrong):>11}{right:>7}{percent(rejected, right):>10}{late:>10.0f}"
 
 
-def main(names: list[str] | None, notebook: str, verbose: bool, seeds: int = 0) -> int:
+def main(
+    names: list[str] | None,
+    notebook: str,
+    verbose: bool,
+    seeds: int = 0,
+    threads: Sequence[int] = (),
+    other_dtype: bool = False,
+) -> int:
     """Prints the table; returns the exit code."""
-    all_rates = [measure(exercise, seeds) for exercise in answers.select(names, notebook)]
+    chosen = answers.select(names, notebook)
+    all_rates = [measure(exercise, seeds, threads, other_dtype) for exercise in chosen]
     print(table(all_rates))
     bad = [r for r in all_rates if not r.perfect]
     for r in bad:

@@ -209,7 +209,7 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
     if not wrong.any():
         return ()
     where = torch.where(wrong, difference, -torch.ones_like(difference)).argmax()
-    index = [int(i) for i in torch.unravel_index(where, expected.shape)]
+    index = _place(int(where), expected.shape)
     pair = [words.value(one.flatten()[where], expected.dtype) for one in (expected, got)]
     if not index:
         return (later("expected {wanted}, got {got}", wanted=pair[0], got=pair[1]),)
@@ -222,6 +222,15 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
             got=pair[1],
         ),
     )
+
+
+def _place(number: int, shape: torch.Size) -> list[int]:
+    """Index of a flat position. `torch.unravel_index` does the same, and imports sympy to do it: a second, at the first wrong value."""
+    index: list[int] = []
+    for size in reversed(shape):
+        number, rest = divmod(number, size)
+        index.insert(0, rest)
+    return index
 
 
 def _size(values: Tensor) -> Tensor:

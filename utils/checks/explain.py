@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dis
 import inspect
-import math
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
@@ -74,7 +73,7 @@ def known(
         tells = [i for i in alike if not _same_outputs(mistake.looks[i], right[i], tolerance)]
         seen = [i for i in wrong if i in tells and findings[i].kind in ("value", "property", "nan", "shape")]  # type: ignore[union-attr]
         rest = [i for i in range(len(looks)) if i not in alike]
-        evidence = sum(_numel(looks[i]) for i in seen)
+        evidence = _evidence([(fixture.expected[i], outcomes[i]) for i in seen])
         if wrong[0] in seen and evidence >= EVIDENCE and all(i in wrong for i in rest):
             best[mistake.sentence] = (len(seen), rest[0] if rest else -1)
     most = max((count for count, _ in best.values()), default=0)
@@ -92,13 +91,27 @@ def _same_outputs(left: Fingerprint, right: Fingerprint, tolerance: float) -> bo
     return bool(kept[0]) and fixtures.looks_like(kept[0], kept[1], tolerance)
 
 
-def _numel(look: Fingerprint) -> int:
-    return sum(
-        math.prod(shape[1:])
-        for group, value in look.items()
-        if f"{group}:" not in PREFIXES
-        for shape in value["shapes"]
-    )
+def _evidence(pairs: list[tuple[Seen, Seen | Problem]]) -> int:
+    """How many values say something of a mistake, in cases given as (expected, seen).
+
+    Of real numbers, different wrong ones: outputs as coarse as the shares of nine images coincide easily. Of tables and masks, all: what is
+    right in them is as much of the mistake as what is wrong.
+    """
+    numbers, places = [torch.empty(0, dtype=torch.float64)], 0
+    for expected, seen in pairs:
+        if isinstance(seen, Problem):
+            continue
+        for key in expected:
+            if key.startswith(PREFIXES) or key not in seen:
+                continue
+            right, got = expected[key], seen[key]
+            if not got.is_floating_point():
+                places += got.numel() if got.ndim else 0
+            elif right.shape != got.shape:
+                numbers.append(got.double().flatten())
+            else:
+                numbers.append(got[~torch.isclose(got.double(), right.double(), equal_nan=True)].double())
+    return len(torch.cat(numbers).unique()) + places
 
 
 def cause(

@@ -2,25 +2,31 @@
 
     python -m utils.authoring mutants [--exercise NAME ...] [--notebook 01] [--page FILE]
 
-Exits with 1 if a mutant passes its check and differs from the reference on a legal input that was found.
+Exits with 1 if a mutant passes its check, differs from the reference on a legal input that was found, and has no reason in `reasons.py`.
 """
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
+import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from utils.authoring import stubs
 from utils.authoring.mutation.inputs import inputs
 from utils.authoring.mutation.operators import Mutant, mutants
+from utils.authoring.mutation.reasons import why
 from utils.checks import fixtures
 from utils.checks.engine import passes
 from utils.checks.fixtures import Fixture
+from utils.checks.registry import all_exercises
 from utils.checks.spec import Exercise
 from utils.grading import answers
 from utils.grading.bank import BankAttempt
@@ -31,8 +37,9 @@ HEAD = """# Mutants of the answers
 
 Written by `make mutants`: every small change of every answer, run against its public check. A survivor is shown with the first legal
 input (fresh seeds, cases bent a little) on which it differs from the answer; most of the others are the same answer in other words.
-
+Why one is left is said in `reasons.py`.
 """
+LEFT_OUT = "Not measured since their answer or the operators changed: "
 
 
 @dataclass
@@ -68,10 +75,23 @@ def solution_lines(whole: str) -> list[int]:
 
 
 def mutants_of(exercise: Exercise) -> list[Mutant]:
-    """All mutants of an exercise's answer, changed where a student writes."""
+    """All mutants of an exercise's answer, changed where a student writes, or in a default of a signature."""
     whole = stubs.answer(exercise).whole
     lines = set(solution_lines(whole))
-    return [mutant for mutant in mutants(whole) if mutant.line in lines]
+    defaults = {
+        (default.lineno, default.col_offset)
+        for node in ast.walk(ast.parse(whole))
+        if isinstance(node, ast.arguments)
+        for default in [*node.defaults, *node.kw_defaults]
+        if default
+    }
+    return mutants(
+        whole,
+        lambda node: (
+            node.lineno in lines  # type: ignore[attr-defined]
+            or (node.lineno, getattr(node, "col_offset", -1)) in defaults  # type: ignore[attr-defined]
+        ),
+    )
 
 
 def measure(exercise: Exercise, every: int = 1) -> Survival:
@@ -123,21 +143,8 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-# Why a survivor that differs is left: what a check must not ask for.
-EXPLAINED = {
-    "the two calls in the other order": "both masks multiply, so the result has the same distribution; only the generator's draws are used up in another order",
-    "10000 becomes 10001": "one part in 10,000 of the base is less than the tolerance for float32 at a length that a class computes by hand",
-    "10000 becomes 9999": "one part in 10,000 of the base is less than the tolerance for float32 at a length that a class computes by hand",
-}
-
-
-def _why(what: str) -> str:
-    reason = next((reason for end, reason in EXPLAINED.items() if what.endswith(end)), "")
-    return f"; left because {reason}" if reason else ""
-
-
 def page(rows: list[Survival]) -> str:
-    """The table, and the survivors with the input that shows them, as Markdown."""
+    """The table, and the survivors with the input that shows them and the reason why they are left, as Markdown."""
     lines = [
         "| exercise | mutants | killed | survive and differ | no difference found |",
         "| --- | --: | --: | --: | --: |",
@@ -155,26 +162,85 @@ def page(rows: list[Survival]) -> str:
         if row.differing or row.alike:
             lines += ["", f"## {row.exercise.name}", ""]
             lines += [
-                f"- line {m.line}: `{m.what}`; shown by {shown}{_why(m.what)}" for m, shown in row.differing
+                f"- line {m.line}: `{m.what}`; shown by {shown}{_left(row, m)}" for m, shown in row.differing
             ]
-            lines += [f"- line {m.line}: `{m.what}`; no difference found" for m in row.alike]
+            lines += [f"- line {m.line}: `{m.what}`; no difference found{_left(row, m)}" for m in row.alike]
     return "\n".join(lines) + "\n"
 
 
+def _left(row: Survival, mutant: Mutant) -> str:
+    reason = why(row.exercise.name, mutant.what)
+    return f"; left because {reason}" if reason else ""
+
+
+ROW = re.compile(r"\| (\w+) \| \d+ \| (\d+) \| \d+ \| \d+ \|")
+SURVIVOR = re.compile(r"- line (\d+): `(.*?)`; (?:shown by (.*?)|no difference found)(?:; left because .*)?")
+
+
+def read(text: str) -> dict[str, Survival]:
+    """What a page says, by exercise; the mutants without their source. Exercises that are no longer there are left out."""
+    found: dict[str, Survival] = {}
+    row = None
+    for line in text.splitlines():
+        if (met := ROW.fullmatch(line)) and met[1] in all_exercises():
+            found[met[1]] = Survival(all_exercises()[met[1]], int(met[2]))
+        elif line.startswith("## "):
+            row = found.get(line[3:])
+        elif row and (met := SURVIVOR.fullmatch(line)):
+            mutant = Mutant(int(met[1]), met[2], "")
+            if met[3]:
+                row.differing.append((mutant, met[3]))
+            else:
+                row.alike.append(mutant)
+    return found
+
+
+def whole_page(rows: dict[str, Survival]) -> str:
+    """The page of all exercises: the rows that are up to date, and the names of those that are not."""
+    fresh = {name: rows[name] for name in all_exercises() if name in rows and up_to_date(rows[name])}
+    names = ", ".join(name for name in all_exercises() if name not in fresh)
+    left_out = f"\n{LEFT_OUT}{names}.\n" if names else ""
+    return f"{HEAD}{left_out}\n{page(list(fresh.values()))}"
+
+
+def up_to_date(row: Survival) -> bool:
+    """Whether a row counts as many mutants as there are today."""
+    return row.all == len(mutants_of(row.exercise))
+
+
+def unexplained(rows: Iterable[Survival]) -> list[str]:
+    """The survivors that differ and are left without a reason, in words."""
+    return [
+        f"{row.exercise.name}, line {mutant.line}: {mutant.what}; shown by {shown}"
+        for row in rows
+        for mutant, shown in row.differing
+        if not why(row.exercise.name, mutant.what)
+    ]
+
+
 def main(names: list[str] | None, notebook: str, where: str) -> int:
-    """Prints the page and writes it to a file, growing as exercises are measured; 1 if a mutant that differs survives."""
+    """Measures, and puts the rows into the page; 1 if a mutant that differs survives without a reason.
+
+    Args:
+        names: exercises; None for all.
+        notebook: or those of one notebook.
+        where: the page, which keeps its rows of other exercises and grows as exercises are measured; "" prints it.
+    """
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(
             resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY)
         )  # some mutants ask for all there is
-    rows = []
+    file = Path(where or os.devnull)
+    rows = read(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    measured = []
     for exercise in answers.select(names, notebook):
-        rows.append(measure(exercise))
-        print(f"{exercise.name}: {rows[-1].killed} of {rows[-1].all} killed", file=sys.stderr, flush=True)
+        measured.append(measure(exercise))
+        row = rows[exercise.name] = measured[-1]
+        print(f"{exercise.name}: {row.killed} of {row.all} killed", file=sys.stderr, flush=True)
         if where:
-            with open(where, "w", encoding="utf-8") as file:
-                file.write(HEAD + page(rows))
-    print(page(rows))
-    return 1 if any(row.differing for row in rows) else 0
+            file.write_text(whole_page(rows), encoding="utf-8")
+    left = unexplained(measured)
+    print("\n".join(left) if where else page(measured))
+    return 1 if left else 0

@@ -1,6 +1,9 @@
 """Small changes to an answer's syntax tree, such as a student's slip makes: an operator, a constant, an axis, an argument, a statement.
 
 An operator is a function that takes a node and yields (what was done, the node in its place). None in its place deletes a statement.
+
+They are our own: cosmic-ray and mutmut change operators, numbers and keywords of Python, which is the smaller half of what is below; they
+know no axes, einops patterns or exchanged arguments, and run a test suite per mutant, where a check takes milliseconds in this process.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-Change = tuple[str, ast.AST | None]
+Change = tuple[str, ast.AST | list[ast.AST] | None]
 
 BINARY: dict[type, type] = {
     ast.Add: ast.Sub,
@@ -51,46 +54,74 @@ class Mutant:
     source: str
 
 
-def mutants(source: str, lines: range | None = None) -> list[Mutant]:
+def mutants(source: str, wanted: Callable[[ast.AST], bool] = lambda node: True) -> list[Mutant]:
     """All different mutants of a function or class.
 
     Args:
         source: its text.
-        lines: where changes are made, as line numbers from 1; default everywhere.
+        wanted: says of a node whether it may be changed; default all.
     """
     tree = ast.parse(source)
     plain = ast.unparse(tree)
-    nodes = list(ast.walk(tree))
+    names = names_in(tree)
     found: dict[str, Mutant] = {}
-    for index, node in enumerate(nodes):
+    for parent, place, index, node in list(_places(tree)):
         line = getattr(node, "lineno", 0)
-        if not line or (lines is not None and line not in lines):
+        if not line or not wanted(node):
             continue
-        for operator in OPERATORS:
-            for what, changed in operator(node):
-                text = _with(tree, index, changed)
-                if text not in ("", plain) and text not in found:
-                    found[text] = Mutant(line, what, text)
+        siblings = getattr(parent, place)
+        neighbour = siblings[index + 1] if index >= 0 and index + 1 < len(siblings) else None
+        changes = [change for operator in OPERATORS for change in operator(node)]
+        changes += [(what, [other]) for what, other in kin(node, names)]
+        if isinstance(neighbour, ast.stmt) and wanted(neighbour) and _meet(node, neighbour):
+            changes.append((f"{_text(node)}: behind {_text(neighbour)}", [neighbour, node]))
+        for what, changed in changes:
+            several = len(changed) if isinstance(changed, list) and len(changed) > 1 else 1
+            text = _with(tree, (parent, place, index, node), changed, several)
+            if text not in ("", plain) and text not in found:
+                found[text] = Mutant(line, what, text)
     return list(found.values())
 
 
-def _with(tree: ast.Module, index: int, changed: ast.AST | None) -> str:
-    """The tree's text with another node at a place of `ast.walk`; "" if that is no program."""
-    other = copy.deepcopy(tree)
-    target = list(ast.walk(other))[index]
-    for parent in ast.walk(other):
-        for name, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, name, changed)
-            elif isinstance(value, list) and any(item is target for item in value):
-                items = [changed if item is target else item for item in value]
-                items = [item for item in items if item is not None]
-                setattr(parent, name, items or ([ast.Pass()] if name == "body" else items))
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int, ast.AST]]:
+    """Every node as (its parent, the parent's field, its index there or -1, the node), in the order of `ast.walk`."""
+    for parent in ast.walk(tree):
+        for place, value in ast.iter_fields(parent):
+            if isinstance(value, ast.AST):
+                yield parent, place, -1, value
+            elif isinstance(value, list):
+                yield from (
+                    (parent, place, i, item) for i, item in enumerate(value) if isinstance(item, ast.AST)
+                )
+
+
+def _with(
+    tree: ast.AST,
+    where: tuple[ast.AST, str, int, ast.AST],
+    changed: ast.AST | list[ast.AST] | None,
+    several: int,
+) -> str:
+    """The tree's text with something else at a place; "" if that is no program. The tree stays as it is."""
+    parent, place, index, node = where
+    before = getattr(parent, place)
+    put = changed if isinstance(changed, list) else [changed] if changed is not None else []
+    for new in put:
+        ast.fix_missing_locations(new if hasattr(new, "lineno") else ast.copy_location(new, node))
+    after: Any
+    if index < 0:
+        after = put[0] if put else None
+    else:
+        after = [*before[:index], *put, *before[index + several :]] or (
+            [ast.Pass()] if place == "body" else []
+        )
+    setattr(parent, place, after)
     try:
-        text = ast.unparse(ast.fix_missing_locations(other))
+        text = ast.unparse(tree)
         ast.parse(text)
     except (SyntaxError, AttributeError, TypeError, ValueError):
         return ""
+    finally:
+        setattr(parent, place, before)
     return text
 
 
@@ -210,6 +241,85 @@ def statements(node: ast.AST) -> Iterator[Change]:
         yield f"{_text(node)}: without it", ast.If(ast.Constant(True), node.body, [])
     if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.decorator_list:
         yield f"{node.name}: without its decorator", _copy(node, decorator_list=[])
+
+
+# Names that a slip puts in each other's place, if both occur in an answer.
+KINDS = (
+    {"query", "key", "value"},
+    {"q", "k", "v"},
+    {"queries", "keys", "values"},
+    {"weight", "bias"},
+    {"weights", "biases"},
+    {"height", "width"},
+    {"rows", "columns", "cols"},
+    {"row", "column", "col"},
+    {"sin", "cos"},
+    {"sigmoid", "tanh"},
+    {"mean", "sum"},
+    {"zeros", "ones"},
+    {"min", "max"},
+)
+
+
+def names_in(tree: ast.AST) -> dict[type, set[str]]:
+    """The names that an answer reads, and the attributes."""
+    nodes = list(ast.walk(tree))
+    return {
+        ast.Name: {node.id for node in nodes if isinstance(node, ast.Name)}
+        | {node.arg for node in nodes if isinstance(node, ast.arg)},
+        ast.Attribute: {node.attr for node in nodes if isinstance(node, ast.Attribute)},
+    }
+
+
+def are_kin(one: str, other: str) -> bool:
+    """Whether two names are of a kind: norm1 and norm2, weight_ih and bias_ih, query and key."""
+    if one == other:
+        return False
+    if any({one, other} <= kind for kind in KINDS):
+        return True
+    bare = [name.rstrip("0123456789") for name in (one, other)]
+    if bare[0] == bare[1] != "":
+        return True
+    parts = one.split("_"), other.split("_")
+    if len(parts[0]) != len(parts[1]) or len(parts[0]) < 2:
+        return False
+    return sum(a != b for a, b in zip(*parts, strict=True)) == 1
+
+
+def kin(node: ast.AST, names: dict[type, set[str]]) -> Iterator[tuple[str, ast.AST]]:
+    """One name for another of its kind, which the answer holds as well."""
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+        field = "id" if isinstance(node, ast.Name) else "attr"
+        for other in sorted(names[type(node)]):
+            if are_kin(getattr(node, field), other):
+                yield f"{_text(node)}: {other} in its place", _copy(node, **{field: other})
+
+
+def _meet(first: ast.AST, second: ast.AST) -> bool:
+    """Whether the order of two statements can matter: one sets what the other names, or one is there for what it does."""
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        return False  # a docstring
+    if isinstance(first, ast.Return | ast.Raise) or isinstance(second, ast.Return | ast.Raise):
+        return False
+    if isinstance(first, ast.Expr) or isinstance(second, ast.Expr):
+        return True
+    named, set_here = zip(*(_names_of(statement) for statement in (first, second)), strict=True)
+    return bool(set_here[0] & named[1] or set_here[1] & named[0])
+
+
+def _names_of(statement: ast.AST) -> tuple[set[str], set[str]]:
+    """The names and dotted names in a statement, and those of them that it sets."""
+    found = [node for node in ast.walk(statement) if isinstance(node, ast.Name | ast.Attribute)]
+    changed = {
+        ast.unparse(node.target if isinstance(node, ast.AugAssign) else node.value)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.AugAssign)
+        or (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store))
+    }
+    return (
+        {ast.unparse(node) for node in found},
+        {ast.unparse(node) for node in found if isinstance(node.ctx, ast.Store)} | changed,
+    )
 
 
 OPERATORS: tuple[Callable[[ast.AST], Iterator[Change]], ...] = (

@@ -17,7 +17,8 @@ DOUBLE = torch.float64
 
 def _decoder_cases(draw: Draw) -> list[Case]:
     def init(norm_first: bool, **more: Any) -> dict[str, Any]:
-        return {"dim": 6, "num_heads": 3, "hidden_dim": 8, "norm_first": norm_first, **more}
+        kind = {"norm_first": True} if norm_first else {}  # False is the default
+        return {"dim": 6, "num_heads": 3, "hidden_dim": 8, **kind, **more}
 
     def causal(length: int) -> Tensor:
         return torch.arange(length) <= torch.arange(length).unsqueeze(1)
@@ -84,6 +85,11 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             init=init(False, dropout=1.0),
             mode="train",
             args={"x": draw.normal(2, 3, 6), "memory": draw.normal(2, 2, 6), "mask": causal(3)},
+        ),
+        Case(
+            "another activation",
+            init=init(True, activation="gelu"),
+            args={"x": draw.normal(2, 3, 6, scale=1.5), "memory": draw.normal(2, 4, 6), "mask": causal(3)},
         ),
     ]
 

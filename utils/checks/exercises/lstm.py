@@ -48,6 +48,7 @@ def _lstm_cases(draw: Draw) -> list[Case]:
         case("a single step", (2, 1), (3, 2), True, [1, 1]),
         case("as wide as its state, lengths as int32", (4, 4), (4, 4), True, [2, 4, 1, 3], whole=torch.int32),
         case("float64", (2, 5), (3, 4), True, [5, 3], torch.float64),
+        case("a row of length zero at the beginning", (3, 3), (3, 2), True, [0, 3, 1]),
     ]
 
 

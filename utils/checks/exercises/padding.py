@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from utils.checks.limits import TimeLimitExceeded
 from utils.checks.observe import observe_default
@@ -37,6 +38,10 @@ def _reverse_cases(draw: Draw) -> list[Case]:
         Case(
             "float64, twenty steps",
             args={"x": draw.normal(2, 20, 3, dtype=torch.float64), "lengths": draw.lengths(2, 20, 6)},
+        ),
+        Case(
+            "an empty row at the beginning",
+            args={"x": draw.normal(3, 4, 2), "lengths": torch.tensor([0, draw.integer(2, 5), 1])},
         ),
     ]
 
@@ -172,20 +177,70 @@ def _padding_mask_cases(draw: Draw) -> list[Case]:
             args={"lengths": torch.tensor([draw.integer(2, 40), 100, 7], dtype=torch.int8)},
             kwargs={"max_length": draw.integer(140, 190)},
         ),
+        Case(
+            "an empty sentence at the beginning", args={"lengths": torch.tensor([0, draw.integer(2, 6), 1])}
+        ),
     ]
+
+
+ELSEWHERE = torch.device("meta")
+READS = {"item", "tolist", "numpy", "__int__", "__index__", "__bool__", "__float__"}
+MOVES = {"to", "type_as", "expand_as", "view_as", "reshape_as", "copy_", "__getitem__", "__setitem__"}
+
+
+class _Elsewhere(TorchFunctionMode):
+    """Within the block, marked tensors are on a device of their own, though they stay on the CPU; what is made of them is marked, too.
+
+    One operation on both devices is an error, as on a GPU, except of a single number. Marked numbers cannot be read.
+    A real meta tensor could say the same, after PyTorch has imported its compiler to promote types: more than a second.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = getattr(func, "__name__", ""), dict(kwargs or {})
+        if func == Tensor.device.__get__:
+            return ELSEWHERE if _marked(args[0]) else args[0].device
+        if func is torch.device:  # the beginning of a block `with device:`
+            return func(*args, **kwargs)
+        flat = [*args, *kwargs.values()]
+        tensors = [one for some in flat for one in (some if isinstance(some, list | tuple) else [some])]
+        tensors = [one for one in tensors if isinstance(one, Tensor)]
+        named = [one for one in flat if isinstance(one, torch.device)]
+        marked = ELSEWHERE in named if named else any(map(_marked, tensors))
+        if name in READS and marked:
+            raise RuntimeError("these numbers are elsewhere")
+        if name not in MOVES and len({_marked(one) for one in tensors if one.ndim}) > 1:
+            raise RuntimeError("expected all tensors on the same device")
+        result = func(*map(_here, args), **{key: _here(value) for key, value in kwargs.items()})
+        return _mark(result) if marked and isinstance(result, Tensor) else result
+
+
+def _here(value: Any) -> Any:
+    return torch.device("cpu") if isinstance(value, torch.device) and value == ELSEWHERE else value
+
+
+def _mark(tensor: Tensor) -> Tensor:
+    tensor = tensor.view_as(tensor)
+    tensor.elsewhere = True  # type: ignore[attr-defined]
+    return tensor
+
+
+def _marked(tensor: Tensor) -> bool:
+    return hasattr(tensor, "elsewhere")
 
 
 def _observe_padding_mask(attempt: Any, case: Case) -> Seen:
     """The standard observation; of a wide batch also whether all is made on the device of the lengths.
 
-    "meta" is a device that every machine has. Its tensors hold no numbers, so an answer that reads the lengths one by one is not asked.
+    An answer that reads the lengths one by one is not asked.
     """
     seen = observe_default(attempt, case)
     if case.kwargs:
         seen["on the device of the lengths"] = torch.tensor(True)
         try:
-            mask = attempt(case.args["lengths"].to("meta"), **case.kwargs)
-            seen["on the device of the lengths"] = torch.tensor(mask.device.type == "meta")
+            lengths = _mark(case.args["lengths"])
+            with _Elsewhere():
+                mask = attempt(lengths, **case.kwargs)
+            seen["on the device of the lengths"] = torch.tensor(_marked(mask))
         except TimeLimitExceeded:
             raise
         except Exception as error:

@@ -135,6 +135,7 @@ def perceiver_cases(draw: Draw) -> list[Case]:
         depth: int,
         hide: bool,
         mode: Literal["eval", "train"] = "eval",
+        widening: int = 2,
         **kind: Any,
     ) -> Case:
         init = {"input_dim": 3, "num_latents": 3, "latent_dim": 4, "depth": depth, "query_dim": queries[-1]}
@@ -143,7 +144,7 @@ def perceiver_cases(draw: Draw) -> list[Case]:
             "queries": draw.normal(*queries, **kind),
             "mask": draw.mask(batch, inputs) if hide else None,
         }
-        return Case(name, init={**init, "num_heads": 2, "widening": 2}, args=args, mode=mode)
+        return Case(name, init={**init, "num_heads": 2, "widening": widening}, args=args, mode=mode)
 
     return [
         case("one layer, queries for each image", 2, 5, (2, 4, 6), 1, False),
@@ -151,6 +152,7 @@ def perceiver_cases(draw: Draw) -> list[Case]:
         case("more queries than inputs", 1, 2, (1, 6, 4), 1, False),
         case("some inputs are hidden, training", 2, 6, (3, 6), 2, True, "train"),
         case("hidden inputs, float64", 2, 5, (2, 2, 4), 2, True, dtype=torch.float64),
+        case("wider MLPs", 2, 4, (2, 3, 6), 1, True, widening=3),
     ]
 
 

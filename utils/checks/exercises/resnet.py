@@ -14,7 +14,7 @@ DOUBLE = torch.float64
 def block_cases(draw: Draw) -> list[Case]:
     def case(name: str, shape: tuple[int, ...], channels: int, stride: int = 1, **more: Any) -> Case:
         dtype = more.pop("dtype", torch.float32)
-        init = {"in_channels": shape[1], "channels": channels, "stride": stride}
+        init = {"in_channels": shape[1], "channels": channels} | ({"stride": stride} if stride > 1 else {})
         return Case(name, init=init, args={"x": draw.normal(*shape, dtype=dtype)}, **more)
 
     return [

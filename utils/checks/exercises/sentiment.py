@@ -30,10 +30,10 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         }
 
     return [
-        Case("two layers, pre-LN", init=sizes(2, 6, 2, 8, norm_first=True), args={"x": draw.normal(2, 5, 6)}),
+        Case("two layers, pre-LN", init=sizes(2, 6, 2, 8), args={"x": draw.normal(2, 5, 6)}),
         Case(
             "a padded batch",
-            init=sizes(2, 6, 3, 4, norm_first=True),
+            init=sizes(2, 6, 3, 4),
             args={"x": draw.normal(3, 5, 6), "mask": _real(uneven(draw, 3, 5))[:, None, :]},
         ),
         Case(

@@ -33,7 +33,6 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
         Case(
             "every word kept",
             args={"sentences": few, "words": ["good", "New York", "unheard", "<pad>", "not"]},
-            kwargs={"min_frequency": 1},
         ),
         Case(
             "a minimum frequency of two",
@@ -149,12 +148,12 @@ VOCABULARY = Exercise(
         Property(
             "rare words left out",
             "Your vocabulary holds a word that occurs less often than `min_frequency`.",
-            lambda case, seen: (seen["indices of the words"][2:][_counts(case) < case.kwargs["min_frequency"]] == -1).all(),
+            lambda case, seen: (seen["indices of the words"][2:][_counts(case) < case.kwargs.get("min_frequency", 1)] == -1).all(),
         ),
         Property(
             "frequent words kept",
             "A word that occurs at least `min_frequency` times (over all sentences together) is missing in your vocabulary.",
-            lambda case, seen: (seen["indices of the words"][2:][_counts(case) >= case.kwargs["min_frequency"]] >= 2).all(),
+            lambda case, seen: (seen["indices of the words"][2:][_counts(case) >= case.kwargs.get("min_frequency", 1)] >= 2).all(),
         ),
     ),
 )  # fmt: skip

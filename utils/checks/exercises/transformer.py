@@ -45,7 +45,8 @@ FEED_FORWARD = Exercise(
 
 def _encoder_cases(draw: Draw) -> list[Case]:
     def init(norm_first: bool, **more: Any) -> dict[str, Any]:
-        return {"dim": 6, "num_heads": 2, "hidden_dim": 10, "norm_first": norm_first, **more}
+        kind = {"norm_first": True} if norm_first else {}  # False is the default
+        return {"dim": 6, "num_heads": 2, "hidden_dim": 10, **kind, **more}
 
     return [
         Case("post-LN", init=init(False), args={"x": draw.normal(2, 4, 6)}),

@@ -34,6 +34,7 @@ def vit_cases(draw: Draw) -> list[Case]:
         case("all kinds of dropout while training", 3, (4, 6), mode="train", dropout=0.3, attention_dropout=0.4,
              drop_path=0.5, pool="mean"),
         case("dropout while training, without any block", 2, (4, 6), mode="train", depth=0, dropout=0.5),
+        case("norms with a larger epsilon", 2, (4, 6), norm_eps=0.5, num_classes=2),
     ]  # fmt: skip
 
 

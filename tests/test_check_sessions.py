@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from torch import nn
 
 from tests.test_check_engine import FUNCTION, result, scale_rows
 from utils.authoring import sessions
-from utils.checks import limits, observe
+from utils.checks import chance, limits, observe
 from utils.checks.engine import examine
 from utils.checks.limits import TimeLimitExceeded, time_limit
 from utils.checks.registry import all_exercises
@@ -223,12 +224,15 @@ def find_reference(name):
     return answers.reference(all_exercises()[name])
 
 
-def test_as_many_values_as_keys_or_an_error_in_place_of_a_dead_kernel():
+@pytest.mark.parametrize("without", [contextlib.nullcontext, chance.without_chance])
+def test_as_many_values_as_keys_or_an_error_in_place_of_a_dead_kernel(without):
     layer, x, memory = ValuesOfOtherLength(6, 2), torch.randn(2, 9, 6), torch.randn(2, 4, 6)
     attend = nn.functional.scaled_dot_product_attention
-    with own_state(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
+    with own_state(), without(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
         layer(x, memory)
+    with own_state(), without(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
+        attend(x, memory, value=x)  # imported by its own name
     assert nn.functional.scaled_dot_product_attention is attend
-    with own_state():
+    with own_state(), without():
         same = layer(memory, memory)
     torch.testing.assert_close(same, layer(memory, memory))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import scaled_dot_product_attention
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 MARK = "__dynamo_disable"  # where PyTorch keeps a method's version that is not to be compiled
 
@@ -34,7 +34,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_no_compiler_for_optimizers())
-        stack.enter_context(_as_many_values_as_keys())
+        stack.enter_context(_AsManyValuesAsKeys())
         set_own(seed)
         try:
             yield
@@ -59,26 +59,25 @@ def left_behind() -> str:
     return "" if torch.get_default_dtype() == torch.float32 else "dtype"
 
 
-@contextlib.contextmanager
-def _as_many_values_as_keys() -> Iterator[None]:
-    """Within the block, attention over M keys with another number of values is an error.
+class _AsManyValuesAsKeys(TorchFunctionMode):
+    """Within the block, attention over M keys with another number of values is an error, by whatever name it is called.
 
     On a CPU PyTorch 2.13 takes it, and reads or writes beyond the end of a tensor: the kernel dies, or the numbers are anything.
     """
-    attend = functional.scaled_dot_product_attention
 
-    def guarded(query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if key.shape[-2:-1] != value.shape[-2:-1]:
-            raise RuntimeError(
-                f"scaled_dot_product_attention got {key.shape[-2]} keys and {value.shape[-2]} values: each key needs its value"
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is scaled_dot_product_attention:
+            key, value = (
+                args[n] if len(args) > n else kwargs[name] for n, name in ((1, "key"), (2, "value"))
             )
-        return attend(query, key, value, *args, **kwargs)
-
-    functional.scaled_dot_product_attention = guarded
-    try:
-        yield
-    finally:
-        functional.scaled_dot_product_attention = attend
+            if key.shape[-2:-1] != value.shape[-2:-1]:
+                raise RuntimeError(
+                    f"scaled_dot_product_attention got {key.shape[-2]} keys and {value.shape[-2]} values: each key needs its value"
+                )
+        return func(*args, **kwargs)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from utils.authoring.attacks.handing import own, right
 from utils.authoring.attacks.scene import FULL, NOTEBOOK, Attack, Scene, solved
 
 GROUP = "names"
@@ -17,7 +17,7 @@ GROUP = "names"
 def _called(name: str | bytes) -> Callable[[Scene], object]:
     def make(scene: Scene) -> None:
         scene.who = os.fsdecode(name) if isinstance(name, bytes) else name
-        scene.write(solved())
+        scene.write(own(scene, right()))
 
     return make
 
@@ -26,7 +26,7 @@ def _in_zip(member: str, archive: str = "work.zip") -> Callable[[Scene], object]
     def make(scene: Scene) -> None:
         path = scene.student / archive if archive == "work.zip" else scene.folder / archive
         with zipfile.ZipFile(path, "w") as zipped:
-            zipped.writestr(member.format(token=scene.token, notebook=NOTEBOOK), json.dumps(solved()))
+            zipped.writestr(member.format(token=scene.token, notebook=NOTEBOOK), own(scene, right()))
         if archive != "work.zip":
             scene.student.rmdir()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import resource
 from dataclasses import replace
 
 import pytest
@@ -140,7 +141,11 @@ def test_a_page_keeps_its_other_rows_and_the_command_fails_without_a_reason(tmp_
     row.differing = [(Mutant(1, "something else", ""), "(x=<2>)")]
     monkeypatch.setattr(measure, "measure", lambda exercise: replace(row, exercise=exercise))
     monkeypatch.setattr(measure, "up_to_date", lambda row: True)
+    before = resource.getrlimit(resource.RLIMIT_AS)
     assert measure.main(["split_heads"], "", str(page)) == 1
+    assert resource.getrlimit(resource.RLIMIT_AS) == before, (
+        "what this process starts later, such as a browser, needs more"
+    )
     assert measure.main(["merge_heads"], "", str(page)) == 1
     assert list(measure.read(page.read_text())) == ["split_heads", "merge_heads"]
     assert measure.read(page.read_text())["split_heads"].differing[0][0].what == "something else"

@@ -218,6 +218,22 @@ def unexplained(rows: Iterable[Survival]) -> list[str]:
     ]
 
 
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Within the block this process, and what it starts, has 8 GiB of addresses: some mutants ask for all there is."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def main(names: list[str] | None, notebook: str, where: str) -> int:
     """Measures, and puts the rows into the page; 1 if a mutant that differs survives without a reason.
 
@@ -226,17 +242,12 @@ def main(names: list[str] | None, notebook: str, where: str) -> int:
         notebook: or those of one notebook.
         where: the page, which keeps its rows of other exercises and grows as exercises are measured; "" prints it.
     """
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(
-            resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY)
-        )  # some mutants ask for all there is
     file = Path(where or os.devnull)
     rows = read(file.read_text(encoding="utf-8")) if file.is_file() else {}
     measured = []
     for exercise in answers.select(names, notebook):
-        measured.append(measure(exercise))
+        with _bounded_memory():
+            measured.append(measure(exercise))
         row = rows[exercise.name] = measured[-1]
         print(f"{exercise.name}: {row.killed} of {row.all} killed", file=sys.stderr, flush=True)
         if where:

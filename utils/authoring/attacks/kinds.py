@@ -192,6 +192,8 @@ for _ in range(5):
             pass
 """,
 }
+# Five more at each of the answer's calls: they use up the processor time of the submission, and what comes after it is its own loss.
+SPENT = ("children that stay and compute", "the body")
 ATTACKS = (
     *everywhere(
         GROUP,
@@ -204,5 +206,5 @@ ATTACKS = (
         {name: FRAMES + code for name, code in HEADERS.items()},
         lambda name, place: ONE_LOST if place == "the body" else NO_GAIN,
     ),
-    *everywhere(GROUP, OTHER),
+    *everywhere(GROUP, OTHER, lambda name, place: NO_GAIN if (name, place) == SPENT else ONE_LOST),
 )

@@ -23,7 +23,7 @@
 # **You need** notebook 01 (attention, encoder layer) and notebook 02 (vocabulary, batches, LSTM). What you have not solved there
 # is replaced by the library's version, and the notebook says so.
 #
-# **Time.** About two and a half hours of reading, coding and writing. All cells together ran for four minutes on two CPU cores;
+# **Time.** About two and a half hours of reading, coding and writing. All cells together ran for five minutes on two CPU cores;
 # those that train print how long they took.
 
 # %%
@@ -341,7 +341,7 @@ if ready("warmup_cosine"):
 # model that knows nothing. With warm-up the worst is 0.80 and 0.82. After twelve steps little of the difference is left in this shallow
 # network.
 
-# %%
+# %% seconds=10
 if ready("TransformerClassifier", "warmup_cosine"):
     first_steps, runs_each = budget.pick(smoke=6, cpu=12), budget.pick(smoke=2, cpu=5)
     batches = list(itertools.islice(Batches(train, 64, collate, shuffle=True), first_steps))

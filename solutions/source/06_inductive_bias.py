@@ -555,7 +555,7 @@ for rule in ("position", "position, rolled"):
 #
 # The lecture's sentence is about photographs. First your own ResNet and your ViT, on 2,000 images of CIFAR-10 (without it on the course's own images, in the smoke budget on a few digits), equally many steps, through the code that made the recorded rows.
 
-# %% seconds=25
+# %% seconds=30
 if ready("BasicBlock", "ResNet"):
     live = run_live(
         "data-scaling", budget.preset, models=("CNN", "ViT"),

@@ -790,7 +790,7 @@ if ready("PerceiverIO"):
     }
 
 
-# %%
+# %% seconds=10
 if ready("PerceiverIO"):
     sizes = budget.pick(
         smoke=[64, 128, 256, 512],

@@ -488,7 +488,7 @@ evidence.add("M8", f"Mine, inference, batch {batch}, on the CPU: {words}.", own=
 # %% [markdown]
 # And one on which predictions go wrong: the position rule, on a few thousand fresh images. (Notebook 06, section 3, has three seeds.)
 
-# %%
+# %% seconds=10
 began = time.perf_counter()
 size = budget.pick(smoke=64, cpu=2_048, gpu=32_768)
 mine = run_live(

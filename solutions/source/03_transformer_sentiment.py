@@ -570,7 +570,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 # one is quicker per epoch? And which one suffers more when only a few hundred examples are there? Why?
 
 # %% [markdown] answer="who-wins"
-# The LSTM has the higher mean, by 3.2 points, with a 95 % interval of ± 0.6 points over ten seeds: clear of zero. A step of the LSTM takes 1.2 times as long on these two cores in the stored run. Neither model suffers much more than the other from few examples: the recorded
+# The LSTM has the higher mean, by 3.2 points, with a 95 % interval of ± 0.6 points over ten seeds: clear of zero. A step of the LSTM takes 1.0 times as long on these two cores in the stored run. Neither model suffers much more than the other from few examples: the recorded
 # differences at 500 to 8,000 texts are 1.3 to 2.0 points, and zero lies inside each interval.
 
 # %%
@@ -668,7 +668,7 @@ plotting.show(fig, alt=alt)
 #
 # About time: a Transformer's positions can be computed all at once, an LSTM's one after the other. That is an advantage where the hardware has
 # parallel units that would have nothing to do otherwise. On two cores and sentences of ten words the advantage is small or none: in the stored run a step
-# of the LSTM took 1.2 times as long, and of older recorded epochs the quickest of the LSTM took 13.6 s, that of the encoder 16.0 s.
+# of the LSTM took 1.0 times as long, and of older recorded epochs the quickest of the LSTM took 13.6 s, that of the encoder 16.0 s.
 
 # %% [markdown]
 # ### How much data does each need?

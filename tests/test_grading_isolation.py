@@ -67,7 +67,7 @@ def test_a_system_without_these_walls_gets_the_lowest_level(monkeypatch):
 def test_a_weak_level_is_refused_unless_it_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(run, "probe", lambda: Level(1, ("x",)))
     with pytest.raises(RuntimeError, match="NOT SAFE.*--allow-weak-isolation"):
-        run.run(tmp_path, tmp_path / "out", progress=False)
+        run.run(tmp_path / "in", tmp_path / "out", progress=False)
 
 
 def test_answers_under_a_readable_folder_are_noticed(tmp_path):

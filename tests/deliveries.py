@@ -5,22 +5,18 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import zipfile
 from pathlib import Path
 
 import jupytext
 import nbformat
 
-from utils.authoring.attacks.scene import solved
+from utils.authoring.attacks.handing import FILE as FILE
+from utils.authoring.attacks.handing import right as right
+from utils.authoring.attacks.handing import zipped as zipped
+from utils.authoring.attacks.scene import NOTEBOOK, solved
 
-NAME = "01_transformer_recap"
-FILE = f"{NAME}.ipynb"
+NAME = NOTEBOOK
 WRONG = "def causal_mask(length):\n    return torch.ones(length, length, dtype=torch.bool)\n"
-
-
-def right() -> bytes:
-    """A notebook with every answer right."""
-    return json.dumps(solved()).encode()
 
 
 def wrong() -> bytes:
@@ -31,15 +27,6 @@ def wrong() -> bytes:
 def script(content: bytes) -> bytes:
     """A notebook as Colab's "Download .py" has it: cells are paragraphs, texts are strings."""
     return jupytext.writes(nbformat.reads(content.decode(), as_version=4), "py:light").encode()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    """A zip file."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def tarred(files: dict[str, bytes]) -> bytes:

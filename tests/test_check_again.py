@@ -239,17 +239,19 @@ class Twice(Linear):
         self.steps = nn.Sequential(self.linear, nn.ReLU())
 
 
-def test_a_layer_that_is_registered_twice_is_named():
-    exercise = replace(
-        EXERCISE,
-        cases=lambda draw: [Case("x", args={"x": draw.normal(2, 3)})],
-        refuses=lambda draw: [],
-    )
-    fixture = fixtures.prepare(exercise, Linear, 3)
-    assert examine(exercise, Linear, fixture).passed
-    (finding,) = examine(exercise, Twice, fixture).findings
+def said_of(wrong, right, cases):
+    """What the one case says of a wrong module, where the right one passes."""
+    exercise = replace(EXERCISE, cases=cases, refuses=lambda draw: [])
+    fixture = fixtures.prepare(exercise, right, 3)
+    assert examine(exercise, right, fixture).passed
+    (finding,) = examine(exercise, wrong, fixture).findings
     assert finding is not None
-    assert "registered a second time, under another name: steps.0.weight, steps.0.bias" in finding.sentence
+    return finding.sentence
+
+
+def test_a_layer_that_is_registered_twice_is_named():
+    sentence = said_of(Twice, Linear, lambda draw: [Case("x", args={"x": draw.normal(2, 3)})])
+    assert "registered a second time, under another name: steps.0.weight, steps.0.bias" in sentence
 
 
 class Places(nn.Module):
@@ -278,13 +280,5 @@ class KeptPlaces(Places):
 
 
 def test_a_module_that_reads_words_is_asked_about_longer_sentences():
-    exercise = replace(
-        EXERCISE,
-        cases=lambda draw: [Case("words", args={"tokens": draw.integers(0, 9, 2, 4)})],
-        refuses=lambda draw: [],
-    )
-    fixture = fixtures.prepare(exercise, Places, 3)
-    assert examine(exercise, Places, fixture).passed
-    (finding,) = examine(exercise, KeptPlaces, fixture).findings
-    assert finding is not None
-    assert "your code keeps something of the first call" in finding.sentence
+    cases = lambda draw: [Case("words", args={"tokens": draw.integers(0, 9, 2, 4)})]  # noqa: E731
+    assert "your code keeps something of the first call" in said_of(KeptPlaces, Places, cases)

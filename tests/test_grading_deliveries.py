@@ -16,6 +16,8 @@ import zipfile
 import pytest
 
 from tests.deliveries import FILE, NAME, lay, right, script, tarred, zipped
+from utils.authoring.attacks.archives import damaged
+from utils.authoring.attacks.handing import tarred as member
 from utils.grading import arrivals, submissions
 from utils.grading.arrivals import walk
 from utils.grading.policy import Policy
@@ -215,27 +217,10 @@ def test_format_3_is_read(tmp_path):
         read_cells(path)
 
 
-def member(name, content, **more):
-    """A tar file of one member, with what else its header shall say."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tape:
-        one = tarfile.TarInfo(name)
-        one.size = len(content)
-        for key, value in more.items():
-            setattr(one, key, value)
-        tape.addfile(one, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def damaged(content):
-    """A compressed file with a byte of its middle changed."""
-    return content[:200] + bytes([content[200] ^ 255]) + content[201:]
-
-
 def long_name(size):
     head = tarfile.TarInfo("././@LongLink")
     head.type, head.size = tarfile.GNUTYPE_LONGNAME, size
-    return head.tobuf(tarfile.GNU_FORMAT) + bytes(size) + member("x.ipynb", b"{}")
+    return head.tobuf(tarfile.GNU_FORMAT) + bytes(size) + member(b"{}", "x.ipynb")
 
 
 def entries(count):
@@ -247,13 +232,6 @@ def entries(count):
     tail[8:12] = min(count, 65535).to_bytes(2, "little") * 2
     tail[12:16] = (len(one) * count).to_bytes(4, "little")
     return data[:start] + one * count + bytes(tail)
-
-
-def lzma_zip(content):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr(FILE, content)
-    return buffer.getvalue()
 
 
 def bzip2_zip(mib):
@@ -268,16 +246,14 @@ def bzip2_zip(mib):
 
 BROKEN = {
     "bzip2 in a zip that stands for much": bzip2_zip(200),
-    "a time that is none": member(FILE, right(), pax_headers={"mtime": "inf"}),
+    "a time that is none": member(right(), pax_headers={"mtime": "inf"}),
     "damaged .xz": damaged(lzma.compress(tarred({FILE: right()}))),
-    "damaged .bz2": damaged(bz2.compress(member(FILE, right()))),
-    "damaged .gz": damaged(gzip.compress(member(FILE, right()))),
-    "damaged LZMA in a zip": damaged(lzma_zip(right())),
+    "damaged .bz2": damaged(bz2.compress(member(right()))),
+    "damaged .gz": damaged(gzip.compress(member(right()))),
+    "damaged LZMA in a zip": damaged(zipped({FILE: right()}, zipfile.ZIP_LZMA)),
     "a long name": lzma.compress(long_name(64 * 2**20)),
-    "long headers": gzip.compress(member(FILE, right(), pax_headers={"comment": "x" * 2**20})),
-    "a number that tarfile looks through for hours": member(
-        FILE, right(), pax_headers={"comment": "1" * 200_000}
-    ),
+    "long headers": gzip.compress(member(right(), pax_headers={"comment": "x" * 2**20})),
+    "a number that tarfile looks through for hours": member(right(), pax_headers={"comment": "1" * 200_000}),
     "many entries": entries(150_000),
 }
 
@@ -444,7 +420,7 @@ def test_no_time_in_a_students_own_archive_is_the_time_of_handing_in(tmp_path):
     files = {
         f"plain/{FILE}": right(),
         "zip/w.zip": dated(right(), old),
-        "tar/w.tar": member(FILE, right(), mtime=1),
+        "tar/w.tar": member(right(), mtime=1),
         "undated/w.zip": bytes(none),
         "top.zip": dated(right(), old),
         "deep/w.zip": zipped({"v.zip": dated(right(), old)}),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 import nbformat
 import pytest
 
+from tests.away import bundled_only
 from utils.authoring import build
 from utils.paths import ROOT
 
@@ -29,19 +29,10 @@ ONE_LINE = ("Training was interrupted", "Stopped: ", "Stopped before a training 
 def test_a_stopped_training_leaves_a_notebook_that_runs_on(name):
     """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel."""
     path = build.SOLVED / f"{name}.ipynb"
-    env = {
-        key: value for key, value in os.environ.items() if key not in ("COURSE_DATA", "PYTEST_CURRENT_TEST")
-    }
-    env |= {
-        "COURSE_BUDGET": "smoke",
-        "COURSE_PROGRESS": "plain",
-        "PYTHONPATH": str(ROOT),
-        "HF_HUB_OFFLINE": "1",
-    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.interrupts", str(path)],
         cwd=ROOT,
-        env=env,
+        env=bundled_only(),
         capture_output=True,
         text=True,
         timeout=1800,

@@ -197,18 +197,24 @@ def test_notebook_with_pictures_runs_to_its_end(lab, page):
     assert console.errors == []
 
 
-def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
-    """Open exercises stop nothing; the last cell says how far one is, and leads to the first open exercise."""
-    url, folder = lab
-    path = folder / "notebooks" / "04_attention_in_vision.ipynb"
-    student = Student(page, url, path, folder)
-    console = Console(page)
+def run_all(student, path):
+    """Runs all cells, and returns those with code: every one has run, in its order."""
     student.command("Run All Cells")
     student.wait_for("progress", seconds=1800)
     student.save()
     cells = saved(path, lambda cells: cells[-1].execution_count)
     code = [cell for cell in cells if cell.cell_type == "code" and cell.source]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    return code
+
+
+def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
+    """Open exercises stop nothing; the last cell says how far one is, and leads to the first open exercise."""
+    url, folder = lab
+    path = folder / "notebooks" / "04_attention_in_vision.ipynb"
+    student = Student(page, url, path, folder)
+    console = Console(page)
+    code = run_all(student, path)
     assert [cell.id for cell in code for output in cell.outputs if output.output_type == "error"] == []
     checks = [cell.outputs for cell in code if cell.id.endswith("-check")]
     said = [output.data["text/plain"] for outputs in checks for output in outputs]
@@ -242,12 +248,7 @@ def test_run_all_goes_past_a_wrong_answer_that_prints_much_and_a_save_without_a_
     nbformat.write(notebook, path)
     student = Student(page, url, path, folder)
     console = Console(page)
-    student.command("Run All Cells")
-    student.wait_for("progress", seconds=1800)
-    student.save()
-    cells = saved(path, lambda cells: cells[-1].execution_count)
-    code = [cell for cell in cells if cell.cell_type == "code" and cell.source]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    run_all(student, path)
     assert "CheckFailed" not in path.read_text(encoding="utf-8")
     student.go_to(check)
     outputs = student.cell(check).locator(".jp-OutputArea-output")

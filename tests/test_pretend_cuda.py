@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.away import bundled_only
 from tests.pretend_cuda import OnCuda, pretend_cuda, pretend_mps
 from tests.toys import network, toy
 from utils.authoring import build
@@ -196,17 +196,10 @@ with getattr(pretend_cuda, f"pretend_{sys.argv[2]}")():
 )
 def test_every_notebook_runs_on_a_gpu(name, kind):
     """The code of the solved notebook, in a process of its own, on the small data that are always there."""
-    env = {key: value for key, value in os.environ.items() if key != "COURSE_DATA"}
-    env |= {
-        "COURSE_BUDGET": "smoke",
-        "COURSE_PROGRESS": "plain",
-        "PYTHONPATH": str(ROOT),
-        "HF_HUB_OFFLINE": "1",
-    }
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(build.SOLVED / f"{name}.ipynb"), kind],
         cwd=ROOT,
-        env=env,
+        env=bundled_only(),
         capture_output=True,
         text=True,
         timeout=900,

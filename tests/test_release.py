@@ -12,6 +12,7 @@ import sys
 import nbformat
 import pytest
 
+from tests.away import SMOKE
 from tests.conftest import CLASS
 from utils.authoring import build, release, settings, stubs
 from utils.checks import fixtures
@@ -19,14 +20,13 @@ from utils.checks.registry import exercises_of
 
 NAME = "01_transformer_recap"
 PLACES_PAGES = ("docs/places.md", "docs/places.ko.md")
-AWAY = {"COURSE_BUDGET": "smoke", "HF_HUB_OFFLINE": "1"}
 
 
 def python(folder, code):
     """Runs code as a student would, in the folder and without the environment of this test run."""
     env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "COURSE_DATA")}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=env | AWAY, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=folder, env=env | SMOKE, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -18,7 +18,8 @@ GROUP = "broken archives and scripts"
 MEMORY = 200  # MiB
 
 
-def _damaged(content: bytes) -> bytes:
+def damaged(content: bytes) -> bytes:
+    """A compressed file with a byte of its middle changed."""
     return content[:200] + bytes([content[200] ^ 255]) + content[201:]
 
 
@@ -61,7 +62,7 @@ def _file(name: str, content) -> Any:  # noqa: ANN001 - made when it is needed, 
 def _both(scene: Scene) -> None:
     """The right notebook beside an archive that cannot be read."""
     scene.write(right())
-    scene.write(_damaged(lzma.compress(tarred(right()))), "work.tar.xz")
+    scene.write(damaged(lzma.compress(tarred(right()))), "work.tar.xz")
 
 
 ARCHIVES = {
@@ -76,11 +77,11 @@ ARCHIVES = {
         "work.tar",
         lambda: tarred(right(), pax_headers={"comment": "1" * 200_000}),
     ),
-    "a damaged .tar.xz": (ZERO, "work.tar.xz", lambda: _damaged(lzma.compress(tarred(right())))),
+    "a damaged .tar.xz": (ZERO, "work.tar.xz", lambda: damaged(lzma.compress(tarred(right())))),
     "a zip file with a damaged member in LZMA": (
         ZERO,
         "work.zip",
-        lambda: _damaged(zipped({FILE: right()}, zipfile.ZIP_LZMA)),
+        lambda: damaged(zipped({FILE: right()}, zipfile.ZIP_LZMA)),
     ),
     "a zip file in a zip file, with 1,500,000 entries": (ZERO, "work.zip", _many_entries),
     "a script whose header stands for gigabytes": (FULL, f"{NOTEBOOK}.py", lambda: _script(HEADER)),

@@ -21,11 +21,11 @@ def right() -> bytes:
     return json.dumps(solved()).encode()
 
 
-def tarred(content: bytes, **more: Any) -> bytes:
+def tarred(content: bytes, name: str = FILE, **more: Any) -> bytes:
     """A tar file with one member, of which the header says more."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tape:
-        member = tarfile.TarInfo(FILE)
+        member = tarfile.TarInfo(name)
         member.size = len(content)
         for key, value in more.items():
             setattr(member, key, value)

@@ -11,8 +11,7 @@ from utils.authoring.attacks.scene import (
     Attack,
     Entry,
     Scene,
-    cell_of,
-    code_cell,
+    before_the_answer,
     nothing_else,
     solved,
 )
@@ -52,8 +51,7 @@ def from_a_helper(code: str, result: str = RESULT) -> Make:
             f"def try_it():\n{textwrap.indent(scene.filled(code), '    ')}\n    return won\nran = try_it()\n"
         )
         notebook = solved(**{TARGET: f"def {TARGET}(length):\n{result.format(won='ran')}"})
-        notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(helper))
-        scene.write(notebook)
+        scene.write(before_the_answer(notebook, helper))
 
     return make
 

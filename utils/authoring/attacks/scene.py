@@ -199,6 +199,12 @@ def cell_of(notebook: dict[str, Any], identity: str) -> dict[str, Any]:
     return next(cell for cell in notebook["cells"] if cell["id"] == identity)
 
 
+def before_the_answer(notebook: dict[str, Any], source: str) -> dict[str, Any]:
+    """The notebook with a cell of the student's own in front of `TARGET`'s."""
+    notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(source))
+    return notebook
+
+
 def code_cell(source: str, identity: str = "own") -> dict[str, Any]:
     """A cell that a student has added."""
     return {

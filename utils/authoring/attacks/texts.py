@@ -17,7 +17,7 @@ from utils.authoring.attacks.scene import (
     Entry,
     Scene,
     answers,
-    cell_of,
+    before_the_answer,
     code_cell,
     one_class,
     solved,
@@ -30,12 +30,7 @@ Make = Callable[[Scene], object]
 
 
 def _in_a_helper(text: str) -> Make:
-    def make(scene: Scene) -> None:
-        notebook = solved()
-        notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(text))
-        scene.write(notebook)
-
-    return make
+    return lambda scene: scene.write(before_the_answer(solved(), text))
 
 
 def _behind(text: str) -> Make:
@@ -68,10 +63,10 @@ def _with_names(in_cell: bool) -> Make:
 
     def make(scene: Scene) -> None:
         answer = f"def {TARGET}(length):\n    length += x\n{RIGHT}"
-        notebook = solved(**{TARGET: NAMES + answer if in_cell else answer})
-        if not in_cell:
-            notebook["cells"].insert(notebook["cells"].index(cell_of(notebook, TARGET)), code_cell(NAMES))
-        scene.write(notebook)
+        if in_cell:
+            scene.write(solved(**{TARGET: NAMES + answer}))
+        else:
+            scene.write(before_the_answer(solved(**{TARGET: answer}), NAMES))
 
     return make
 

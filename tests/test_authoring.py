@@ -208,6 +208,13 @@ def test_tidy_removes_noise():
     notebook.cells[0].outputs = [
         new_output("stream", name="stderr", text="bar"),
         new_output("stream", name="stdout", text=f"10%\r100%\ndone in {build.ROOT}/data\n"),
+        new_output(
+            "display_data",
+            data={
+                "application/vnd.jupyter.widget-view+json": {"model_id": "0"},
+                "text/plain": "decoding: 0%|",
+            },
+        ),
     ]
     solve.tidy(notebook)
     assert [o.text for o in notebook.cells[0].outputs] == ["100%\ndone in ./data\n"]

@@ -83,7 +83,7 @@ def tidy(notebook: NotebookNode) -> None:
                 output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text).replace(str(ROOT), ".")
             if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
                 output.data.pop("application/vnd.jupyter.widget-view+json")
-                if not output.data:
+                if not output.data.keys() - {"text/plain"}:  # a progress bar, as text
                     continue
             kept.append(output)
         cell.outputs = kept

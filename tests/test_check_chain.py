@@ -24,7 +24,6 @@ BELOW = {  # an exercise that others of its notebook use -> those, from the grou
     for name in all_exercises()
 }
 BELOW = {name: above for name, above in BELOW.items() if above}
-SAMPLE = ("reverse_padded", "patchify")  # the first is three storeys below LSTMClassifier
 
 
 @pytest.fixture(autouse=True)
@@ -63,27 +62,34 @@ def test_only_the_wrong_answer_is_blamed_by_the_check(name, capsys):
     assert f"the library's {name}" in said or "more in" in said  # a long list of names is cut
 
 
+@pytest.fixture(scope="module")
+def box():
+    from utils.grading.worker import Sandbox
+
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@functools.cache
+def examiner(notebook):
+    from utils.grading.verdict import Examiner
+
+    return Examiner(notebook, 5)
+
+
 @pytest.mark.sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BELOW)
-def test_only_the_wrong_answer_is_blamed_by_the_grader(name, tmp_path):
-    assert blamed_by_the_grader(name, tmp_path) == [name]
+def test_only_the_wrong_answer_is_blamed_by_the_grader(name, box, tmp_path):
+    assert blamed_by_the_grader(name, box, tmp_path) == [name]
 
 
-@pytest.mark.sandbox
-@pytest.mark.parametrize("name", SAMPLE)
-def test_only_the_wrong_answer_of_a_sample_is_blamed_by_the_grader(name, tmp_path):
-    assert blamed_by_the_grader(name, tmp_path) == [name]
-
-
-def blamed_by_the_grader(name, folder):
-    from utils.grading.verdict import Examiner
-    from utils.grading.worker import Sandbox, grade
+def blamed_by_the_grader(name, box, folder):
+    from utils.grading.worker import grade
 
     notebook = find(name).notebook
-    with Sandbox() as box:
-        submission = written(folder, notebook, filled(notebook, **{name: wrong_source(name)}))
-        verdicts = grade(box, Examiner(notebook, 5), submission)
+    submission = written(folder, notebook, filled(notebook, **{name: wrong_source(name)}))
+    verdicts = grade(box, examiner(notebook), submission)
     return [verdict.exercise for verdict in verdicts if verdict.state != "passed"]
 
 

@@ -32,6 +32,12 @@ def project() -> dict:
     return tomllib.loads(read("pyproject.toml"))["project"]
 
 
+def test_tests_of_a_group_share_a_process(request):
+    """What counts the machine's processes would else run beside itself, and what is made once for a file be made twice. pytest 9.2 does that."""
+    if getattr(request.config.option, "loadgroup", False):
+        assert request.node.nodeid.endswith("@test_project")
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_runs_only_what_is_there(path):
     jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]

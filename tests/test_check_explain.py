@@ -530,16 +530,6 @@ def test_the_page_of_messages_finds_long_ones_and_internal_names():
     assert words.INNER["starts"] in page.engine()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("exercise", all_exercises().values(), ids=lambda e: e.name)
-def test_no_message_to_a_wrong_answer_of_the_bank_is_long_or_shows_an_internal_name(exercise):
-    from utils.authoring import messages as page
-
-    said = page.said(exercise)
-    assert "PASSED" not in said.values()
-    assert page.complaints(exercise, said) == []
-
-
 def test_a_module_that_remembers_its_first_inputs_is_told():
     from utils.checks.engine import examine
     from utils.checks.registry import find

@@ -28,8 +28,8 @@ EXERCISES = list(all_exercises().values())
 @pytest.mark.slow
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 def test_right_answers_pass_whatever_the_notebook_has_switched_on(exercise):
-    """All of the bank, in four sessions: about 40 seconds of one processor."""
-    assert sessions.rejected(exercise) == []
+    """All of the bank, with everything switched on at once; `python -m utils.authoring sessions` does it one by one."""
+    assert sessions.rejected(exercise, sessions=[sessions.SESSIONS]) == []
 
 
 @pytest.mark.parametrize("exercise", EXERCISES[::5], ids=lambda e: e.name)
@@ -228,9 +228,9 @@ def find_reference(name):
 def test_as_many_values_as_keys_or_an_error_in_place_of_a_dead_kernel(without):
     layer, x, memory = ValuesOfOtherLength(6, 2), torch.randn(2, 9, 6), torch.randn(2, 4, 6)
     attend = nn.functional.scaled_dot_product_attention
-    with own_state(), without(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
+    with own_state(), without(), pytest.raises(RuntimeError, match="4.* 9"):
         layer(x, memory)
-    with own_state(), without(), pytest.raises(RuntimeError, match="4 keys and 9 values"):
+    with own_state(), without(), pytest.raises(RuntimeError, match="4.* 9"):
         attend(x, memory, value=x)  # imported by its own name
     assert nn.functional.scaled_dot_product_attention is attend
     with own_state(), without():

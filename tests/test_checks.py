@@ -10,7 +10,7 @@ import textwrap
 import pytest
 import torch
 
-from utils.authoring import expected, report
+from utils.authoring import expected, messages, report
 from utils.checks import fixtures
 from utils.checks.engine import examine, stand_in
 from utils.checks.registry import all_exercises
@@ -24,8 +24,10 @@ by_name = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
 @pytest.mark.slow
 @by_name
 def test_kill_diagnosis_and_false_reject_rates(exercise):
+    """And no message to a wrong answer is long or shows a name that only the check knows."""
     rates = report.measure(exercise)
     assert rates.perfect, "\n".join(rates.complaints)
+    assert messages.complaints(exercise, rates.messages) == []
 
 
 @by_name

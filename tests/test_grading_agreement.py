@@ -15,7 +15,7 @@ from utils.grading.verdict import Examiner
 from utils.grading.worker import Sandbox, grade
 
 pytestmark = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
-EVERY = 8
+EVERY = 12
 
 
 @pytest.fixture(scope="module")

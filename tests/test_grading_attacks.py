@@ -1,4 +1,7 @@
-"""Hostile, broken and odd submissions against the whole grader: what each scores, and that nothing changes outside its sandbox."""
+"""Hostile, broken and odd submissions against the whole grader: what each scores, and that nothing changes outside its sandbox.
+
+Here every third class of them is graded; `python -m utils.authoring attacks` grades all, and ATTACKS.md is what it wrote.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ DONE: dict[str, trial.Outcome] = {}
 
 
 CLASSES = table.classes(ALL)
+SAMPLE = list(CLASSES)[::3]
+TRIED = {attack.name for name in SAMPLE for attack in CLASSES[name]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +77,7 @@ def test_attacks_of_one_class_have_one_policy():
 
 
 @pytest.mark.parametrize(
-    "name", CLASSES, ids=lambda name: name.replace(" ", "-").encode("ascii", "replace").decode()
+    "name", SAMPLE, ids=lambda name: name.replace(" ", "-").encode("ascii", "replace").decode()
 )
 def test_attack(name, base):
     outcomes = trial.together(CLASSES[name], base / f"a{list(CLASSES).index(name)}", base / "out")
@@ -83,7 +88,7 @@ def test_attack(name, base):
 def test_no_report_is_broken_and_no_hidden_value_comes_home(base):
     """All of them as one class: the pages, tables and files hold no live formula, no live script and no word that an attack smuggled."""
     entries = [outcome.entry for outcome in DONE.values() if outcome.entry]
-    if len(entries) < len(ALL):
+    if not DONE.keys() >= TRIED:
         pytest.skip("runs with the whole module")
     out = base / "reports"
     reports.write(entries, out, reports.isolation_of(entries, probe().sentence()))
@@ -100,7 +105,7 @@ def test_no_report_is_broken_and_no_hidden_value_comes_home(base):
 
 
 def test_nothing_is_left_behind_and_the_grader_stays_small(before, capsys):
-    if len(DONE) < len(ALL):
+    if not DONE.keys() >= TRIED:
         pytest.skip("runs with the whole module")
     largest = max(outcome.memory for outcome in DONE.values()) - before
     with capsys.disabled():

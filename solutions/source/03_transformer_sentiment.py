@@ -343,7 +343,7 @@ if ready("warmup_cosine"):
 
 # %% seconds=10
 if ready("TransformerClassifier", "warmup_cosine"):
-    first_steps, runs_each = budget.pick(smoke=6, cpu=12), budget.pick(smoke=2, cpu=5)
+    first_steps, seeds = budget.pick(smoke=6, cpu=12), range(budget.pick(smoke=2, cpu=5))
     batches = list(itertools.islice(Batches(train, 64, collate, shuffle=True), first_steps))
 
     def first_losses(norm_first: bool, warmup_steps: int, seed: int) -> list[float]:
@@ -359,7 +359,7 @@ if ready("TransformerClassifier", "warmup_cosine"):
     with stop_button() as until_stopped:  # after a stop, one run of each is enough
         first = {
             f"{order}, {'warm-up' if warm else 'no warm-up'}": [
-                first_losses(order == "pre-LN", warm, s) for s in until_stopped(range(runs_each))
+                first_losses(order == "pre-LN", warm, s) for s in until_stopped(seeds)
             ]
             for order in ("post-LN", "pre-LN")
             for warm in (0, first_steps)

@@ -17,6 +17,7 @@ from utils.checks import fixtures, words
 from utils.checks.compare import PREFIXES
 from utils.checks.engine import examine
 from utils.checks.messages import MOST, text
+from utils.checks.result import Result
 from utils.checks.spec import Exercise
 from utils.grading import answers
 
@@ -28,9 +29,13 @@ def said(exercise: Exercise) -> dict[str, str]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         for wrong in answers.bank(exercise).wrongs:
-            result = examine(exercise, wrong.build(reference, module))
-            found[wrong.name] = "PASSED" if result.passed else text(result)
+            found[wrong.name] = message(examine(exercise, wrong.build(reference, module)))
     return found
+
+
+def message(result: Result) -> str:
+    """What a student reads."""
+    return "PASSED" if result.passed else text(result)
 
 
 def complaints(exercise: Exercise, messages: dict[str, str]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from utils.authoring.messages import message
 from utils.checks import fixtures
 from utils.checks.engine import examine, passes
 from utils.checks.fixtures import Fixture
@@ -37,6 +38,7 @@ class Rates:
     rejected: int = 0
     seconds: list[float] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)  # to each wrong answer; see `messages.said`
 
     @property
     def perfect(self) -> bool:
@@ -69,6 +71,7 @@ def measure(
         result = examine(exercise, attempt, public)
         rates.wrong += 1
         rates.seconds.append(result.seconds)
+        rates.messages[wrong.name] = message(result)
         alive = [seed for seed, f in zip(FRESH_SEEDS, fresh, strict=True) if passes(exercise, attempt, f)]
         if result.passed or alive:
             rates.complaints.append(

@@ -8,7 +8,7 @@ Exits with 1 if one is rejected.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -18,48 +18,56 @@ from utils.checks.spec import Exercise
 from utils.grading import answers
 
 SESSIONS = ("gradients off", "inference mode", "default device meta", "default dtype float64")
+ONE_BY_ONE = tuple((name,) for name in SESSIONS)
 
 
 @contextlib.contextmanager
-def session(name: str) -> Iterator[None]:
-    """A session in which a student left something switched on; switched back behind the block."""
+def session(*names: str) -> Iterator[None]:
+    """A session in which a student left something switched on, or several things; switched back behind the block."""
     with contextlib.ExitStack() as stack:
-        if name == "gradients off":
-            stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
-            torch.set_grad_enabled(False)
-        elif name == "inference mode":
-            stack.enter_context(torch.inference_mode())
-        elif name == "default device meta":
-            stack.callback(torch.set_default_device, None)
-            torch.set_default_device("meta")
-        elif name == "default dtype float64":
-            stack.callback(torch.set_default_dtype, torch.get_default_dtype())
-            torch.set_default_dtype(torch.float64)
-        else:
-            raise ValueError(f"no such session: {name!r}")
+        for name in names:
+            if name == "gradients off":
+                stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
+                torch.set_grad_enabled(False)
+            elif name == "inference mode":
+                stack.enter_context(torch.inference_mode())
+            elif name == "default device meta":
+                stack.callback(torch.set_default_device, None)
+                torch.set_default_device("meta")
+            elif name == "default dtype float64":
+                stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+                torch.set_default_dtype(torch.float64)
+            else:
+                raise ValueError(f"no such session: {name!r}")
         yield
 
 
-def rejected(exercise: Exercise, *, everything: bool = True) -> list[str]:
+def rejected(
+    exercise: Exercise,
+    *,
+    everything: bool = True,
+    sessions: Sequence[Sequence[str]] = ONE_BY_ONE,
+) -> list[str]:
     """The right answers of an exercise that fail in some session, in words.
 
     Args:
         exercise: which.
         everything: also the alternative right answers of the bank, not the reference alone.
+        sessions: what is switched on in each.
     """
     reference, module = answers.reference(exercise), answers.reference_module(exercise)
     rights = [("the reference", reference)]
     if everything:
         rights += [(one.name, one.build(reference, module)) for one in answers.bank(exercise).rights]
     complaints = []
-    for name in SESSIONS:
+    for names in sessions:
         fixtures.load.cache_clear()  # the first check of a session reads its data in that session
-        with session(name):
+        with session(*names):
             for answer, attempt in rights:
                 result = examine(exercise, attempt)
                 if not result.passed:
                     said = next(finding.sentence for finding in result.findings if finding)
-                    complaints.append(f"{exercise.name}, {answer}, {name}: {said}")
+                    complaints.append(f"{exercise.name}, {answer}, {' and '.join(names)}: {said}")
     return complaints
 
 

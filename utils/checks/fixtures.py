@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Fixture:
     exercise: Exercise
     cases: list[Case]
     expected: list[Seen]
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: Sequence[Mistake] = ()
 
 
 REDRAWS = 30  # after so many there is no other input of this kind (a mask for one position)
@@ -206,7 +206,7 @@ def order_path() -> Path:
     return FOLDER / "order.json"
 
 
-def sentences(exercise: Exercise, mistakes: list[Mistake]) -> str:
+def sentences(exercise: Exercise, mistakes: Sequence[Mistake]) -> str:
     """The text file of an exercise: what its properties and its known mistakes say, by name, a sentence per line."""
     said = {
         "properties": {prop.name: prop.sentence for prop in exercise.properties},

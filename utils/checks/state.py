@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.backends.cuda import (
+    enable_flash_sdp,
+    flash_sdp_enabled,
+)  # its name says CUDA; the CPU's kernel heeds it
 from torch.optim import Optimizer
-from torch.overrides import TorchFunctionMode
 
 MARK = "__dynamo_disable"  # where PyTorch keeps a method's version that is not to be compiled
 
@@ -34,7 +35,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_no_compiler_for_optimizers())
-        stack.enter_context(_AsManyValuesAsKeys())
+        stack.enter_context(_no_fused_attention())
         set_own(seed)
         try:
             yield
@@ -59,25 +60,19 @@ def left_behind() -> str:
     return "" if torch.get_default_dtype() == torch.float32 else "dtype"
 
 
-class _AsManyValuesAsKeys(TorchFunctionMode):
+@contextlib.contextmanager
+def _no_fused_attention() -> Iterator[None]:
     """Within the block, attention over M keys with another number of values is an error, by whatever name it is called.
 
-    On a CPU PyTorch 2.13 takes it, and reads or writes beyond the end of a tensor: the kernel dies, or the numbers are anything.
+    The fused kernel of PyTorch 2.13 for the CPU takes it, and reads or writes beyond the end of a tensor: the process dies, or the numbers
+    are anything. The one that is written out compares the shapes.
     """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is scaled_dot_product_attention:
-            key, value = (
-                args[n] if len(args) > n else kwargs[name] for n, name in ((1, "key"), (2, "value"))
-            )
-            if key.shape[-2:-1] != value.shape[-2:-1]:
-                raise RuntimeError(
-                    f"scaled_dot_product_attention got {key.shape[-2]} keys and {value.shape[-2]} values: each key needs its value"
-                )
-        return func(*args, **kwargs)
+    before = flash_sdp_enabled()
+    enable_flash_sdp(False)
+    try:
+        yield
+    finally:
+        enable_flash_sdp(before)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from utils.checks import fixtures
 from utils.checks.fixtures import Fixture, Mistake
@@ -12,12 +15,34 @@ from utils.grading import answers
 
 
 def build(exercise: Exercise, seed: int = fixtures.PUBLIC_SEED) -> Fixture:
-    """Cases of a seed, what the reference gives, and what every known mistake looks like on them."""
-    reference, module = answers.reference(exercise), answers.reference_module(exercise)
-    fixture = fixtures.prepare(exercise, reference, seed)
-    mistakes = []
-    for wrong in answers.bank(exercise).wrongs:
-        attempt = wrong.build(reference, module)
-        looks = [fixtures.fingerprint(observe(attempt, case)) for case in fixture.cases]
-        mistakes.append(Mistake(wrong.name, wrong.sentence, looks))
-    return replace(fixture, mistakes=mistakes)
+    """Cases of a seed, what the reference gives, and, once somebody looks, what every known mistake looks like on them."""
+    fixture = fixtures.prepare(exercise, answers.reference(exercise), seed)
+    return replace(fixture, mistakes=_Mistakes(fixture))
+
+
+_looking = threading.Lock()
+
+
+class _Mistakes(Sequence[Mistake]):
+    """The known mistakes of an exercise. They are tried on the cases when the first of them is asked for: right answers need none."""
+
+    def __init__(self, fixture: Fixture) -> None:
+        self.fixture = fixture
+
+    def __len__(self) -> int:
+        return len(answers.bank(self.fixture.exercise).wrongs)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # of a number or a slice, as Sequence has it
+        with _looking:  # graders ask from several threads, and an observation has the process's generator
+            return self._found[index]
+
+    @cached_property
+    def _found(self) -> list[Mistake]:
+        exercise = self.fixture.exercise
+        reference, module = answers.reference(exercise), answers.reference_module(exercise)
+        found = []
+        for wrong in answers.bank(exercise).wrongs:
+            attempt = wrong.build(reference, module)
+            looks = [fixtures.fingerprint(observe(attempt, case)) for case in self.fixture.cases]
+            found.append(Mistake(wrong.name, wrong.sentence, looks))
+        return found

@@ -223,7 +223,7 @@ def _converse(
             limits.seconds,
             min(clock, PATIENCE * limits.cpu + limits.seconds),
         )
-        run.clock = time.monotonic() - began
+        run.clock = time.monotonic() - began - taken.judging
         for descriptor in (
             living,
             answers,
@@ -258,12 +258,20 @@ class _Answers(Generic[Judged]):
     def __init__(self, nonce: bytes, checks: int, judge: Callable[[int, bytes], Judged]) -> None:
         self.reader = wire.FrameReader(nonce, checks)
         self.judge, self.judged = judge, list[Judged]()
+        self.judging = 0.0  # seconds on the clock, which are none of the submission's
         self.broken: int | None = None
         self.sure = False
         self.why = ""
 
     def take(self, data: bytes) -> bool:
         """Whether the sandbox can be trusted to go on; if not, `broken` is the check whose answer it was, and `why` tells."""
+        began = time.monotonic()
+        try:
+            return self._taken(data)
+        finally:
+            self.judging += time.monotonic() - began
+
+    def _taken(self, data: bytes) -> bool:
         try:
             for frame in self.reader.feed(data):
                 try:
@@ -302,7 +310,7 @@ def _take(
                 "it gave no sign of life for {seconds} s and was stopped", seconds=f"{silence:.0f}"
             )
             return Run(answers.judged, silent)
-        if now - began > most:
+        if now - began - answers.judging > most:
             return Run(answers.judged, TOO_LONG)
         readable, writable, _ = select.select([reading, end.fileno()], [asking] if left else [], [], 0.5)
         if writable:
@@ -319,7 +327,7 @@ def _take(
                 break
             if not answers.take(data):
                 return Run(answers.judged, answers.why, answers.broken, answers.sure)
-            heard = now
+            heard = time.monotonic()
         elif end.fileno() in readable:  # it has ended, and all that it sent has been read
             break
     return Run(answers.judged, "done")

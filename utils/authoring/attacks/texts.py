@@ -53,7 +53,7 @@ def _in_the_body(text: str) -> Make:
 
 PLACES = {"a helper": _in_a_helper, "the cell": _in_the_cell, "the body": _in_the_body}
 DEEP = "+".join(["1"] * 1500)  # Python reads it, and fails to write its tree again
-LONG = "x = f'" + "{0}" * 12_000 + "'"  # Python's own parser takes the square of its parts
+LONG = "x = f'" + "{0}" * 30_000 + "'"  # Python's own parser takes the square of its parts
 BLANKS = f"!true\n{' ' * 100_000}\n"  # behind a line for IPython, for which each line is looked at
 NAMES = "x = 0\n" + "x += x\n" * 8_000
 
@@ -71,11 +71,11 @@ def _with_names(in_cell: bool) -> Make:
     return make
 
 
-def _in_half_a_second(make: Make) -> Make:
-    """A submission that gets a twentieth of the time that others have to be read."""
+def _in_a_second(make: Make) -> Make:
+    """A submission that gets a tenth of the time that others have to be read."""
 
     def made(scene: Scene) -> None:
-        scene.doors.enter_context(mock.patch.object(normalise, "SECONDS", 0.5))
+        scene.doors.enter_context(mock.patch.object(normalise, "SECONDS", 1.0))
         make(scene)
 
     return made
@@ -116,13 +116,13 @@ ATTACKS = (
         ),
     ),
     *one_class(
-        "in half a second",
+        "in a second",
         (
             Attack(
                 f"expressions that Python reads too slowly, in {place}",
                 GROUP,
                 ZERO,
-                _in_half_a_second(make(f"{LONG}\n{LONG}")),
+                _in_a_second(make(f"{LONG}\n{LONG}")),
             )
             for place, make in PLACES.items()
         ),

@@ -352,7 +352,7 @@ def test_a_text_that_nobody_has_thought_of_is_no_failure_of_the_grader(tmp_path,
     def fail(*given):
         raise RecursionError
 
-    monkeypatch.setattr("utils.grading.normalise._pieces", fail)
+    monkeypatch.setattr("utils.grading.normalise.in_order", fail)
     with pytest.raises(BadNotebook, match="RecursionError"):
         normalise(_with(tmp_path), NAME)
 
@@ -361,6 +361,6 @@ def test_a_shortage_of_memory_is_nobodys_zero(tmp_path, monkeypatch):
     def fail(*given):
         raise MemoryError
 
-    monkeypatch.setattr("utils.grading.normalise._pieces", fail)
+    monkeypatch.setattr("utils.grading.normalise.in_order", fail)
     with pytest.raises(MemoryError):
         normalise(_with(tmp_path), NAME)

@@ -23,7 +23,7 @@ from utils.grading.isolation import Limits, probe
 from utils.grading.normalise import normalise
 from utils.grading.reading import release_cells
 from utils.grading.verdict import NEUTRAL, Examiner
-from utils.grading.worker import Sandbox, grade, grade_some
+from utils.grading.worker import Request, Sandbox, grade, grade_some
 from utils.paths import ROOT
 
 pytestmark = pytest.mark.skipif(not probe().safe, reason=probe().sentence())
@@ -511,3 +511,15 @@ def test_the_sentence_says_so_on_a_busy_machine_too(narrow, examiner, tmp_path):
         for process in busy:
             process.kill()
             process.wait()
+
+
+def test_the_judges_own_time_is_none_of_the_submissions(examiner, tmp_path):
+    def slow(index, payload):
+        time.sleep(1)
+        return index
+
+    checks, tensors = examiner.request()
+    with Sandbox() as box:
+        run = box.run(Request(submission(tmp_path), checks, tensors, {}), slow)
+    assert run.ending == "done" and sorted(run.judged) == list(range(len(checks)))
+    assert run.clock < len(checks), "seconds that the judge slept"

@@ -7,9 +7,10 @@ import pytest
 from utils.checks import fixtures
 from utils.checks.engine import examine
 from utils.checks.fixtures import PUBLIC_SEED, drawn, same_input
+from utils.checks.observe import observe
 from utils.checks.registry import all_exercises
 from utils.checks.spec import Case, Exercise
-from utils.grading import hidden
+from utils.grading import answers, hidden
 
 COURSE = all_exercises()
 SEEDS = (1, 2_000_000_011)
@@ -83,3 +84,14 @@ def test_a_table_of_the_check_data_scores_at_most_one_percent():
             ]
             assert sum(found) == share * len(found)
     assert points <= 0.01 * sum(exercise.points for exercise in COURSE.values())
+
+
+def test_known_mistakes_are_tried_once_and_only_when_one_is_asked_for(monkeypatch):
+    tried = []
+    monkeypatch.setattr(hidden, "observe", lambda *given: tried.append(given) or observe(*given))
+    exercise = COURSE["causal_mask"]
+    fixture = hidden.build(exercise, SEEDS[0])
+    assert len(fixture.mistakes) == len(answers.bank(exercise).wrongs) and tried == []
+    looks = [mistake.looks for mistake in fixture.mistakes]
+    assert len(tried) == len(fixture.mistakes) * len(fixture.cases) and all(map(len, looks))
+    assert fixture.mistakes[-1].looks == looks[-1] and len(tried) == len(looks) * len(fixture.cases)

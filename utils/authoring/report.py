@@ -51,7 +51,11 @@ class Rates:
 
 
 def measure(
-    exercise: Exercise, seeds: int = 0, threads: Sequence[int] = (), other_dtype: bool = False
+    exercise: Exercise,
+    seeds: int = 0,
+    threads: Sequence[int] = (),
+    other_dtype: bool = False,
+    fresh: Sequence[int] = FRESH_SEEDS,
 ) -> Rates:
     """Runs the whole bank of one exercise (and the reference, as one right answer) through its check.
 
@@ -60,11 +64,12 @@ def measure(
         seeds: on how many hidden seeds more the right answers are tried.
         threads: numbers of threads of torch with which they are tried: a sum is then added in another order.
         other_dtype: also with float64 in place of float32, and the other way round, where that is legal.
+        fresh: seeds on which every answer is tried beside the public one.
     """
     rates = Rates(exercise)
     reference, module = answers.reference(exercise), answers.reference_module(exercise)
     public = fixtures.load(exercise)
-    fresh = [fixtures.prepare(exercise, reference, seed) for seed in FRESH_SEEDS]
+    others = [fixtures.prepare(exercise, reference, seed) for seed in fresh]
     bank = answers.bank(exercise)
     for wrong in bank.wrongs:
         attempt = wrong.build(reference, module)
@@ -72,7 +77,7 @@ def measure(
         rates.wrong += 1
         rates.seconds.append(result.seconds)
         rates.messages[wrong.name] = message(result)
-        alive = [seed for seed, f in zip(FRESH_SEEDS, fresh, strict=True) if passes(exercise, attempt, f)]
+        alive = [seed for seed, f in zip(fresh, others, strict=True) if passes(exercise, attempt, f)]
         if result.passed or alive:
             rates.complaints.append(
                 f"survives {'the public cases' if result.passed else f'seed {alive}'}: {wrong.name}"
@@ -87,7 +92,7 @@ def measure(
         (right.name, right.build(reference, module)) for right in bank.rights
     ]
     for name, attempt in rights:
-        results = [examine(exercise, attempt, f) for f in (public, *fresh)]
+        results = [examine(exercise, attempt, f) for f in (public, *others)]
         rates.right += 1
         rates.seconds.append(results[0].seconds)
         failed = next((r for r in results if not r.passed), None)
@@ -101,7 +106,7 @@ def measure(
             if not examine(exercise, attempt, fixture).passed:
                 rates.rejected += 1
                 rates.complaints.append(f"rejected on seed {seed}: {name}")
-    again = [public, *fresh] if threads else []
+    again = [public, *others] if threads else []
     again += in_other_dtype(exercise, reference) if other_dtype else []
     complaints = rejected_on(exercise, rights, again, threads)
     rates.rejected += len(complaints)

@@ -50,7 +50,7 @@ def test_the_written_table_has_all_of_them_and_each_stands():
     )
     assert f"| all | {len(ALL)} | {len(ALL)} |" in page and "not as it must be" not in page
     command = re.search(r"`python -m utils.authoring attacks ([^`]*)`", page)
-    assert command and "--workers 1" in command[1], command
+    assert command and "--workers 1 2 --rounds 2" in command[1], command
 
 
 def test_what_an_earlier_round_left_behind_is_not_forgotten(monkeypatch, tmp_path, capsys):

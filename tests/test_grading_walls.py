@@ -523,3 +523,29 @@ def test_the_judges_own_time_is_none_of_the_submissions(examiner, tmp_path):
         run = box.run(Request(submission(tmp_path), checks, tensors, {}), slow)
     assert run.ending == "done" and sorted(run.judged) == list(range(len(checks)))
     assert run.clock < len(checks), "seconds that the judge slept"
+
+
+STEPS = """\
+layer = torch.nn.Linear(2, 1)
+optimizers = [kind(layer.parameters(), lr=0.1) for kind in (torch.optim.SGD, torch.optim.AdamW)]
+
+def steps():
+    for optimizer in optimizers:
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
+        optimizer.zero_grad()
+        layer(torch.ones(3, 2)).sum().backward()
+        optimizer.step()
+        schedule.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})
+
+steps()
+"""
+
+
+def test_optimizers_step_in_cells_and_in_answers(examiner, tmp_path):
+    """Where PyTorch would import its compiler, which takes seconds, and needs a folder that a sandbox has not."""
+    code = f"{STEPS}\n{answers()[TARGET]}\nright = {TARGET}\ndef {TARGET}(length):\n    steps()\n    return right(length)\n"
+    with Sandbox() as box:
+        found = grade_some(box, examiner, submission(tmp_path, **{TARGET: code}), [TARGET])[TARGET]
+    assert found.state == "passed", found

@@ -167,10 +167,10 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "tests/test_grading_attacks.py::test_attack",
         "python -m utils.authoring attacks pickle",
     ),
-    r"python -m utils\.authoring attacks --workers 1 --page \S+": Slow(
+    r"python -m utils\.authoring attacks --workers 1 2 --rounds 2 --page \S+": Slow(
         "grades every hostile submission",
         "tests/test_grading_attacks.py::test_the_written_table_has_all_of_them_and_each_stands",
-        "python -m utils.authoring attacks --workers 1 --page {desk}/attacks.md",
+        "python -m utils.authoring attacks --workers 1 2 --rounds 2 --page {desk}/attacks.md",
     ),
     r"make bench-grading|python -m utils\.authoring\.bench_grading( --against COMMIT)?": Slow(
         "minutes, and it needs a quiet machine",

@@ -34,7 +34,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
             stack.enter_context(torch.autocast("cpu", enabled=False))
         if torch.get_default_device().type != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
-        stack.enter_context(_no_compiler_for_optimizers())
+        stack.enter_context(no_compiler_for_optimizers())
         stack.enter_context(_no_fused_attention())
         set_own(seed)
         try:
@@ -76,7 +76,7 @@ def _no_fused_attention() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_compiler_for_optimizers() -> Iterator[None]:
+def no_compiler_for_optimizers() -> Iterator[None]:
     """Within the block, an optimizer is built without importing `torch._dynamo`, which takes seconds and is of no use here.
 
     PyTorch wraps these methods with "not to be compiled", and imports the compiler to say so, at the first call.

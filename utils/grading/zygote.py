@@ -39,14 +39,20 @@ LATE = 0.1  # seconds between two looks at what a sandbox uses
 SPARE = 8  # processes that a control group grants beyond the limit, so that the watchdog, which can say why, comes first
 
 
+_FOR_GOOD = contextlib.ExitStack()
+
+
 def warm_up() -> None:
     """Imports what notebooks import, and makes sure that forking is safe."""
     import torch
-    import torch._dynamo  # an optimizer's first step imports it, which needs a /tmp: a sandbox has none
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     from utils.checks.registry import all_exercises
+    from utils.checks.state import no_compiler_for_optimizers
+
+    # The compiler takes seconds to import, and needs a /tmp: a sandbox has none.
+    _FOR_GOOD.enter_context(no_compiler_for_optimizers())
 
     lending.withhold()
     all_exercises()

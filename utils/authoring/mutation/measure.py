@@ -22,7 +22,7 @@ from typing import Any
 from utils.authoring import stubs
 from utils.authoring.mutation.inputs import inputs
 from utils.authoring.mutation.operators import Mutant, mutants
-from utils.authoring.mutation.reasons import why
+from utils.authoring.mutation.reasons import GIVEN, why
 from utils.checks import fixtures
 from utils.checks.engine import passes
 from utils.checks.fixtures import Fixture
@@ -164,13 +164,22 @@ def page(rows: list[Survival]) -> str:
             lines += [
                 f"- line {m.line}: `{m.what}`; shown by {shown}{_left(row, m)}" for m, shown in row.differing
             ]
-            lines += [f"- line {m.line}: `{m.what}`; no difference found{_left(row, m)}" for m in row.alike]
+            lines += [
+                f"- line {m.line}: `{m.what}`; no difference found{_left(row, m, alike=True)}"
+                for m in row.alike
+            ]
     return "\n".join(lines) + "\n"
 
 
-def _left(row: Survival, mutant: Mutant) -> str:
-    reason = why(row.exercise.name, mutant.what)
-    return f"; left because {reason}" if reason else ""
+def reason(exercise: Exercise, mutant: Mutant, *, alike: bool = False) -> str:
+    """Why a survivor is left; "" if nobody has said so."""
+    written = mutant.line in solution_lines(stubs.answer(exercise).whole)
+    return why(exercise.name, mutant.what, alike=alike) if written else GIVEN
+
+
+def _left(row: Survival, mutant: Mutant, *, alike: bool = False) -> str:
+    said = reason(row.exercise, mutant, alike=alike)
+    return f"; left because {said}" if said else ""
 
 
 ROW = re.compile(r"\| (\w+) \| \d+ \| (\d+) \| \d+ \| \d+ \|")
@@ -214,7 +223,7 @@ def unexplained(rows: Iterable[Survival]) -> list[str]:
         f"{row.exercise.name}, line {mutant.line}: {mutant.what}; shown by {shown}"
         for row in rows
         for mutant, shown in row.differing
-        if not why(row.exercise.name, mutant.what)
+        if not reason(row.exercise, mutant)
     ]
 
 

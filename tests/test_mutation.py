@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import resource
-from dataclasses import replace
 
 import pytest
 
+from utils.authoring import stubs
 from utils.authoring.mutation import measure, reasons
 from utils.authoring.mutation.inputs import describe, inputs
 from utils.authoring.mutation.operators import Mutant, are_kin, mutants
@@ -111,6 +111,8 @@ def test_a_survivor_that_is_left_has_its_reason():
     assert (
         why("retention_parallel", "query: key in its place") and why("LSTM", "query: key in its place") == ""
     )
+    given = Mutant(1, "128 becomes 129", "")
+    assert measure.reason(find("LSTMClassifier"), given) == reasons.GIVEN
     assert why("pool", "x: behind y") == "" and "needs" in why("pool", "x: behind y", alike=True)
 
 
@@ -138,9 +140,12 @@ def test_every_survivor_has_a_reason_on_the_page():
 
 def test_a_page_keeps_its_other_rows_and_the_command_fails_without_a_reason(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
-    row = measure.Survival(find("split_heads"), 11)
-    row.differing = [(Mutant(1, "something else", ""), "(x=<2>)")]
-    monkeypatch.setattr(measure, "measure", lambda exercise: replace(row, exercise=exercise))
+
+    def one_left(exercise):
+        line = measure.solution_lines(stubs.answer(exercise).whole)[0]
+        return measure.Survival(exercise, 11, [(Mutant(line, "something else", ""), "(x=<2>)")])
+
+    monkeypatch.setattr(measure, "measure", one_left)
     monkeypatch.setattr(measure, "up_to_date", lambda row: True)
     before = resource.getrlimit(resource.RLIMIT_AS)
     assert measure.main(["split_heads"], "", str(page)) == 1

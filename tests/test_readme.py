@@ -220,7 +220,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"make (test|check)( ARGS=.*)?": Slow(
         "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
     ),
-    r"make PYTHON=python3\.13 \.venv/\.installed": Left(
+    r"make PYTHON=python3\.13 \.venv/\.test-installed": Left(
         "fetches a torch of 5.2 GB; the table says what ran in it"
     ),
     r"make test-(lowest|newest)": Slow(

@@ -45,6 +45,8 @@ def test_a_check_puts_the_students_session_back(name):
             torch.is_inference_mode_enabled(),
             torch.get_default_dtype(),
             torch.get_default_device(),
+            torch.backends.cuda.flash_sdp_enabled(),
+            torch.backends.cuda.math_sdp_enabled(),
             torch.default_generator.get_state().tolist()[:64],
         )
 

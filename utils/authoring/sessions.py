@@ -1,4 +1,4 @@
-"""Do right answers pass whatever the notebook has switched on? Every right answer of the banks, in four sessions.
+"""Do right answers pass whatever the notebook has switched on? Every right answer of the banks, in five sessions.
 
     python -m utils.authoring sessions [--exercise NAME ...] [--notebook 01]
 
@@ -11,13 +11,20 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from utils.checks import fixtures
 from utils.checks.engine import examine
 from utils.checks.spec import Exercise
 from utils.grading import answers
 
-SESSIONS = ("gradients off", "inference mode", "default device meta", "default dtype float64")
+SESSIONS = (
+    "gradients off",
+    "inference mode",
+    "default device meta",
+    "default dtype float64",
+    "fused attention alone",
+)
 ONE_BY_ONE = tuple((name,) for name in SESSIONS)
 
 
@@ -37,6 +44,8 @@ def session(*names: str) -> Iterator[None]:
             elif name == "default dtype float64":
                 stack.callback(torch.set_default_dtype, torch.get_default_dtype())
                 torch.set_default_dtype(torch.float64)
+            elif name == "fused attention alone":
+                stack.enter_context(sdpa_kernel(SDPBackend.FLASH_ATTENTION))
             else:
                 raise ValueError(f"no such session: {name!r}")
         yield

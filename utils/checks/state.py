@@ -6,10 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from torch.backends.cuda import (
-    enable_flash_sdp,
-    flash_sdp_enabled,
-)  # its name says CUDA; the CPU's kernel heeds it
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import Optimizer
 
 MARK = "__dynamo_disable"  # where PyTorch keeps a method's version that is not to be compiled
@@ -18,7 +15,7 @@ MARK = "__dynamo_disable"  # where PyTorch keeps a method's version that is not 
 @contextlib.contextmanager
 def own_state(seed: int = 0) -> Iterator[None]:
     """Within the block: default device CPU, default dtype float32, gradients on, no inference mode, no autocast, no anomaly mode, a
-    seeded generator. Behind it, everything is as the student had it, whatever the code in the block has switched.
+    seeded generator, attention written out. Behind it, everything is as the student had it, whatever the code in the block has switched.
 
     Args:
         seed: of PyTorch's CPU generator.
@@ -35,7 +32,9 @@ def own_state(seed: int = 0) -> Iterator[None]:
         if torch.get_default_device().type != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(no_compiler_for_optimizers())
-        stack.enter_context(_no_fused_attention())
+        # The fused kernel of PyTorch 2.13 for the CPU takes M keys with another number of values, and reads or writes beyond the end of a
+        # tensor: the process dies, or the numbers are anything. The one that is written out compares the shapes.
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         set_own(seed)
         try:
             yield
@@ -58,21 +57,6 @@ def left_behind() -> str:
     if not torch.is_grad_enabled():
         return "gradients"
     return "" if torch.get_default_dtype() == torch.float32 else "dtype"
-
-
-@contextlib.contextmanager
-def _no_fused_attention() -> Iterator[None]:
-    """Within the block, attention over M keys with another number of values is an error, by whatever name it is called.
-
-    The fused kernel of PyTorch 2.13 for the CPU takes it, and reads or writes beyond the end of a tensor: the process dies, or the numbers
-    are anything. The one that is written out compares the shapes.
-    """
-    before = flash_sdp_enabled()
-    enable_flash_sdp(False)
-    try:
-        yield
-    finally:
-        enable_flash_sdp(before)
 
 
 @contextlib.contextmanager

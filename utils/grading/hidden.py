@@ -13,14 +13,15 @@ from utils.checks.observe import observe
 from utils.checks.spec import Exercise
 from utils.grading import answers
 
+# Graders ask from several threads, and an observation has the process's own generator, default dtype and attention kernel.
+_observing = threading.Lock()
+
 
 def build(exercise: Exercise, seed: int = fixtures.PUBLIC_SEED) -> Fixture:
     """Cases of a seed, what the reference gives, and, once somebody looks, what every known mistake looks like on them."""
-    fixture = fixtures.prepare(exercise, answers.reference(exercise), seed)
+    with _observing:
+        fixture = fixtures.prepare(exercise, answers.reference(exercise), seed)
     return replace(fixture, mistakes=_Mistakes(fixture))
-
-
-_looking = threading.Lock()
 
 
 class _Mistakes(Sequence[Mistake]):
@@ -33,7 +34,7 @@ class _Mistakes(Sequence[Mistake]):
         return len(answers.bank(self.fixture.exercise).wrongs)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # of a number or a slice, as Sequence has it
-        with _looking:  # graders ask from several threads, and an observation has the process's generator
+        with _observing:
             return self._found[index]
 
     @cached_property

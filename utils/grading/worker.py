@@ -258,22 +258,16 @@ class _Answers(Generic[Judged]):
     def __init__(self, nonce: bytes, checks: int, judge: Callable[[int, bytes], Judged]) -> None:
         self.reader = wire.FrameReader(nonce, checks)
         self.judge, self.judged = judge, list[Judged]()
-        self.judging = 0.0  # seconds on the clock, which are none of the submission's
+        self.judging = 0.0  # seconds on the clock in `judge`, which are none of the submission's
         self.broken: int | None = None
         self.sure = False
         self.why = ""
 
     def take(self, data: bytes) -> bool:
         """Whether the sandbox can be trusted to go on; if not, `broken` is the check whose answer it was, and `why` tells."""
-        began = time.monotonic()
-        try:
-            return self._taken(data)
-        finally:
-            self.judging += time.monotonic() - began
-
-    def _taken(self, data: bytes) -> bool:
         try:
             for frame in self.reader.feed(data):
+                began = time.monotonic()
                 try:
                     self.judged.append(self.judge(frame.index, frame.payload))
                 except (KeyboardInterrupt, SystemExit):
@@ -282,6 +276,8 @@ class _Answers(Generic[Judged]):
                     self.broken, self.sure = frame.index, True
                     self.why = later(_NO_ANSWER, why=type(error).__name__)
                     return False
+                finally:
+                    self.judging += time.monotonic() - began
         except wire.BadFrame as error:
             self.broken = min(self.reader.awaited, default=0)
             self.why = later(_NO_ANSWER, why=str(error))

@@ -44,10 +44,14 @@ ALIKE = (
     ("scaled_dot_product_attention SelfAttention SelfAttention2d", r"query: key in its place", SIZE),
     ("WindowAttention", r"q: [kv] in its place", SIZE),
     ("SwinBlock PatchMerging", r"if .* % .*: always True|(height|width) % \w+: .*", "a padding of 0 changes nothing"),
+    ("SwinTransformer", r"\(\(2 \* dim, .*: parts 2 and 3 exchanged", "only the smaller of both is used"),
+    ("MoELayer", r"answer\.to\(.*", "the output has the experts' own type"),
+    ("MoELayer", r"\(\(token, choice, None\)\).*", "both ways give one column of the chosen weights"),
+    ("retention_chunkwise", r"q: [kv] in its place", "only its device is used"),
     ("SwinBlock", r"if shift: always True", "a shift of 0 moves and masks nothing"),
     ("MultiHeadAttention", r"key: (query|value) in its place", "it differs only where two of the three are one object and the third another"),
     ("MultiHeadAttention", r"query: (key|value) in its place", "in this branch they are one object"),
-    ("MultiHeadAttention translation_equivariance_error collate", r"True becomes False", ZIP),
+    ("MultiHeadAttention translation_equivariance_error collate SwinTransformer PoolFormer retention_chunkwise", r"True becomes False", ZIP),
     ("greedy_decode", r"\(\(:, 0\)\): parts 1 and 2 exchanged|0 becomes -1", "only its shape is used, and a single number is broadcast"),
     ("attention_rollout mean_attention_distance", r"1 becomes 2", "the matrix is square"),
     ("neighborhoods", r"0 becomes -1", "there is one image of ones"),
@@ -67,6 +71,8 @@ ALIKE = (
 ONE_BY_ONE: dict[tuple[str, str], str] = {
     ("retention_parallel", "query: key in its place"): NOT_LEGAL,
     ("retention_parallel", "query: value in its place"): NOT_LEGAL,
+    ("retention_chunkwise", "q: k in its place"): NOT_LEGAL,
+    ("retention_chunkwise", "q: v in its place"): NOT_LEGAL,
     ("Vocabulary", "1 becomes 0"): "a word that is counted occurs at least once",
     (
         "fine_tune",
@@ -92,7 +98,7 @@ def why(exercise: str, what: str, *, alike: bool = False) -> str:
         what: the change, as the mutant tells it.
         alike: no input told it from the answer.
     """
-    if reason := ONE_BY_ONE.get((exercise, what)):
-        return reason
     own = [(p, r) for names, p, r in ALIKE if alike and (not names or exercise in names.split())]
-    return next((reason for pattern, reason in [*CLASSES, *own] if re.fullmatch(pattern, what)), "")
+    one = [(re.escape(what), ONE_BY_ONE.get((exercise, what), ""))]
+    found = (reason for pattern, reason in [*own, *one, *CLASSES] if reason and re.fullmatch(pattern, what))
+    return next(found, "")

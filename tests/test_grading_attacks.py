@@ -8,6 +8,8 @@ from __future__ import annotations
 import html
 import json
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +87,17 @@ def test_attack(name, base):
     assert not (found := {one.attack.name: one.complaints for one in outcomes if one.complaints}), found
 
 
+def written(folder):
+    """(name, text) of every file in `folder`, also of those inside a zip (the feedback for an LMS)."""
+    for path in filter(Path.is_file, folder.rglob("*")):
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as packed:
+                for name in packed.namelist():
+                    yield f"{path}:{name}", name + "\n" + packed.read(name).decode("utf-8")
+        else:
+            yield str(path), path.read_text(encoding="utf-8")
+
+
 def test_no_report_is_broken_and_no_hidden_value_comes_home(base):
     """All of them as one class: the pages, tables and files hold no live formula, no live script and no word that an attack smuggled."""
     entries = [outcome.entry for outcome in DONE.values() if outcome.entry]
@@ -92,14 +105,15 @@ def test_no_report_is_broken_and_no_hidden_value_comes_home(base):
         pytest.skip("runs with the whole module")
     out = base / "reports"
     reports.write(entries, out, reports.isolation_of(entries, probe().sentence()))
-    for path in out.rglob("*"):
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            assert "LEAK" not in text, path
-            if path.suffix == ".html":
-                assert "<script" not in text and "<img" not in text, path
+    for name, text in written(out):
+        # What came home has a number, `LEAK5000015LEAK`; a student's own code, which feedback shows, has `LEAK{length ...`.
+        assert not re.search(r"LEAK\d", text), name
+        if name.endswith(".html"):
+            assert "<script" not in text and "<img" not in text, name
     kept = [v["said"] for entry in entries for v in entry["verdicts"]]
-    assert any("LEAK" in text for text in kept), "the instructor's records keep what the process said"
+    assert any(re.search(r"LEAK\d", text) for text in kept), (
+        "the instructor's records keep what the process said"
+    )
     assert not any("LEAK" in said(v) for entry in entries for v in entry["verdicts"])
     json.loads((base / "out" / "seed.json").read_text())
 

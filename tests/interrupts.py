@@ -1,14 +1,15 @@
 """Runs a solved notebook at smoke size in one process, and presses the stop button in its trainings.
 
-    python -m tests.interrupts NOTEBOOK.ipynb
+    python -m tests.interrupts NOTEBOOK.ipynb [cuda | mps]
 
 The button is pressed after the first step of the first training of each long cell; then all is run once more from the first such cell on, and it is
-pressed in the second training of those cells that have one. Prints a line of JSON: per press the cell and what it printed, and the error of the
+pressed in the second training of those cells that have one. With a device named, all of it happens on a pretended one (`pretend_cuda`). Prints a line of JSON: per press the cell and what it printed, and the error of the
 first cell that fails, if one does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,11 +42,12 @@ class Presses:
             signal.raise_signal(signal.SIGINT)
 
 
-def main(path: str) -> None:
+def main(path: str, device: str = "cpu") -> None:
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
     from torch.optim.optimizer import register_optimizer_step_post_hook
 
+    from tests import pretend_cuda
     from utils.plotting import display
 
     display.png = lambda *args, **named: b""  # figures are made, and not written: that takes most of the time
@@ -77,12 +79,13 @@ def main(path: str) -> None:
                 sys.exit()
         return more
 
-    more = run(cells, 1, long)
-    if more:
-        first = next(number for number, cell in enumerate(cells) if cell.id in more)
-        run([cell for cell in cells[first:] if not cell.id.endswith("-check")], 2, set(more))
+    with contextlib.nullcontext() if device == "cpu" else getattr(pretend_cuda, f"pretend_{device}")():
+        more = run(cells, 1, long)
+        if more:
+            first = next(number for number, cell in enumerate(cells) if cell.id in more)
+            run([cell for cell in cells[first:] if not cell.id.endswith("-check")], 2, set(more))
     print(json.dumps({"said": said, "problem": None}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

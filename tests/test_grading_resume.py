@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,17 @@ def submissions(tmp_path_factory):
         text = "{" if number == 7 else json.dumps(solved(**edits))
         (place / f"{NAME}.ipynb").write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole(submissions, tmp_path_factory):
+    """(folder, entries): graded once without a break. Tests copy the folder."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    return out, run.run(submissions, out, seed=77, workers=2, progress=False)
+
+
+def without_time(entries):
+    return [{k: v for k, v in e.items() if k != "when"} for e in entries]
 
 
 def start(submissions, out, workers):
@@ -78,9 +90,8 @@ def alive(pid):
         return False
 
 
-def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, tmp_path):
+def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, whole, tmp_path):
     chance = random.Random(os.getpid())
-    whole = run.run(submissions, tmp_path / "whole", seed=77, progress=False)
     out = tmp_path / "killed"
     moments = []
     for workers in (1, 2):
@@ -100,8 +111,7 @@ def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, tmp_p
         assert not left, f"{len(left)} processes outlive the grader"
     assert lines(out) < STUDENTS, f"it was done before it was killed: {moments}"
     final = run.run(submissions, out, progress=False)
-    strip = [[{k: v for k, v in e.items() if k != "when"} for e in entries] for entries in (whole, final)]
-    assert strip[0] == strip[1]
+    assert without_time(final) == without_time(whole[1])
     keys = [
         json.loads(line)["key"] for line in (out / "records.jsonl").read_text().splitlines() if line.strip()
     ]
@@ -110,14 +120,13 @@ def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, tmp_p
     print(f"killed at (workers, lines, processes): {moments}")
 
 
-def test_a_cut_line_costs_one_regrade_and_no_more(submissions, tmp_path):
-    out = tmp_path / "out"
-    entries = run.run(submissions, out, seed=77, progress=False)
+def test_a_cut_line_costs_one_regrade_and_no_more(submissions, whole, tmp_path):
+    graded, entries = whole
+    out = shutil.copytree(graded, tmp_path / "out")
     data = (out / "records.jsonl").read_bytes()
     (out / "records.jsonl").write_bytes(data[:-40])
     again = run.run(submissions, out, progress=False)
-    drop = [{k: v for k, v in e.items() if k != "when"} for e in entries]
-    assert [{k: v for k, v in e.items() if k != "when"} for e in again] == drop
+    assert without_time(again) == without_time(entries)
     assert sum(a["when"] == b["when"] for a, b in zip(entries, again)) >= STUDENTS - 1
     assert len(Records(out / "records.jsonl").lines) == STUDENTS
 

@@ -1,4 +1,4 @@
-"""The stop button in a training of a notebook: one line, what was learned is kept, and all cells below run."""
+"""Every notebook on a GPU, and the stop button in its trainings: one line, what was learned is kept, and all cells below run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ ONE_LINE = ("Training was interrupted", "Stopped: ", "Stopped before a training 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", build.source_names())
-def test_a_stopped_training_leaves_a_notebook_that_runs_on(name):
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        *((name, "cuda") for name in build.source_names()),
+        ("02_lstm_sentiment", "mps"),
+        ("03_transformer_sentiment", "cpu"),
+    ],
+)
+def test_a_stopped_training_leaves_a_notebook_that_runs_on(name, device):
     """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel.
 
-    A long cell that steps no optimizer trains nothing: a press there is an ordinary interrupt.
+    A long cell that steps no optimizer trains nothing: a press there is an ordinary interrupt. All of it happens on a GPU that is
+    pretended (`pretend_cuda`): so each cell of each notebook also shows that none of its tensors lies on the wrong side.
     """
     path = build.SOLVED / f"{name}.ipynb"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.interrupts", str(path)],
+        [sys.executable, "-m", "tests.interrupts", str(path), device],
         cwd=ROOT,
         env=bundled_only(),
         capture_output=True,

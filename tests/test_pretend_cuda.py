@@ -1,24 +1,19 @@
-"""On a machine with a GPU no tensor meets one of the other side: experiments and notebooks at smoke size, on a device that is pretended."""
+"""On a machine with a GPU no tensor meets one of the other side: experiments at smoke size, on a device that is pretended (notebooks: test_interrupts)."""
 
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.away import bundled_only
 from tests.pretend_cuda import OnCuda, pretend_cuda, pretend_mps
 from tests.toys import network, toy
-from utils.authoring import build
 from utils.experiments.declare import find, names
 from utils.experiments.results import load
 from utils.experiments.runner import Runner
-from utils.paths import ROOT
 from utils.stand_ins.training_loop import evaluate, train_epoch
 from utils.training import accuracy, default_device, fit, precision_for
 
@@ -169,39 +164,3 @@ def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["distance", "text"])
 def test_experiments_run_on_a_mac_s_gpu(name, tmp_path, monkeypatch):
     recorded(name, tmp_path, monkeypatch, pretend_mps, ("mps", "float32"))
-
-
-RUN = """
-import os, sys
-import matplotlib
-matplotlib.use("agg")
-import nbformat
-from IPython.core.interactiveshell import InteractiveShell
-from tests import pretend_cuda
-from utils import plotting
-plotting.show = lambda *args, **named: None  # pictures are made, and not written as PNG: that takes most of the time
-notebook = nbformat.read(sys.argv[1], as_version=4)
-os.chdir("notebooks")
-shell = InteractiveShell.instance()
-with getattr(pretend_cuda, f"pretend_{sys.argv[2]}")():
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and not shell.run_cell(cell.source).success:
-            sys.exit(f"cell {cell.id} fails on a GPU")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "kind"), [*((name, "cuda") for name in build.source_names()), ("02_lstm_sentiment", "mps")]
-)
-def test_every_notebook_runs_on_a_gpu(name, kind):
-    """The code of the solved notebook, in a process of its own, on the small data that are always there."""
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(build.SOLVED / f"{name}.ipynb"), kind],
-        cwd=ROOT,
-        env=bundled_only(),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"

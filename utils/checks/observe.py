@@ -89,8 +89,10 @@ def observe(attempt: Any, case: Case, *, seconds: float | None = None, seed: int
     """
     exercise = _exercise(case)
     # A copy: a case is loaded once a session, and an answer that changes its arguments must not spoil it for the next one.
-    args, kwargs, init = (copy.deepcopy(dict(part)) for part in (case.args, case.kwargs, case.init))
-    case = replace(case, args=args, kwargs=kwargs, init=init)
+    # The standard observation gives each call its own arguments (`_argument`); an exercise's own may not.
+    case = replace(case, init=copy.deepcopy(dict(case.init)))
+    if exercise.observe is not None:
+        case = replace(case, args=copy.deepcopy(dict(case.args)), kwargs=copy.deepcopy(dict(case.kwargs)))
     look = observe_refusal if case.mode == "refused" else exercise.observe or observe_default
     with own_state(seed):
         try:

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import stat
 import struct
 import sys
 from collections.abc import Iterable
@@ -98,8 +99,8 @@ def prctl(option: int, value: int = 0) -> None:
 
 def drop_capabilities() -> None:
     """Gives up every capability of this process, for good."""
-    for capability in range(64):
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # up to the last one that this kernel has
+        for capability in range(64):
             prctl(PR_CAPBSET_DROP, capability)
     header = struct.pack("<II", 0x20080522, 0)  # version 3, this thread
     _call("syscall", ctypes.c_long(SYSCALLS["capset"]), header, struct.pack("<IIIIII", 0, 0, 0, 0, 0, 0))
@@ -302,7 +303,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     except OSError:
         return
     try:
-        if not Path(path).is_dir():
+        if not stat.S_ISDIR(os.fstat(parent).st_mode):
             access &= ~ACCESS_READ_DIR & ((1 << 2) | ACCESS_EXECUTE | ACCESS_WRITE | (1 << 14) | (1 << 15))
         rule = ctypes.create_string_buffer(struct.pack("<Qi", access, parent), 12)
         _call(

@@ -225,16 +225,19 @@ def test_the_text_of_stand_ins_is_marked_under_other_names_too(notebook):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "alone"),
     [
-        n
+        (n, alone)
         for n, e in COURSE.items()
-        if e.stand_in and len(likeness.stand_ins(e.notebook)[n]) >= likeness.IN_EXERCISE
+        for alone in (False, True)
+        if e.stand_in and len(likeness.stand_ins(e.notebook, alone)[n]) >= likeness.IN_EXERCISE
     ],
 )
-def test_each_stand_in_that_is_long_enough_is_named(name):
+def test_each_stand_in_that_is_long_enough_is_named(name, alone):
+    """Pasted with all that it needs, or the class alone beside helpers of one's own."""
     exercise = COURSE[name]
-    text = "\n".join(lending.texts(lending.closure(exercise.stand_in)).values())
+    places = [exercise.stand_in] if alone else lending.closure(exercise.stand_in)
+    text = "\n".join(lending.texts(places).values())
     said = " ".join(looks(entry("x", exercise.notebook, {name: disguised(text)})))
     assert "the course's stand-in" in said and name in said
 

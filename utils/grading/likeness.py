@@ -194,12 +194,12 @@ def official(notebook: str) -> dict[str, Prints]:
 
 
 @cache
-def stand_ins(notebook: str) -> dict[str, Prints]:
-    """Exercise -> prints of the stand-in's text, with what it needs."""
+def stand_ins(notebook: str, alone: bool = False) -> dict[str, Prints]:
+    """Exercise -> prints of the stand-in's text, with what it needs or `alone`."""
     found = {}
     for one in exercises_of(notebook):
         if one.stand_in:
-            texts = lending.texts(lending.closure(one.stand_in))
+            texts = lending.texts([one.stand_in] if alone else lending.closure(one.stand_in))
             found[one.name] = prints(*texts.values()) - _released(notebook)
     return found
 
@@ -213,15 +213,18 @@ def looks(entry: dict[str, Any]) -> Iterator[str]:
     """What of an entry looks like the official answers or the stand-ins, in words; and what nobody can look at."""
     if entry.get("runs_a_text"):
         yield "it runs code that stands in a text (exec, eval), which nothing here looks at"
-    whole = _work(entry).whole
-    for kind, known in (
-        ("the official answer", official(entry["notebook"])),
-        ("the course's stand-in", stand_ins(entry["notebook"])),
+    whole, notebook = _work(entry).whole, entry["notebook"]
+    for kind, known, alone in (
+        ("the official answer", official(notebook), {}),
+        ("the course's stand-in", stand_ins(notebook), stand_ins(notebook, alone=True)),
     ):
         alike = [
             name
             for name, some in known.items()
-            if len(some) >= IN_EXERCISE and len(some & whole) >= EXERCISE * len(some)
+            if any(
+                len(text) >= IN_EXERCISE and len(text & whole) >= EXERCISE * len(text)
+                for text in (some, alone.get(name, some))
+            )
         ]
         everything: Prints = frozenset().union(*known.values())
         of_all = share(whole, everything) if min(len(whole), len(everything)) >= IN_NOTEBOOK else 0.0

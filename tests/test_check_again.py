@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from utils.checks import fixtures
+from utils.checks.building import build_module
 from utils.checks.engine import examine
 from utils.checks.layouts import strewn
-from utils.checks.observe import build_module
 from utils.checks.spec import Case, Exercise
 
 

@@ -286,7 +286,7 @@ def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
 
 def test_no_function_of_the_courses_own_is_an_answer():
     """`utils.experiments` measures what an exercise asks to write."""
-    from utils.checks.observe import Problem
+    from utils.checks.problems import Problem
     from utils.experiments.probes import mean_attention_distance as theirs
     from utils.grading import inside
 

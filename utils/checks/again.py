@@ -39,7 +39,7 @@ def repeated(
         fresh: gives new copies of the arguments.
         outputs: what it gave.
         drawn: the generator's state before that call.
-        named: reads a result, as `observe.name_outputs` does.
+        named: reads a result, as `outputs.name_outputs` does.
     """
 
     def differs(given: Arguments) -> bool:

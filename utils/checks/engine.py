@@ -14,7 +14,8 @@ from utils.checks.attempts import name_of
 from utils.checks.chain import rests_on, stand_in, substituted
 from utils.checks.compare import Finding, compare
 from utils.checks.explain import Cause, cause, known, notebook_names
-from utils.checks.observe import Problem, observe
+from utils.checks.observe import observe
+from utils.checks.problems import Problem
 from utils.checks.registry import all_exercises, exercises_of, find
 from utils.checks.result import Result
 from utils.checks.spec import Exercise, Seen

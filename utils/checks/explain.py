@@ -18,7 +18,8 @@ from utils.checks import fixtures, parts, words
 from utils.checks.attempts import functions, own_codes, spaces
 from utils.checks.compare import PREFIXES, Finding
 from utils.checks.fixtures import Fingerprint, Fixture
-from utils.checks.observe import Problem, observe
+from utils.checks.observe import observe
+from utils.checks.problems import Problem
 from utils.checks.relations import relation
 from utils.checks.spec import Case, Seen
 from utils.words import later

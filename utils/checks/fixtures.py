@@ -21,7 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from utils.checks.compare import NOTES, PREFIXES
-from utils.checks.observe import Problem, observe
+from utils.checks.observe import observe
+from utils.checks.problems import Problem
 from utils.checks.spec import Case, Draw, Exercise, Seen
 from utils.paths import DATA
 

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from utils.checks import again, chance
+from utils.checks.building import build_module
 from utils.checks.compare import Finding
 from utils.checks.fixtures import Fixture
 from utils.checks.limits import time_limit
-from utils.checks.observe import build_module, call_arguments
+from utils.checks.observe import call_arguments
 from utils.checks.spec import Case
 from utils.checks.state import own_state
 from utils.words import Later, later

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from utils.checks.compare import Finding, differs
 from utils.checks.fixtures import Fixture
-from utils.checks.observe import Problem
+from utils.checks.problems import Problem
 from utils.checks.spec import Case, Exercise, Seen
 from utils.words import Later, later
 

@@ -29,7 +29,8 @@ from torch import Tensor
 from utils.checks import fixtures
 from utils.checks.attempts import functions
 from utils.checks.chain import stand_in, substituted
-from utils.checks.observe import Problem, observe
+from utils.checks.observe import observe
+from utils.checks.problems import Problem
 from utils.checks.registry import find
 from utils.checks.spec import Exercise, Seen
 from utils.grading import lending, wire

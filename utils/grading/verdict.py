@@ -10,7 +10,7 @@ from torch import Tensor
 from utils.checks import fixtures
 from utils.checks.compare import Finding, compare
 from utils.checks.engine import diagnose
-from utils.checks.observe import Problem
+from utils.checks.problems import Problem
 from utils.checks.registry import exercises_of
 from utils.checks.spec import Case, Exercise, Seen
 from utils.grading import hidden, wire

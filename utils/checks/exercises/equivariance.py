@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.checks.observe import as_promised, name_outputs
+from utils.checks.outputs import as_promised, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 DOUBLE = torch.float64

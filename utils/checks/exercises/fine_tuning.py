@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from utils.checks.observe import ObservationError, Problem
+from utils.checks.problems import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
 

@@ -7,15 +7,11 @@ from typing import Any
 import torch
 
 from utils.checks import by_hand
+from utils.checks.building import build_module
 from utils.checks.exercises.padding import padded_steps
 from utils.checks.limits import TimeLimitExceeded
-from utils.checks.observe import (
-    ObservationError,
-    Problem,
-    build_module,
-    gradients,
-    name_outputs,
-)
+from utils.checks.outputs import gradients, name_outputs
+from utils.checks.problems import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
 

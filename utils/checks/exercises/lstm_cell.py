@@ -7,12 +7,8 @@ from typing import Any
 import torch
 
 from utils.checks import by_hand
-from utils.checks.observe import (
-    as_promised,
-    build_module,
-    gradients,
-    name_outputs,
-)
+from utils.checks.building import build_module
+from utils.checks.outputs import as_promised, gradients, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from utils.checks.building import build_module
 from utils.checks.exercises.mixer import ALONE
-from utils.checks.observe import build_module, observe_default
+from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 #: token mixers that the check puts into the block, by name

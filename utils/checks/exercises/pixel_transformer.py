@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from utils.checks import by_hand
-from utils.checks.observe import build_module, observe_default
+from utils.checks.building import build_module
+from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 

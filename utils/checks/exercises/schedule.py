@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from utils.checks.observe import name_outputs, observe_default
+from utils.checks.observe import observe_default
+from utils.checks.outputs import name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 

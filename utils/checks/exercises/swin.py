@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from utils.checks.building import build_module
 from utils.checks.exercises.windows import cut_lines
-from utils.checks.observe import build_module, observe_default
+from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 

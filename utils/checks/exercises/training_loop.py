@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from utils.checks.observe import ObservationError, Problem, as_promised, name_outputs
+from utils.checks.outputs import as_promised, name_outputs
+from utils.checks.problems import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
 

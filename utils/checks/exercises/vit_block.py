@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from utils.checks import by_hand
+from utils.checks.building import build_module
 from utils.checks.chance import without_chance
-from utils.checks.observe import ObservationError, Problem, build_module, observe_default
+from utils.checks.observe import observe_default
+from utils.checks.problems import ObservationError, Problem
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 from utils.words import later
 

@@ -194,6 +194,7 @@ def pretend_cuda(capability: tuple[int, int] = (7, 5)) -> Iterator[None]:
         "is_bf16_supported": lambda including_emulation=True: including_emulation or capability >= (8, 0),
         "get_device_name": lambda device=None: "pretended GPU",
         "synchronize": lambda device=None: None,
+        "is_current_stream_capturing": lambda: False,
         "Event": Event,
         "get_rng_state_all": list,
         "set_rng_state_all": lambda states: None,

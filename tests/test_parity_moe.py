@@ -7,10 +7,12 @@ are equal. Where the definitions differ, the tests say how.
 from __future__ import annotations
 
 import math
+from importlib.metadata import version
 
 import pytest
 import torch
 import torch.nn.functional as F
+from packaging.version import Version
 from torch import Tensor, nn
 
 from solutions.moe import MoELayer
@@ -25,6 +27,8 @@ DIM, HIDDEN, EXPERTS = 6, 10, 4
 def switch():
     """transformers' module of Switch Transformers."""
     import_transformers()
+    if Version(version("transformers")) < Version("5.14"):
+        pytest.skip("its router of Switch Transformers returned other values before 5.14")
     from transformers.models.switch_transformers import modeling_switch_transformers
 
     return modeling_switch_transformers

@@ -337,7 +337,7 @@ pooling.right(
     edits={
         TOTAL: 'torch.einsum("bnd,bn->bd", torch.where(real[..., None], outputs, 0.0), real.to(outputs.dtype))',
         MAXIMUM: 'torch.where(real.unsqueeze(-1), outputs, float("-inf")).max(dim=1)[0]',
-        POOL_LAST: "outputs.gather(1, (lengths - 1).clamp_min(0)[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]",
+        POOL_LAST: "outputs.gather(1, (lengths.long() - 1).clamp_min(0)[:, None, None].expand(-1, 1, outputs.shape[-1]))[:, 0]",
         EMPTY: "torch.where((lengths > 0)[:, None], pooled, 0.0)",
     },
 )

@@ -29,7 +29,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
         if torch.is_autocast_enabled("cpu"):
             stack.enter_context(torch.autocast("cpu", enabled=False))
-        if torch.get_default_device().type != "cpu":  # else not: it slows every call down
+        if default_device() != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(no_compiler_for_optimizers())
         # The fused kernel of PyTorch 2.13 for the CPU takes M keys with another number of values, and reads or writes beyond the end of a
@@ -42,6 +42,14 @@ def own_state(seed: int = 0) -> Iterator[None]:
             torch.set_default_dtype(dtype)
             torch.set_grad_enabled(gradients)
             generator.set_state(drawn)
+
+
+def default_device() -> str:
+    """The kind of device on which a new tensor lies, such as "cpu"."""
+    try:
+        return torch.get_default_device().type
+    except AttributeError:  # PyTorch 2.5, behind `torch.set_default_device(None)`
+        return "cpu"
 
 
 def set_own(seed: int = 0) -> None:

@@ -91,6 +91,16 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             init=init(True, activation="gelu"),
             args={"x": draw.normal(2, 3, 6, scale=1.5), "memory": draw.normal(2, 4, 6), "mask": causal(3)},
         ),
+        Case(
+            "post-LN, a source of which nothing may be looked at beside others",
+            init=init(False),
+            args={
+                "x": draw.normal(3, 2, 6),
+                "memory": draw.normal(3, 4, 6),
+                "mask": causal(2),
+                "memory_mask": draw.mask(3, 1, 4) & torch.tensor([True, False, True])[:, None, None],
+            },
+        ),
     ]
 
 

@@ -223,3 +223,10 @@ def test_command_writes_where_it_is_told_and_keeps_other_suites(tmp_path, monkey
 
 def test_every_suite_is_known_to_the_command() -> None:
     assert set(VISION) | {"encoder", "lstm"} <= set(command.SUITES)
+
+
+def test_recorded_bfloat16_is_as_fast_as_the_fastest_peer() -> None:
+    """What was recorded, not a timing: for both sizes and both passes at most 1.05 of the fastest peer's time."""
+    rows = [row for row in json.loads(command.FILE.read_text())["vit"]["rows"] if "bfloat16" in row["name"]]
+    assert len(rows) == 4 and {len(row["milliseconds"]) for row in rows} == {4}
+    assert all(row["ratio"] <= row["target"] == 1.05 for row in rows), rows

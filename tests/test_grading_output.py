@@ -261,6 +261,7 @@ def test_of_which_kind_an_error_is_and_how_many_values_are_nan_carries_nothing_h
     assert len(shown) == 1, shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "exercise",
     [e for e in all_exercises().values() if e.refuses(Draw(3)) or e.name in ("fine_tune", "load_pretrained")],

@@ -113,6 +113,19 @@ def test_the_audit_finds_rates_whose_tuning_rows_are_gone(tmp_path, capsys):
     assert "data-scaling.jsonl: 90 rows, cpu 72/72: clean" in capsys.readouterr().out
 
 
+def test_a_rate_that_stands_after_others_were_added_is_no_finding(tmp_path):
+    """Of local-attention 0.03 was tried last: its main rows name the three rates before, and 0.01 is still the best of all four."""
+    rows = load("local-attention")
+    trained = {len(row["tuned_on"]) for row in rows if row["stage"] == "main"}
+    assert trained == {3} and len({row["lr"] for row in rows if row["stage"] == "tune"}) == 4
+    assert copied("local-attention", tmp_path, lambda lines: lines)[1] == []
+    last = next(i for i, row in enumerate(rows) if row["stage"] == "tune" and row["lr"] == 0.03)
+    _, found = copied(
+        "local-attention", tmp_path, lambda lines: changed(lines, last, validation_accuracy=0.99)
+    )
+    assert sum("trained with learning rate 0.01, and the tuning rows give 0.03" in one for one in found) == 10
+
+
 def test_two_rows_of_one_place_are_named(tmp_path):
     _, found = copied("token-mixers", tmp_path, lambda lines: [*lines, lines[0]])
     assert len(found) == 1 and "lines 1, 31 are rows of one and the same place" in found[0]

@@ -21,7 +21,7 @@ from utils.experiments.statistics import paired_difference
 
 CONVOLUTION, ATTENTION, RELATIVE = "convolution", "local attention", "local attention, relative positions"
 LAYERS = (CONVOLUTION, ATTENTION, RELATIVE)
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 WINDOW = 3
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
@@ -130,7 +130,7 @@ def cells(preset: str) -> list[Cell]:
 
 
 def tuning(preset: str) -> list[Cell]:
-    """Three learning rates per layer, scored on held-out training images."""
+    """Four learning rates per layer, scored on held-out training images."""
     return [_cell(preset, layer, 100, stage="tune", lr=lr) for lr in RATES for layer in LAYERS]
 
 

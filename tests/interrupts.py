@@ -2,9 +2,9 @@
 
     python -m tests.interrupts NOTEBOOK.ipynb [cuda | mps]
 
-The button is pressed after the first step of the first training of each long cell; then all is run once more from the first such cell on, and it is
-pressed in the second training of those cells that have one. With a device named, all of it happens on a pretended one (`pretend_cuda`). Prints a line of JSON: per press the cell and what it printed, and the error of the
-first cell that fails, if one does.
+The button is pressed after the first step of the first training of each long cell; then all is run once more from the first such cell on,
+and it is pressed in the second training of those cells that have one. With a device named, all of it happens on a pretended one
+(`pretend_cuda`). Prints a line of JSON: per press the cell and what it printed, and the error of the first cell that fails, if one does.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def test_a_stopped_training_leaves_a_notebook_that_runs_on(name, device):
     """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel.
 
     A long cell that steps no optimizer trains nothing: a press there is an ordinary interrupt. All of it happens on a GPU that is
-    pretended (`pretend_cuda`): so each cell of each notebook also shows that none of its tensors lies on the wrong side.
+    pretended (`pretend_cuda`; once on the CPU, too): so each cell of each notebook also shows that none of its tensors lies on the wrong side.
     """
     path = build.SOLVED / f"{name}.ipynb"
     done = subprocess.run(

@@ -285,9 +285,8 @@ def lock_up(level: Level, limits: Limits) -> None:
 
     Nothing here can be undone by the process.
     """
-    readable = (
-        readable_paths() if level.number < 3 else [*root_plan().bound]
-    )  # there without what lies below another
+    # of the empty root, without what lies below another
+    readable = [*root_plan().bound] if level.number == 3 else readable_paths()
     if level.number == 3:
         new_root(root_plan(), limits.disk)
         kernel.drop_capabilities()

@@ -42,6 +42,14 @@ def submissions(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_sandboxes():
+    """None that an earlier test has left idle: it may have been started while that test hid something, and an entry says how it was isolated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_idle", {})
+        yield
+
+
 @pytest.fixture(scope="module")
 def whole(submissions, tmp_path_factory):
     """(folder, entries): graded once without a break. Tests copy the folder."""

@@ -25,7 +25,7 @@ test check test-lowest test-newest: export OMP_NUM_THREADS = 1
 test: $(VENV)/.test-installed lint-only  ## the whole test suite
 	$(PYTEST) $(ARGS)
 
-check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: two minutes
+check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: three minutes on two cores
 	$(PYTEST) -m "not slow and not browser and not sandbox" $(ARGS)
 
 test-lowest: $(VENV)/.installed  ## the quick tests with the lowest versions that pyproject allows; needs uv

@@ -45,7 +45,7 @@ def test_a_check_puts_the_students_session_back(name):
             torch.is_grad_enabled(),
             torch.is_inference_mode_enabled(),
             torch.get_default_dtype(),
-            state.default_device(),
+            state.where_tensors_are_made(),
             torch.backends.cuda.flash_sdp_enabled(),
             torch.backends.cuda.math_sdp_enabled(),
             torch.default_generator.get_state().tolist()[:64],

@@ -510,9 +510,9 @@ if rows:
         print(f"{verdict.outcome}: {verdict.prediction}")
 
 # %% [markdown]
-# **At this size idea 2 is behind, and positions hardly help.** In each of the ten pairs the convolution is ahead. It has more weights (42,762 against 18,442): a matrix of its own for each of the nine places. One head of attention has one value matrix for all of them, and decides only how much of each neighbour comes in.
-# So the layer that is written above is not yet a replacement. The paper's look at 7 x 7 pixels with eight heads and are trained on ImageNet; here no layer had learned its images after 400 steps (49, 45 and 46% right in training). "Lots of tricky details; hard to implement and marginally better than CNNs", says the
-# lecture. The first half of that can be seen here; for the second, more has to be done than to exchange the layer.
+# **At this size idea 2 is behind, and positions hardly help.** With each of the ten seeds the convolution is ahead of both. It has more weights (42,762 against 18,442): a matrix of its own for each of the nine places. One head of attention has one value matrix for all of them, and decides only how much of each neighbour comes in.
+# So exchanging the layer alone is not yet a replacement. The layers of the paper look at 7 x 7 pixels with eight heads, and were trained on ImageNet; here no layer had learned its images after 400 steps (49, 45 and 46% right in training). "Lots of tricky details; hard to implement and marginally better than CNNs", says the
+# lecture. The details are in the cells above; "marginally better" is not seen here.
 
 # %% [markdown]
 # ### What the border does

@@ -29,7 +29,7 @@ def own_state(seed: int = 0) -> Iterator[None]:
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
         if torch.is_autocast_enabled("cpu"):
             stack.enter_context(torch.autocast("cpu", enabled=False))
-        if default_device() != "cpu":  # else not: it slows every call down
+        if where_tensors_are_made() != "cpu":  # else not: it slows every call down
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(no_compiler_for_optimizers())
         # The fused kernel of PyTorch 2.13 for the CPU takes M keys with another number of values, and reads or writes beyond the end of a
@@ -44,8 +44,8 @@ def own_state(seed: int = 0) -> Iterator[None]:
             generator.set_state(drawn)
 
 
-def default_device() -> str:
-    """The kind of device on which a new tensor lies, such as "cpu"."""
+def where_tensors_are_made() -> str:
+    """The kind of device on which a new tensor lies, such as "cpu" (`utils.training.default_device` is where a training belongs)."""
     try:
         return torch.get_default_device().type
     except AttributeError:  # PyTorch 2.5, behind `torch.set_default_device(None)`

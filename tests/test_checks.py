@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pkgutil
 import re
 import textwrap
 
@@ -14,6 +15,7 @@ from utils.authoring import expected, messages, report
 from utils.checks import fixtures
 from utils.checks.engine import examine, stand_in
 from utils.checks.registry import all_exercises
+from utils.checks.spec import Draw
 from utils.grading import answers, hidden
 from utils.paths import ROOT
 
@@ -42,6 +44,19 @@ def test_check_data_is_up_to_date_and_small(exercise):
         pytest.skip(f"check data is drawn with torch {locked}: another one rounds and draws otherwise")
     assert expected.same(hidden.build(exercise), fixtures.load(exercise)), "run make notebooks"
     assert fixtures.path_of(exercise).stat().st_size < 512 * 1024
+
+
+@by_name
+def test_arguments_of_a_case_stand_where_the_answer_takes_them(exercise):
+    """They are handed over by place: without `mask=None` before it, a `memory_mask` would arrive as the `mask`."""
+    taken = pkgutil.resolve_name(exercise.reference)
+    places = list(inspect.signature(getattr(taken, "forward", taken)).parameters)
+    places = places[places[0] == "self" :]
+    for case in exercise.cases(Draw(0)):
+        if places[0] in case.args and set(case.args) <= set(
+            places
+        ):  # else the check puts a model before them
+            assert list(case.args) == places[: len(case.args)], case.name
 
 
 @by_name

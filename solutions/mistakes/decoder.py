@@ -150,6 +150,49 @@ decoder.wrong(
     edits={PRE: "x = x + move(norm(x))", POST: "x = norm(x + move(x))"},
 )
 
+MOVES = "moves = ["
+
+decoder.wrong(
+    "a mask per pair taken for one per sequence",
+    "You read a mask (N, M) as (B, M) where there are as many queries as sequences. With two axes its rows are queries, the same "
+    "for all sequences; hidden padding comes as (B, 1, M).",
+    edits={
+        MOVES: "if memory_mask is not None and memory_mask.dim() == 2 and len(memory_mask) == len(x):\n"
+        "            memory_mask = memory_mask.unsqueeze(1)\n        " + MOVES
+    },
+)
+
+decoder.wrong(
+    "causal mask where the source has none",
+    "Without a `memory_mask`, your cross-attention gets the causal mask. It should get no mask: every target position may look "
+    "at the whole source.",
+    edits={
+        MOVES: "if memory_mask is None and mask is not None and mask.shape[-1] == memory.shape[1]:\n"
+        "            memory_mask = mask\n        " + MOVES
+    },
+)
+
+decoder.wrong(
+    "source mask where the target has none",
+    "Without a `mask`, your self-attention gets `memory_mask`. It should get no mask: every target position may look at every "
+    "other.",
+    edits={
+        MOVES: "if mask is None and memory_mask is not None and memory_mask.shape[-1] == x.shape[1]:\n"
+        "            mask = memory_mask\n        " + MOVES
+    },
+)
+
+decoder.wrong(
+    "a source that is all visible skipped",
+    "You skip cross-attention where `memory_mask` is True everywhere. True means that a query may look: such a mask hides "
+    "nothing, and the result is that of None.",
+    edits={
+        "for norm, move in moves:": "for norm, move in moves:\n"
+        "            if norm is self.norm2 and memory_mask is not None and memory_mask.all():\n"
+        "                continue"
+    },
+)
+
 decoder.wrong(
     "memory cut from the graph",
     "The memory is detached from the graph, so the encoder could not learn from the decoder's mistakes.",
@@ -199,11 +242,13 @@ class DecoderLayer(nn.Module):
     def forward(self, x, memory, mask=None, memory_mask=None):
         out = []
         for b in range(len(x)):
-            each = memory_mask is not None and memory_mask.dim() == 3  # else one for all sequences
-            own = memory_mask[b : b + 1] if each else memory_mask
+            own, source_mask = (  # three axes: one for each sequence
+                each[b : b + 1] if each is not None and each.dim() == 3 else each
+                for each in (mask, memory_mask)
+            )
             y, source = x[b : b + 1], memory[b : b + 1]
-            y = self.residual(y, self.norm1, lambda t: self.self_attn(t, t, t, mask)[0])
-            y = self.residual(y, self.norm2, lambda t: self.multihead_attn(t, source, source, own)[0])
+            y = self.residual(y, self.norm1, lambda t: self.self_attn(t, t, t, own)[0])
+            y = self.residual(y, self.norm2, lambda t: self.multihead_attn(t, source, source, source_mask)[0])
             out.append(self.residual(y, self.norm3, self.feed_forward))
         return torch.cat(out, dim=0)
 

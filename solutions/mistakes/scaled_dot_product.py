@@ -18,6 +18,18 @@ sdpa.wrong(
 )
 
 sdpa.wrong(
+    "a mask per pair taken for one per sequence",
+    "You read a mask (N, M) as (B, M) where there are as many queries as sequences. With two axes its rows are queries, the same "
+    "for all sequences.",
+    edits={
+        "if mask is not None:\n        scores": "if mask is not None:\n"
+        "        if mask.dim() == 2 and query.dim() == 3 and len(mask) == len(query):\n"
+        "            mask = mask.unsqueeze(1)\n"
+        "        scores"
+    },
+)
+
+sdpa.wrong(
     "divided by d",
     "You divide the scores by d; it should be the square root of d. A sum of d independent products has a standard deviation "
     "of sqrt(d), and that is what the division undoes.",

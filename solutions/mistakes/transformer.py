@@ -203,6 +203,16 @@ encoder.wrong(
 )
 
 encoder.wrong(
+    "a mask per pair taken for one per sequence",
+    "You read a mask (N, N) as (B, N) where there are as many tokens as sequences. With two axes its rows are queries, the same "
+    "for all sequences; hidden padding comes as (B, 1, N).",
+    edits={
+        "if self.norm_first:": "if mask is not None and mask.dim() == 2 and len(mask) == len(x):\n"
+        "            mask = mask.unsqueeze(1)\n        if self.norm_first:"
+    },
+)
+
+encoder.wrong(
     "dropout without its scale",
     "In train mode what is kept should be divided by 1 - p, so that its mean stays the same, and yours is not. self.dropout does both.",
     edits={

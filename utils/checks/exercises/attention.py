@@ -63,6 +63,8 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
     blind = draw.mask(3, 5)
     blind[1] = False
     twin = draw.normal(2, 3, 8)
+    per_sequence, shared = draw.mask(2, 4, 4), draw.mask(4, 4)
+    per_sequence[0, 1], per_sequence[1, 2], shared[2] = False, True, True
     return [
         Case("self-attention", init=two, args={"query": draw.normal(2, 5, 8)}),
         Case(
@@ -78,7 +80,7 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
         Case(
             "self-attention with one mask for all sequences",
             init=three,
-            args={"query": draw.normal(2, 4, 6), "key": None, "value": None, "mask": draw.mask(4, 4)},
+            args={"query": draw.normal(4, 4, 6), "key": None, "value": None, "mask": shared},
         ),
         Case(
             "padding: keys hidden in each sequence",
@@ -93,7 +95,12 @@ def _multi_head_cases(draw: Draw) -> list[Case]:
         Case(
             "cross-attention between sequences of one length",
             init=two,
-            args={"query": draw.normal(2, 4, 8), "key": draw.normal(2, 4, 8)},
+            args={
+                "query": draw.normal(2, 4, 8),
+                "key": draw.normal(2, 4, 8),
+                "value": None,
+                "mask": per_sequence,
+            },
         ),
         Case(
             "a key of its own with the query's numbers", init=two, args={"query": twin, "key": twin.clone()}

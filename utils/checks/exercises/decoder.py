@@ -23,6 +23,12 @@ def _decoder_cases(draw: Draw) -> list[Case]:
     def causal(length: int) -> Tensor:
         return torch.arange(length) <= torch.arange(length).unsqueeze(1)
 
+    # Of a mask's rows one sees all, one nothing; sizes coincide, so that no mask is told by its shape alone.
+    per_pair = draw.mask(4, 4)
+    per_pair[1], per_pair[2] = False, True
+    per_sequence = draw.mask(3, 1, 4)
+    per_sequence[1], per_sequence[2] = False, True
+    everything = torch.ones(2, 1, 4, dtype=torch.bool)
     return [
         Case(
             "post-LN, causal",
@@ -33,8 +39,8 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             "pre-LN, causal",
             init=init(True),
             args={
-                "x": draw.normal(2, 3, 6),
-                "memory": draw.normal(2, 5, 6, scale=1.5, shift=0.5),
+                "x": draw.normal(3, 3, 6),
+                "memory": draw.normal(3, 3, 6, scale=1.5, shift=0.5),
                 "mask": causal(3),
             },
         ),
@@ -49,18 +55,23 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             },
         ),
         Case(
-            "pre-LN without any mask, double precision",
+            "pre-LN, a mask for the source alone, double precision",
             init=init(True),
-            args={"x": draw.normal(2, 2, 6, dtype=DOUBLE), "memory": draw.normal(2, 4, 6, dtype=DOUBLE)},
+            args={
+                "x": draw.normal(2, 3, 6, dtype=DOUBLE),
+                "memory": draw.normal(2, 3, 6, dtype=DOUBLE),
+                "mask": None,
+                "memory_mask": draw.mask(3, 3),
+            },
         ),
         Case(
             "source and target of one length, dropout switched off in eval mode",
             init=init(True, dropout=0.5),
             args={
-                "x": draw.normal(2, 4, 6),
-                "memory": draw.normal(2, 4, 6),
+                "x": draw.normal(4, 4, 6),
+                "memory": draw.normal(4, 4, 6),
                 "mask": causal(4),
-                "memory_mask": draw.mask(4, 4),
+                "memory_mask": per_pair,
             },
         ),
         Case(
@@ -70,8 +81,8 @@ def _decoder_cases(draw: Draw) -> list[Case]:
             args={
                 "x": draw.normal(2, 3, 6),
                 "memory": draw.normal(2, 4, 6),
-                "mask": causal(3),
-                "memory_mask": draw.mask(2, 1, 4),
+                "mask": causal(3) & draw.mask(2, 3, 3),
+                "memory_mask": draw.mask(2, 3, 4),
             },
         ),
         Case(
@@ -89,7 +100,12 @@ def _decoder_cases(draw: Draw) -> list[Case]:
         Case(
             "another activation",
             init=init(True, activation="gelu"),
-            args={"x": draw.normal(2, 3, 6, scale=1.5), "memory": draw.normal(2, 4, 6), "mask": causal(3)},
+            args={
+                "x": draw.normal(2, 3, 6, scale=1.5),
+                "memory": draw.normal(2, 4, 6),
+                "mask": causal(3),
+                "memory_mask": everything,
+            },
         ),
         Case(
             "post-LN, a source of which nothing may be looked at beside others",
@@ -98,7 +114,7 @@ def _decoder_cases(draw: Draw) -> list[Case]:
                 "x": draw.normal(3, 2, 6),
                 "memory": draw.normal(3, 4, 6),
                 "mask": causal(2),
-                "memory_mask": draw.mask(3, 1, 4) & torch.tensor([True, False, True])[:, None, None],
+                "memory_mask": per_sequence,
             },
         ),
     ]

@@ -37,7 +37,7 @@ def cross_cases(draw: Draw) -> list[Case]:
     return [
         case("few queries, many inputs", 2, 3, 7, (6, 4, 2), False),
         case("many queries, few inputs", 1, 6, 2, (4, 7, 1), False),
-        case("some inputs are hidden", 3, 2, 5, (6, 3, 3), True),
+        case("some inputs are hidden", 3, 3, 5, (6, 3, 2), True),
         case("equal widths, as many queries as inputs, training", 2, 4, 4, (4, 4, 2), True, "train"),
         _hidden_above_all(draw),
     ]
@@ -151,7 +151,7 @@ def perceiver_cases(draw: Draw) -> list[Case]:
         case("one layer, queries for each image", 2, 5, (2, 4, 6), 1, False),
         case("two layers, the same queries for all", 3, 7, (2, 4), 2, False),
         case("more queries than inputs", 1, 2, (1, 6, 4), 1, False),
-        case("some inputs are hidden, training", 2, 6, (3, 6), 2, True, "train"),
+        case("some inputs are hidden, training", 3, 5, (3, 6), 2, True, "train"),
         case("hidden inputs, float64", 2, 5, (2, 2, 4), 2, True, dtype=torch.float64),
         case("wider MLPs", 2, 4, (2, 3, 6), 1, True, widening=3),
     ]

@@ -12,7 +12,8 @@ DOUBLE = torch.float64
 
 
 def _attention_cases(draw: Draw) -> list[Case]:
-    some_hidden = draw.mask(2, 4, 7)
+    some_hidden = draw.mask(4, 7)  # as many queries as sequences: one mask for all, and not a row for each
+    some_hidden[3] = True
     one_blind, shared = draw.mask(3, 4, 5), draw.mask(3, 4)
     one_blind[1, 2] = shared[1] = False
     # In double precision: in single, rounding of such scores leaves little of a gradient made from their logarithms.
@@ -32,14 +33,15 @@ def _attention_cases(draw: Draw) -> list[Case]:
                 "query": draw.normal(2, 3, 5, 4),
                 "key": draw.normal(2, 3, 2, 4),
                 "value": draw.normal(2, 3, 2, 4),
+                "mask": draw.mask(2, 1, 5, 2),
             },
         ),
         Case(
             "a mask that hides some keys",
             args={
-                "query": draw.normal(2, 4, 6),
-                "key": draw.normal(2, 7, 6),
-                "value": draw.normal(2, 7, 3),
+                "query": draw.normal(4, 4, 6),
+                "key": draw.normal(4, 7, 6),
+                "value": draw.normal(4, 7, 3),
                 "mask": some_hidden,
             },
         ),

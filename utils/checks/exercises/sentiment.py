@@ -39,7 +39,7 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         Case(
             "three layers, post-LN, a mask per pair of tokens",
             init=sizes(3, 4, 1, 6, norm_first=False),
-            args={"x": draw.normal(2, 6, 4), "mask": draw.mask(6, 6)},
+            args={"x": draw.normal(3, 3, 4), "mask": draw.mask(3, 3)},
         ),
         Case(
             "one layer with another activation, float64",
@@ -54,7 +54,7 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         Case(
             "training with a dropout of 0.4, two layers",
             init=sizes(2, 4, 2, 6, norm_first=True, dropout=0.4),
-            args={"x": draw.normal(2, 4, 4), "mask": draw.mask(2, 1, 4)},
+            args={"x": draw.normal(2, 4, 4), "mask": draw.mask(2, 4, 4)},
             mode="train",
         ),
         Case(

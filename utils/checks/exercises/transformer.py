@@ -48,6 +48,9 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         kind = {"norm_first": True} if norm_first else {}  # False is the default
         return {"dim": 6, "num_heads": 2, "hidden_dim": 10, **kind, **more}
 
+    # As many sequences as positions: a mask per pair could be taken for one per sequence. One row sees nothing, one all.
+    per_pair, per_sequence = draw.mask(3, 3), draw.mask(2, 4, 4)
+    per_pair[0], per_pair[2], per_sequence[1, 2] = True, False, False
     return [
         Case("post-LN", init=init(False), args={"x": draw.normal(2, 4, 6)}),
         Case("pre-LN", init=init(True), args={"x": draw.normal(2, 3, 6, scale=1.5)}),
@@ -64,7 +67,7 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         Case(
             "pre-LN with a mask per pair, double precision, GELU",
             init=init(True, activation="gelu"),
-            args={"x": draw.normal(2, 3, 6, dtype=DOUBLE), "mask": draw.mask(3, 3)},
+            args={"x": draw.normal(3, 3, 6, dtype=DOUBLE), "mask": per_pair},
         ),
         Case(
             "post-LN in train mode, dropout takes all that is added",
@@ -76,7 +79,7 @@ def _encoder_cases(draw: Draw) -> list[Case]:
             "pre-LN in train mode, dropout takes some of what is added",
             init=init(True, dropout=0.4),
             mode="train",
-            args={"x": draw.normal(2, 4, 6), "mask": draw.mask(2, 1, 4)},
+            args={"x": draw.normal(2, 4, 6), "mask": per_sequence},
         ),
         Case(
             "post-LN in train mode, dropout takes some of what is added",

@@ -13,8 +13,10 @@ References:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,11 +178,12 @@ def _enterable(folder: Path) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def sweep(where: list[Place] | None = None) -> None:
+def sweep(where: list[Place] | None = None, seconds: float = 0.0) -> None:
     """Removes the groups of makers that are gone: one that was killed cannot do it itself.
 
     Args:
         where: where to look; default this process's own places.
+        seconds: how long to wait for what is still being taken down in a group.
     """
     import psutil  # late: the walls themselves stand on the standard library alone
 
@@ -188,8 +191,17 @@ def sweep(where: list[Place] | None = None) -> None:
         for old in parent.glob(f"{PREFIX}*"):
             number = old.name.removeprefix(PREFIX)
             if number.isdigit() and not psutil.pid_exists(int(number)):
-                with contextlib.suppress(OSError):
-                    old.rmdir()
+                _remove(old, time.monotonic() + seconds)
+
+
+def _remove(folder: Path, until: float) -> None:
+    while True:
+        try:
+            return folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() >= until:
+                return None
+            time.sleep(0.002)
 
 
 def _here() -> list[Place]:

@@ -285,15 +285,25 @@ def lock_up(level: Level, limits: Limits) -> None:
 
     Nothing here can be undone by the process.
     """
+    shut_away(level, limits.disk)
+    restrict(level, limits)
+
+
+def shut_away(level: Level, disk: int) -> None:
+    """The first part of :func:`lock_up`: which files there are, whatever the submission; `disk` bytes of them are its own."""
     # of the empty root, without what lies below another
     readable = [*root_plan().bound] if level.number == 3 else readable_paths()
     if level.number == 3:
-        new_root(root_plan(), limits.disk)
+        new_root(root_plan(), disk)
         kernel.drop_capabilities()
     if level.number >= 2:
         kernel.load_landlock(
             [*readable, "/proc"], [SCRATCH, "/dev/null"] if level.number == 3 else ["/dev/null"]
         )
+
+
+def restrict(level: Level, limits: Limits) -> None:
+    """The second part: what may be used, and which calls the kernel answers."""
     set_limits(limits)
     if level.number == 3 and resource is not None and kernel.release() >= (5, 14):
         # counted within the user namespace since 5.14 (before, it would count all of the user's processes); root is exempt

@@ -78,7 +78,7 @@ class Zygote:
         if self._handle >= 0:
             os.close(self._handle)
         _bury(self.mother, seconds, self.pid > 0)
-        cgroup.sweep()
+        cgroup.sweep(seconds=1.0)  # the sandbox that waited for a request dies with its zygote
 
 
 def launch(at_most: int = 3, count: int = 1) -> list[Zygote]:

@@ -2,6 +2,7 @@
 
 `python -m utils.grading.zygote` imports torch and forks such processes, one per worker (see `launch`). For each submission the grader sends the
 descriptors of two pipes, which the zygote hands to the sandbox unread: what a sandbox is forked from has never held what another one was given or said.
+The next sandbox is set up while the grader reads the next submission, and waits for its descriptors.
 Fork safety: one thread, no parallel torch operation before a fork, no CUDA; checked at start.
 """
 
@@ -17,7 +18,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def fork_on_request(ends: list[socket.socket], at_most: int = 3) -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
-    cgroup.sweep()
+    cgroup.sweep(seconds=1.0)
     os._exit(0)  # a tidy end would take torch a tenth of a second
 
 
@@ -152,31 +153,84 @@ def serve(end: socket.socket, level: Level) -> None:
     if level.number < 3 and sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     control.send(end, {"level": asdict(level), "pid": os.getpid()})
-    group, held = None, None
+    group, held, ahead = None, None, None
     while (found := control.receive(end, 3)) is not None:
         message, descriptors = found
         limits = Limits(**message["limits"])
+        if ahead and ahead.fixed != _fixed(limits):
+            ahead.give_up(level)
+            ahead = None
         if level.counted and (limits.memory, limits.processes) != held:
             held = limits.memory, limits.processes
             group = cgroup.make(limits.memory, limits.processes + SPARE)
             if group is not None:
                 group.enter()  # once: moving each sandbox in would take the kernel ten milliseconds each time
-        ended, clean_up = run_one(limits, level, group, end, descriptors)
+        box = ahead or set_up(limits, level, group, end, *descriptors)
+        ended, clean_up = run_one(box, limits, level, group, end, descriptors)
         if level.number < 3:
             clean_up()
         control.send(end, ended)
-        if (
-            level.number == 3
-        ):  # all its processes are being killed; the grader compares while the kernel takes them down
+        ahead = None
+        if level.number == 3:
+            # all its processes are being killed; the grader compares while the kernel takes them down
             clean_up()
+            ahead = set_up(limits, level, group, end)
+
+
+@dataclass
+class Box:
+    """A sandbox that waits for what it is to run.
+
+    Args:
+        outer: pid of the process that has made the namespaces.
+        line: what the sandbox says of its first process, and takes limits and descriptors from.
+        fixed: what it was set up for.
+    """
+
+    outer: int
+    line: socket.socket
+    fixed: tuple[int, ...]
+
+    def give_up(self, level: Level) -> None:
+        """Nobody wants it: it ends when its line does."""
+        self.line.close()
+        _bury(self.outer, level)
+
+
+def _fixed(limits: Limits) -> tuple[int, ...]:
+    """Of the limits, what a sandbox is set up with; the rest it is told with its request."""
+    return limits.disk, limits.memory, limits.processes
+
+
+def set_up(limits: Limits, level: Level, group: Group | None, end: socket.socket, *more: int) -> Box:
+    """Forks a sandbox, which makes its namespaces and its empty root while this process goes on.
+
+    Args:
+        limits, level, group: as in `run_one`.
+        end: the zygote's, which no sandbox keeps.
+        more: descriptors that it does not keep either.
+    """
+    line, theirs = socket.socketpair()
+    outer = os.fork()
+    if outer == 0:
+        with contextlib.suppress(BaseException):
+            end.close()
+            line.close()
+            for descriptor in more:
+                os.close(descriptor)
+            _outer(level, group, limits.disk, theirs)
+        os._exit(1)
+    theirs.close()
+    return Box(outer, line, _fixed(limits))
 
 
 def run_one(
-    limits: Limits, level: Level, group: Group | None, end: socket.socket, descriptors: list[int]
+    box: Box, limits: Limits, level: Level, group: Group | None, end: socket.socket, descriptors: list[int]
 ) -> tuple[dict[str, Any], Callable[[], None]]:
     """Runs one submission in a fresh sandbox. Nothing of it is read here: the sandbox has the descriptors.
 
     Args:
+        box: the sandbox, which has run nothing yet.
         limits: for the submission.
         level: how it is locked up.
         group: the control group that this process is in.
@@ -189,19 +243,12 @@ def run_one(
     """
     asked, out, life = descriptors
     watch, began = Watch(limits, group), time.monotonic()
-    telling, told = os.pipe()
-    outer = os.fork()
-    if outer == 0:
-        with contextlib.suppress(BaseException):
-            end.close()
-            for descriptor in (life, telling):
-                os.close(descriptor)
-            _outer(level, group, limits, asked, out, told)
-        os._exit(1)
-    for descriptor in (asked, out, told):
+    with contextlib.suppress(OSError):  # it is gone, which the next line finds out
+        control.send(box.line, asdict(limits), (asked, out))
+    for descriptor in (asked, out):
         os.close(descriptor)
-    first, begun = _first_process(telling)
-    os.close(telling)
+    first, begun = _first_process(box.line)
+    box.line.close()
     watch.start(first)
     handle = _handle(first)
     try:
@@ -214,11 +261,11 @@ def run_one(
         _kill(first, handle)
     names = ending.names if isinstance(ending, Later) else {}
     template = ending.template if isinstance(ending, Later) else ending
-    return {"end": template, "names": names, "cpu": used}, lambda: _bury(outer, level)
+    return {"end": template, "names": names, "cpu": used}, lambda: _bury(box.outer, level)
 
 
-def _outer(level: Level, group: Group | None, limits: Limits, asked: int, out: int, told: int) -> None:
-    """Makes the namespaces, tells the zygote who their first process is, and waits for it."""
+def _outer(level: Level, group: Group | None, disk: int, line: socket.socket) -> None:
+    """Makes the namespaces, tells the zygote who their first process is, and waits for it. That one waits for its request."""
     os.setsid()
     if group is not None:  # of all in the group, the kernel shall take one of these when memory is used up
         Path("/proc/self/oom_score_adj").write_text("900")
@@ -229,28 +276,33 @@ def _outer(level: Level, group: Group | None, limits: Limits, asked: int, out: i
         isolation.enter_namespaces()
     inner = os.fork()
     if inner:
-        os.write(told, b"P" + struct.pack("<i", inner))
-        for descriptor in (told, asked, out):
-            os.close(descriptor)
+        line.sendall(b"P" + struct.pack("<i", inner))
+        line.close()
         os.waitpid(inner, 0)
         os._exit(0)
     if on_linux:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
-    isolation.lock_up(level, limits)
-    os.write(told, b"R")
-    os.close(told)
+    isolation.shut_away(level, disk)
+    found = control.receive(line, 2)
+    if found is None:  # nobody wants this one
+        os._exit(0)
+    limits, (asked, out) = found
+    isolation.restrict(level, Limits(**limits))
+    line.sendall(b"R")
+    line.close()
     request, tensors = wire.unpack_trusted(wire.read_all(asked))
     os.close(asked)
     inside.run(request, tensors, out)
     os._exit(0)
 
 
-def _first_process(telling: int) -> tuple[int, bool]:
+def _first_process(line: socket.socket) -> tuple[int, bool]:
     """Pid of the sandbox's first process as the zygote sees it (0: none), and whether it was locked up and is about to run cells."""
     data = b""
-    while part := os.read(telling, 16):
-        data += part
+    with contextlib.suppress(ConnectionError):
+        while part := line.recv(16):
+            data += part
     place = 1 if data[:1] == b"P" else 2  # "P", pid, "R" in either order of the two messages
     number = data[place : place + 4]
     return (struct.unpack("<i", number)[0] if len(number) == 4 else 0), len(data) == 6

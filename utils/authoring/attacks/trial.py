@@ -268,7 +268,8 @@ def left_behind(token: str = "", seconds: float = 5.0) -> int:
 
 
 def leftover_processes(token: str = "") -> int:
-    """Processes of this grader's sandboxes beside its zygotes and their mothers, whatever became of their parents; and any that carries the token."""
+    """Processes of this grader's sandboxes beside its zygotes, their mothers and the sandboxes that wait for their first request, whatever became
+    of their parents; and any that carries the token."""
     parents, others = {}, 0
     for process in psutil.process_iter(["cmdline", "ppid"]):
         command = process.info["cmdline"] or []
@@ -277,4 +278,11 @@ def leftover_processes(token: str = "") -> int:
         else:
             others += bool(token and any(token.removeprefix("mark-") in word for word in command))
     mothers = {pid for pid, parent in parents.items() if parent == os.getpid()}
-    return others + sum(pid not in mothers and parent not in mothers for pid, parent in parents.items())
+    zygotes = {pid for pid, parent in parents.items() if parent in mothers}
+    waiting: set[int] = set()
+    for zygote in zygotes:  # of each, the next sandbox: one process that waits for another
+        chain = zygote
+        for _ in range(2):
+            chain = next((pid for pid, parent in parents.items() if parent == chain), 0)
+            waiting.add(chain)
+    return others + len(parents.keys() - mothers - zygotes - waiting)

@@ -1,5 +1,7 @@
 """The ceiling of an invariant function: what students really write, wrong and right."""
 
+from __future__ import annotations
+
 from utils.grading.bank import Bank
 
 ceiling = Bank("invariant_ceiling")
@@ -164,3 +166,18 @@ def invariant_ceiling(orbits, labels):
     return round(100 * right / len(labels), 1)
 
 
+@ceiling.wrong(
+    'maximum over the wrong axis',
+    'You take the largest count over the orbits, for each label. Asked is the most frequent label of each orbit.',
+)
+def invariant_ceiling(orbits: Tensor, labels: Tensor) -> float:
+    if len(orbits) == 0 or orbits.shape != labels.shape:
+        raise ValueError(
+            f"needs a label per image and at least one, got {len(orbits)} orbits and "
+            f"{len(labels)} labels"
+        )
+    names, orbit = orbits.unique(return_inverse=True)
+    kinds, kind = labels.unique(return_inverse=True)
+    counts = torch.zeros(len(names), len(kinds), dtype=torch.long, device=labels.device)
+    counts.index_put_((orbit, kind), torch.ones_like(labels), accumulate=True)
+    return counts.amax(0).sum().item() / len(labels)

@@ -555,3 +555,43 @@ class LocalAttention2d(nn.Module):
         scores = (query * keys).sum(dim=1) / math.sqrt(x.shape[1])
         weights = scores.masked_fill(~inside, float("-inf")).softmax(dim=1)
         return (weights.unsqueeze(1) * values).sum(dim=2).unflatten(-1, x.shape[2:])
+
+
+@windows.wrong(
+    'row 0 counts as outside',
+    'You count the first row and the first column as outside. Inside is >= 0, not > 0.',
+)
+def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
+    if kernel_size % 2 == 0:
+        raise ValueError(
+            f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}"
+        )
+    b, c, h, w = x.shape
+    r = kernel_size // 2
+    windows = F.unfold(x, kernel_size, padding=r).unflatten(1, (c, kernel_size**2))
+    n = torch.arange(h * w, device=x.device)
+    i = torch.arange(kernel_size**2, device=x.device)[:, None]
+    row = n // w + i // kernel_size - r
+    column = n % w + i % kernel_size - r
+    inside = (row > 0) & (row < h) & (column > 0) & (column < w)
+    return windows, inside
+
+
+@windows.wrong(
+    'rows counted with the height',
+    "You compute a pixel's row as n // H. Pixels are counted row by row, W in each: its row is n // W.",
+)
+def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
+    if kernel_size % 2 == 0:
+        raise ValueError(
+            f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}"
+        )
+    b, c, h, w = x.shape
+    r = kernel_size // 2
+    windows = F.unfold(x, kernel_size, padding=r).unflatten(1, (c, kernel_size**2))
+    n = torch.arange(h * w, device=x.device)
+    i = torch.arange(kernel_size**2, device=x.device)[:, None]
+    row = n // h + i // kernel_size - r
+    column = n % h + i % kernel_size - r
+    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+    return windows, inside

@@ -1,5 +1,7 @@
 """Shared and free weights: what students really write, wrong and right."""
 
+from __future__ import annotations
+
 from utils.grading.bank import Bank
 
 # fit_convolution -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ What is asked here compares an answer with itself, so it needs no expected value
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -67,6 +68,22 @@ def repeated(
     return {"again:kept" if differs(fresh()) else "again:random": torch.tensor(True)}
 
 
+def writes(given: dict[str, Any]) -> Callable[[dict[str, Any]], Seen]:
+    """Call before an answer; what is returned, with the numbers that they had, after it: a note where one was written to and put back.
+
+    A tensor counts what is written into it. An expanded or shared one would not have come out of it as it was.
+    """
+    before = {name: value._version for name, value in given.items() if isinstance(value, Tensor)}
+
+    def found(originals: dict[str, Any]) -> Seen:
+        changed = [name for name, version in before.items() if given[name]._version != version]
+        if any(torch.equal(given[name], originals[name]) for name in changed):
+            return {"written:input": torch.tensor(True)}
+        return {}
+
+    return found
+
+
 @cache
 def asked_in(exercise: Exercise) -> str:
     """The case in which a module is given inputs of other sizes: one of them is enough, and calls cost time."""
@@ -95,7 +112,8 @@ def other_inputs(
             return {}
         if sizes and _hangs_on_layout(used, arguments, first):
             return {"again:layout": torch.tensor(True)}
-        for given in [*_others(arguments)][: None if sizes else 1]:
+        others = [*_others(arguments)][: None if sizes else 1]
+        for given in [*others, *_left_out(used, arguments)]:
             wanted = flat(_called(build(), given()))
             if wanted is None:
                 continue
@@ -163,6 +181,19 @@ def _others(arguments: Fresh) -> Iterator[Fresh]:
     for axis in (1, 2, 3):  # tokens; rows and columns, in either order of the axes
         yield changed(partial(_lengthened, axis=axis))
     yield changed(lambda x: torch.cat([x, x], 1) if x.ndim == 2 else x, numbers=False)  # indices of words
+
+
+def _left_out(target: Callable[..., Any], arguments: Fresh) -> Iterator[Fresh]:
+    """The call without what may be left out, if anything of it was given: a mask of the call before is no mask of this one."""
+    called = target.forward if isinstance(target, nn.Module) else target
+    free = [parameter.default is None for parameter in inspect.signature(called).parameters.values()]
+
+    def given() -> Arguments:
+        args, kwargs = arguments()
+        return [None if may else value for value, may in zip(args, free, strict=False)], kwargs
+
+    if any(may and isinstance(value, Tensor) for value, may in zip(arguments()[0], free, strict=False)):
+        yield given
 
 
 def _lengthened(x: Tensor, axis: int) -> Tensor:

@@ -149,7 +149,7 @@ def _hint_shape(expected: Tensor, got: Tensor) -> tuple[str, ...]:
 
 
 def _hint_dtype(expected: Tensor, got: Tensor) -> tuple[str, ...]:
-    if got.is_floating_point() and expected.is_floating_point():
+    if got.is_floating_point() and expected.dtype == torch.float64:  # which comes of such inputs only
         return (later("the result should have the dtype of the inputs"),)
     return ()
 
@@ -255,6 +255,8 @@ def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None
     for key in keys:
         if key in seen and (off := differs(exercise, expected[key], seen[key])):
             name = key.removeprefix("grad:")
-            hint = later("the values of this case are right, what backward() gives is not")
+            hint = later(
+                "the values of this case are right, what backward() gives is not: is a part cut from the graph (detach(), .data, .item()), or added to it?"
+            )
             return Finding("gradient", later("The gradient for `{name}` is wrong.", name=name), (hint, *off))
     return None

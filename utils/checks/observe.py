@@ -107,6 +107,7 @@ def observe_default(attempt: Any, case: Case) -> Seen:
     originals = {**case.args, **case.kwargs}
     check_signature(target if module is None or case.method else module.forward, case, exercise.name)
     drawn = torch.default_generator.get_state()
+    written = again.writes({**args, **kwargs})
     with without_chance() if case.mode == "train" else contextlib.nullcontext():
         result = target(*args.values(), **kwargs)
     as_promised(target if module is None or case.method else module.forward, result, exercise)
@@ -117,6 +118,7 @@ def observe_default(attempt: Any, case: Case) -> Seen:
         set_own()  # so that the rest can be looked at
     if exercise.fresh and _shares_memory(outputs, [*args.values(), *kwargs.values()]):
         seen["new:output"] = torch.tensor(True)
+    seen.update(written(originals))
     for name, value in {**args, **kwargs}.items():
         if isinstance(value, Tensor):
             seen[f"after:{name}"] = value

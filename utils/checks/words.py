@@ -34,6 +34,10 @@ NOTES = {
     "left:dtype": later(
         "Your code changes PyTorch's default dtype and leaves it so. Give the dtype where a tensor is made."
     ),
+    "written:input": later(
+        "You write into an input in place and put its numbers back. With one that is expanded, or that somebody else reads meanwhile, "
+        "that goes wrong. Make a new tensor."
+    ),
     "new:output": later(
         "Your result shares its memory with an input: changing one changes the other. Return a new tensor."
     ),
@@ -74,6 +78,12 @@ INNER = {
     ),
     "called_in_training": later("The model was in training mode while you measured."),
     "left_in_training": later("The model is not in the mode in which it was given to you."),
+    "starts as promised": later(
+        "A new model does not start as the text says (biases zero, the Mixer's head zero): is a layer made after `reset_parameters` was called?"
+    ),
+    "asked in vain": later(
+        "The model is asked again after every sequence has ended. Stop there: each call costs as much as all the tokens before it."
+    ),
     "head_is_linear": later("The new head should be an `nn.Linear` with a bias."),
     "head_weight": later("The weights of the new head are wrong at the start."),
     "head_bias": later("The bias of the new head is wrong at the start."),

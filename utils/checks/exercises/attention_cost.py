@@ -98,6 +98,15 @@ def _window_cost_cases(draw: Draw) -> list[Case]:
                 "window_size": window,
             },
         ),
+        Case(
+            "a window larger than the map",
+            args={
+                "h": window - 1,
+                "w": window + 2,
+                "channels": draw.integer(3, 9),
+                "window_size": window + 3,
+            },
+        ),
     ]
 
 

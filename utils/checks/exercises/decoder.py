@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -206,12 +207,13 @@ class TableModel:
 
     Args:
         table: (rows, T, V, V) scores.
+        end: a call in which each sequence has written it is asked in vain, which `vain` keeps.
     """
 
     LIMIT = 60  # calls; far more than any case asks for
 
-    def __init__(self, table: Tensor) -> None:
-        self.table = table
+    def __init__(self, table: Tensor, end: int) -> None:
+        self.table, self.end, self.vain = table, end, False
         self.calls = 0
 
     def __call__(self, source: Tensor, target: Tensor) -> Tensor:
@@ -225,6 +227,7 @@ class TableModel:
             )
         if target.is_floating_point():
             raise ValueError(f"model(source, target) wants token numbers (int64), got {target.dtype}")
+        self.vain |= bool((target[:, 1:] == self.end).any(1).all())
         time = torch.arange(target.shape[1]).clamp(max=self.table.shape[1] - 1)  # (T,)
         rows = source[:, :1] % self.table.shape[0]  # (B, 1)
         scores = self.table[rows, time, target % self.table.shape[2]]  # (B, T, V)
@@ -234,8 +237,17 @@ class TableModel:
 def _observe_greedy(attempt: Any, case: Case) -> Seen:
     """Calls the attempt with the model that the case's table describes."""
     args = dict(case.args)
-    model = TableModel(args.pop("table"))
-    return observe_default(attempt, replace(case, args={"model": model, **args}))
+    model = TableModel(args.pop("table"), args["end"])
+    vain: list[bool] = []
+
+    def first(*given: Any) -> Any:
+        result = attempt(*given)
+        vain.append(given[0].vain)
+        return result
+
+    functools.update_wrapper(first, attempt)
+    seen = observe_default(first, replace(case, args={"model": model, **args}))
+    return {**seen, "asked in vain": torch.tensor(vain[0])}
 
 
 def _filled_with_end(case: Case, seen: Seen) -> bool:

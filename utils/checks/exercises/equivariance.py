@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from utils.checks.again import writes
 from utils.checks.outputs import as_promised, name_outputs
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -36,7 +37,7 @@ def equivariance_cases(draw: Draw) -> list[Case]:
 
     return [
         case("a convolution with zeros at the border", (2, 3, 5, 7), (1, -2)),
-        case("a convolution without a border", (2, 2, 6, 4), (2, 1), circular=True),
+        case("a convolution without a border", (2, 2, 6, 4), (8, -5), circular=True),
         case("stride 2 along both axes", (1, 3, 8, 12), (-4, 2), stride=[2, 2]),
         case("stride 2 across only", (3, 1, 4, 8), (1, 6), stride=[1, 2]),
         case("signs that alternate from column to column", (2, 2, 5, 8), (0, 3), alternating=True),
@@ -150,11 +151,13 @@ def observe_consistency(attempt: Any, case: Case) -> Seen:
     """The shares, and in which mode the model was called and is left."""
     model = Watched(**case.init)
     images = case.args["images"].clone()
+    written = writes({"images": images})
     if case.name == TOO_FAR:
         return _refusal(lambda: attempt(model, images, case.args["max_shift"]))
     result = attempt(model, images, case.args["max_shift"])
     return {
         **name_outputs(result, case.exercise),
+        **written(dict(case.args)),
         "called_in_training": torch.tensor(model.called_in_training),
         "left_in_training": torch.tensor(model.training),
         "after:images": images,

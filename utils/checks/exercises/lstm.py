@@ -98,6 +98,11 @@ def _scan_as_promised(module: Any, case: Case) -> bool:
     return not tensors or len(found) != 2 or all(part.shape == wanted for part in found)
 
 
+def _empty_rows_are_zero(case: Case, seen: Seen) -> bool:
+    empty = case.args["lengths"] == 0 if "lengths" in case.args else torch.zeros(0, dtype=torch.long)
+    return not any(seen[name][:, empty].any() for name in ("final h", "final c"))
+
+
 def _final_forward_is_last_output(case: Case, seen: Seen) -> bool:
     outputs, hidden = seen["outputs"], case.init["hidden_size"]
     lengths = case.args.get("lengths", torch.full((len(outputs),), outputs.shape[1]))
@@ -131,6 +136,11 @@ LSTM = Exercise(
             "zero at padding",
             "Your outputs are not zero at padded steps.",
             lambda case, seen: (seen["outputs"][padded_steps(case, "x")] == 0).all(),
+        ),
+        Property(
+            "rows of length zero",
+            "A row of length zero has zeros everywhere, in its final h and c, too, and in yours something is left of the padding.",
+            _empty_rows_are_zero,
         ),
         Property(
             "final h is the last real output",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.checks.building import build_module
 from utils.checks.observe import observe_default
@@ -161,6 +161,10 @@ def mlp_mixer_refuses(draw: Draw) -> list[Case]:
 def observe_mlp_mixer(attempt: Any, case: Case) -> Seen:
     """Adds the output for the first image alone, and with silent blocks for the image and for its patches in reverse order."""
     seen = observe_default(attempt, case)
+    new = attempt(**case.init)
+    head = getattr(new, "head", None)
+    silent = not isinstance(head, nn.Linear) or not head.weight.any()
+    seen["starts as promised"] = torch.tensor(silent and biases_are_zero(new))
     images, p = case.args["images"], case.init["patch_size"]
     batch, channels, height, width = images.shape
     patches = images.unflatten(3, (width // p, p)).unflatten(2, (height // p, p))  # (B, C, i, p, j, q)
@@ -175,6 +179,12 @@ def observe_mlp_mixer(attempt: Any, case: Case) -> Seen:
             patches.flip(2, 4).reshape(batch, channels, height, width)
         )
     return seen
+
+
+def biases_are_zero(model: nn.Module) -> bool:
+    """Whether all linear layers have a bias of zero, or none."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return not any(layer.bias.any() for layer in layers if layer.bias is not None)
 
 
 def mean_over_tokens(case: Case, seen: Seen) -> bool:

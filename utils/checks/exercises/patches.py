@@ -73,7 +73,15 @@ UNPATCHIFY = Exercise(
         Case(
             "too few patches",
             args={"patches": draw.normal(1, 5, 12), "patch_size": 2, "height": 4, "width": 6},
-        )
+        ),
+        Case(
+            "a height that the patches do not divide",
+            args={"patches": draw.normal(1, 6, 12), "patch_size": 2, "height": 5, "width": 6},
+        ),
+        Case(
+            "a width that the patches do not divide",
+            args={"patches": draw.normal(1, 6, 12), "patch_size": 2, "height": 4, "width": 7},
+        ),
     ],
     properties=(Property("each pixel once", EVERY_PIXEL, same_numbers("patches")),),
 )

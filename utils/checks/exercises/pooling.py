@@ -21,6 +21,7 @@ def pooling_cases(draw: Draw) -> list[Case]:
         case("a wide map", draw.normal(2, 3, 4, 7), None),
         case("a larger neighbourhood", draw.normal(1, 2, 8, 6), 5),
         case("a neighbourhood larger than the map", draw.normal(2, 2, 2, 3), 5),
+        case("a neighbourhood as large as the map", draw.normal(1, 2, 3, 3), 3),
         case("a neighbourhood of one", draw.normal(2, 3, 3, 4), 1),
         case("float64", draw.normal(1, 4, 5, 3, dtype=torch.float64), 3),
     ]

@@ -140,7 +140,7 @@ def pretrained_cases(draw: Draw) -> list[Case]:
         "image_size": (3, 3),
         "patch_size": 3,
         "dim": 4,
-        "depth": 3,
+        "depth": 12,  # "10" comes before "2" where names are sorted as words
         "num_heads": 1,
         "mlp_ratio": 4.0,
         "num_classes": 2,
@@ -160,7 +160,7 @@ def pretrained_cases(draw: Draw) -> list[Case]:
 
     return [
         case("the Hub's names", size, _hub_state(draw, size)),
-        case("one patch, three blocks", deeper, _hub_state(draw, deeper)),
+        case("one patch, twelve blocks", deeper, _hub_state(draw, deeper)),
         case("all matrices square", square_mlp, _hub_state(draw, square_mlp)),
         case("timm's names", size, _timm_state(_hub_state(draw, size))),
         case("a file of another depth", size, _hub_state(draw, size | {"depth": 3})),

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from utils.checks import fixtures
+from utils.checks.again import writes
 from utils.checks.building import build_module
 from utils.checks.engine import examine
 from utils.checks.layouts import strewn
@@ -282,3 +283,66 @@ class KeptPlaces(Places):
 def test_a_module_that_reads_words_is_asked_about_longer_sentences():
     cases = lambda draw: [Case("words", args={"tokens": draw.integers(0, 9, 2, 4)})]  # noqa: E731
     assert "your code keeps something of the first call" in said_of(KeptPlaces, Places, cases)
+
+
+class Masked(nn.Module):
+    """x where the mask lets it be, else nothing of it."""
+
+    def mask_of(self, mask):
+        return mask
+
+    def forward(self, x, mask=None):
+        mask = self.mask_of(mask)
+        return x if mask is None else x * mask
+
+
+class RemembersItsMask(Masked):
+    """Where no mask is given, the one of the call before is taken."""
+
+    mask = None
+
+    def mask_of(self, mask):
+        self.mask = self.mask if mask is None else mask
+        return self.mask
+
+
+class KeepsItsMask(Masked):
+    """Looks like one that remembers, and reads nothing of it."""
+
+    def mask_of(self, mask):
+        self.last = mask
+        return mask
+
+
+def masked(draw):
+    return [Case("a mask", args={"x": draw.normal(2, 4, 3), "mask": draw.mask(2, 4, 3)})]
+
+
+def test_what_was_given_before_and_is_left_out_now_is_not_there():
+    for right in (Masked, KeepsItsMask):
+        assert "your code keeps something of the first call" in said_of(RemembersItsMask, right, masked)
+
+
+class PutsBack(Masked):
+    """The input is changed in place for a moment."""
+
+    def forward(self, x, mask=None):
+        kept = x.detach().clone()
+        with torch.no_grad():
+            x.mul_(1 if mask is None else mask)
+        result = x.clone()
+        with torch.no_grad():
+            x.copy_(kept)
+        return result
+
+
+def test_an_input_that_is_written_to_and_put_back_is_seen():
+    given = torch.arange(3.0)
+    written = writes({"x": given, "n": 3})
+    assert written({"x": torch.arange(3.0)}) == {}
+    given += 1
+    given -= 1
+    assert list(written({"x": torch.arange(3.0)})) == ["written:input"]
+    given += 1  # this is seen by its numbers, and said in other words
+    assert written({"x": torch.arange(3.0)}) == {}
+    assert "You write into an input in place and put its numbers back" in said_of(PutsBack, Masked, masked)

@@ -312,7 +312,9 @@ print(os.getuid(), isolation.probe().number, flush=True)
 if os.fork() == 0:
     isolation.enter_namespaces()
     if os.fork() == 0:
-        isolation.lock_up(isolation.Level(3), isolation.Limits(processes=20))
+        level, limits = isolation.Level(3), isolation.Limits(processes=20)
+        isolation.shut_away(level, limits.disk)
+        isolation.restrict(level, limits)
         count = 0
         try:
             for count in range(40):

@@ -280,17 +280,12 @@ def _address_space() -> int:
         return 4096 * MIB
 
 
-def lock_up(level: Level, limits: Limits) -> None:
-    """Called in the process that is about to run a student's code, after :func:`enter_namespaces` at level 3.
-
-    Nothing here can be undone by the process.
-    """
-    shut_away(level, limits.disk)
-    restrict(level, limits)
-
-
 def shut_away(level: Level, disk: int) -> None:
-    """The first part of :func:`lock_up`: which files there are, whatever the submission; `disk` bytes of them are its own."""
+    """Called in the process that is going to run a student's code, after :func:`enter_namespaces` at level 3: which files there are,
+    whatever the submission; `disk` bytes of them are its own.
+
+    Nothing here, and nothing in :func:`restrict`, can be undone by the process.
+    """
     # of the empty root, without what lies below another
     readable = [*root_plan().bound] if level.number == 3 else readable_paths()
     if level.number == 3:
@@ -303,7 +298,7 @@ def shut_away(level: Level, disk: int) -> None:
 
 
 def restrict(level: Level, limits: Limits) -> None:
-    """The second part: what may be used, and which calls the kernel answers."""
+    """Called next, once the submission's limits are known: what may be used, and which calls the kernel answers."""
     set_limits(limits)
     if level.number == 3 and resource is not None and kernel.release() >= (5, 14):
         # counted within the user namespace since 5.14 (before, it would count all of the user's processes); root is exempt

@@ -104,3 +104,39 @@ def test_one_number_alone_is_no_evidence():
     one = replace(EXERCISE, cases=lambda draw: [cases(draw)[0]])
     text = said(lambda x, weights: 2 * x.sum(), exercise=one, reference=lambda x, weights: x.sum())
     assert "times the right one" not in text
+
+
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [(3e-7, "right to about six digits"), (1e-4, ""), (2e-3, "")],
+)
+def test_values_that_are_nearly_right_are_no_multiple_by_one(off, words):
+    """What was computed in float32 for a while is rounded, and need not be a number of float32 any more."""
+    text = said(
+        changed(lambda y, x: y * (1 + off * torch.rand_like(y)) if y.dtype == torch.float64 else y),
+        exercise=EXERCISE,
+    )
+    assert "1 times the right one" not in text
+    assert ("right to about six digits" in text) == bool(words)
+
+
+def test_what_has_no_say_in_a_softmax_is_not_found_in_it():
+    """Beside numbers of a thousand any other one vanishes: `softmax(right + x)` is that of x alone."""
+
+    def large(draw):
+        return [Case("a", args={"x": draw.normal(3, 4, scale=1e4), "weights": draw.normal(3)})]
+
+    text = said(
+        lambda x, weights: x.softmax(-1) + 0 * weights.sum(),
+        exercise=replace(EXERCISE, cases=large),
+        reference=lambda x, weights: x.softmax(-1).flip(1),
+    )
+    assert "neither of the two is asked" not in text
+
+
+def test_a_mistake_that_only_shares_memory_is_not_seen_in_another_dtype():
+    from utils.checks.fixtures import fingerprint, looks_like
+
+    double, single = ({"output": torch.ones(3, dtype=dtype)} for dtype in (torch.float64, torch.float32))
+    assert looks_like(fingerprint(double), fingerprint(double))
+    assert not looks_like(fingerprint(double), fingerprint(single))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from utils.checks import words
 from utils.checks.spec import Case, Exercise, Seen
-from utils.words import later
+from utils.words import Later, later
 
 # What an observation holds beside outputs, by the beginning of its key. Notes are there only if something is wrong.
 NOTES = ("again:", "left:", "new:")
@@ -144,7 +144,7 @@ def _hint_shape(expected: Tensor, got: Tensor) -> tuple[str, ...]:
     if got.numel() == expected.numel():
         return (later("the number of values is right: the axes are joined or split differently"),)
     if got.ndim == expected.ndim and all(g in (e, 1) for g, e in zip(got.shape, expected.shape, strict=True)):
-        return (later("an axis of size 1 is left where the full size is expected"),)
+        return (later("is an axis of size 1 left where the full size is expected?"),)
     return ()
 
 
@@ -239,6 +239,27 @@ def _size(values: Tensor) -> Tensor:
     return torch.maximum(finite, finite.mean())
 
 
+def rounded(right: Tensor, got: Tensor) -> Later | None:
+    """What is right to the precision of float32, where more was due; or None.
+
+    The first sentence only of numbers that float32 can hold: nothing else makes those. An eps of another size can make the second.
+    """
+    if right.dtype != torch.float64 or not right.numel() or not got.isfinite().all():
+        return None
+    off, largest = float((got - right).abs().max()), float(right.abs().max())
+    if right.ndim and torch.equal(got.float().double(), got) and off <= 1e-5 * largest:
+        return later(
+            "Your values are right to the precision of float32, and the inputs are float64: something is computed in "
+            "float32 (a tensor of the default dtype, `.float()`)."
+        )
+    if off <= 1e-6 * largest:
+        return later(
+            "Your values are right to about six digits, and the inputs are float64: is something computed in float32 (a tensor of the "
+            "default dtype, `.float()`), or a small constant (an eps) another one?"
+        )
+    return None
+
+
 def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None:
     keys = [key for key in expected if key.startswith("grad:")]
     lost = [key for key in keys if key not in seen and bool((expected[key] != 0).any())]
@@ -255,7 +276,7 @@ def _gradients(exercise: Exercise, expected: Seen, seen: Seen) -> Finding | None
     for key in keys:
         if key in seen and (off := differs(exercise, expected[key], seen[key])):
             name = key.removeprefix("grad:")
-            hint = later(
+            hint = rounded(expected[key], seen[key]) or later(
                 "the values of this case are right, what backward() gives is not: is a part cut from the graph (detach(), .data, .item()), or added to it?"
             )
             return Finding("gradient", later("The gradient for `{name}` is wrong.", name=name), (hint, *off))

@@ -139,6 +139,9 @@ def draw_weights(exercise: Exercise, reference: Any, case: Case, draw: Draw) -> 
     return weights
 
 
+KINDS = {torch.float32: "f", torch.int64: "i", torch.bool: "b"}
+
+
 def fingerprint(outcome: Seen | Problem) -> Fingerprint:
     """A few numbers that tell one observation from another: per group a shape and three projections.
 
@@ -162,9 +165,7 @@ def _project(members: list[tuple[str, Tensor]]) -> dict[str, Any]:
     steps = torch.arange(1, flat.numel() + 1, dtype=torch.float64)
     waves = [torch.cos(steps * speed + 0.3) for speed in (0.7548776662, 1.3247179572, 2.2360679775)]
     shapes = [[key, *value.shape] for key, value in members]
-    kinds = "".join(
-        "f" if v.is_floating_point() else "b" if v.dtype == torch.bool else "i" for _, v in members
-    )
+    kinds = "".join(KINDS.get(value.dtype, f"({value.dtype})") for _, value in members)
     numbers = [float(f"{float(flat @ wave):.7g}") for wave in waves]
     return {
         "shapes": shapes,

@@ -187,14 +187,18 @@ def sweep(where: list[Place] | None = None, seconds: float = 0.0) -> None:
     """
     import psutil  # late: the walls themselves stand on the standard library alone
 
+    until = time.monotonic() + seconds
     for parent in {folder for place in (_here() if where is None else where) for folder in place.folders}:
         for old in parent.glob(f"{PREFIX}*"):
             number = old.name.removeprefix(PREFIX)
             if number.isdigit() and not psutil.pid_exists(int(number)):
-                _remove(old, time.monotonic() + seconds)
+                _remove(old, until)
 
 
 def _remove(folder: Path, until: float) -> None:
+    """Takes a group away, with those below it (of a maker whose limits changed), and waits for what still ends in it."""
+    for below in folder.glob(f"{PREFIX}*"):
+        _remove(below, until)
     while True:
         try:
             return folder.rmdir()

@@ -151,8 +151,8 @@ def perceiver_cases(draw: Draw) -> list[Case]:
         case("one layer, queries for each image", 2, 5, (2, 4, 6), 1, False),
         case("two layers, the same queries for all", 3, 7, (2, 4), 2, False),
         case("more queries than inputs", 1, 2, (1, 6, 4), 1, False),
-        case("some inputs are hidden, training", 3, 5, (3, 6), 2, True, "train"),
-        case("hidden inputs, float64", 2, 5, (2, 2, 4), 2, True, dtype=torch.float64),
+        case("some inputs are hidden, training", 3, 5, (3, 6), 1, True, "train"),
+        case("hidden inputs, float64", 2, 5, (2, 2, 4), 1, True, dtype=torch.float64),
         case("wider MLPs", 2, 4, (2, 3, 6), 1, True, widening=3),
     ]
 

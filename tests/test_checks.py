@@ -53,9 +53,8 @@ def test_arguments_of_a_case_stand_where_the_answer_takes_them(exercise):
     places = list(inspect.signature(getattr(taken, "forward", taken)).parameters)
     places = places[places[0] == "self" :]
     for case in exercise.cases(Draw(0)):
-        if places[0] in case.args and set(case.args) <= set(
-            places
-        ):  # else the check puts a model before them
+        # else the check puts a model before them
+        if places[0] in case.args and set(case.args) <= set(places):
             assert list(case.args) == places[: len(case.args)], case.name
 
 

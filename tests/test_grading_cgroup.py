@@ -89,9 +89,8 @@ def test_sweeping_takes_only_groups_of_processes_that_are_gone(tmp_path):
     os.waitpid(child, 0)
     names = (f"{PREFIX}{child}", f"{PREFIX}{os.getpid()}", f"{PREFIX}of-somebody", "another")
     for name in names:
-        (tmp_path / name / names[0]).mkdir(
-            parents=True
-        )  # a maker whose limits change makes the next one inside
+        # a maker whose limits change makes the next one inside
+        (tmp_path / name / names[0]).mkdir(parents=True)
     sweep([Place("memory", 2, (tmp_path,))])
     assert {folder.name for folder in tmp_path.iterdir()} == set(names[1:])
 

@@ -597,46 +597,12 @@ class MultiHeadAttention(nn.Module):
         return (self.out_proj(attended), weights)
 
 
-@mha.wrong(
+mha.wrong(
     'biases in another order',
     "Your biases of query and key are exchanged. `in_proj_bias` holds the query's, the key's and the value's, in this order, as `in_proj_weight` does.",
+    edits={
+        'biases = self.in_proj_bias.chunk(3)': 'biases = bias.chunk(3)',
+        'F.linear(query, self.in_proj_weight, self.in_proj_bias)': 'F.linear(query, self.in_proj_weight, bias)',
+        'if query is key is value:': 'query_bias, key_bias, value_bias = self.in_proj_bias.chunk(3)\n        bias = torch.cat([key_bias, query_bias, value_bias])\n        if query is key is value:',
+    },
 )
-class MultiHeadAttention(nn.Module):
-
-    def __init__(self, embed_dim: int, num_heads: int) -> None:
-        super().__init__()
-        if embed_dim % num_heads:
-            raise ValueError(f"{num_heads} heads do not divide a width of {embed_dim}")
-        self.num_heads = num_heads
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * embed_dim, embed_dim))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * embed_dim))
-        self.out_proj = nn.Linear(embed_dim, embed_dim)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def attend(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, need_weights: bool
-    ):
-        if need_weights:
-            return scaled_dot_product_attention(query, key, value, mask)
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask), None
-
-    def forward(
-        self,
-        query: Tensor,
-        key: Tensor | None = None,
-        value: Tensor | None = None,
-        mask: Tensor | None = None,
-        need_weights: bool = True,
-    ) -> tuple[Tensor, Tensor | None]:
-        key = query if key is None else key
-        value = key if value is None else value
-        if mask is not None and mask.dim() == 3:
-            mask = mask.unsqueeze(1)  # (B, 1, N, M): the same for every head
-        w_q, w_k, w_v = self.in_proj_weight.chunk(3)
-        b_k, b_q, b_v = self.in_proj_bias.chunk(3)
-        q = split_heads(F.linear(query, w_q, b_q), self.num_heads)
-        k = split_heads(F.linear(key, w_k, b_k), self.num_heads)
-        v = split_heads(F.linear(value, w_v, b_v), self.num_heads)
-        output, weights = self.attend(q, k, v, mask, need_weights)
-        return self.out_proj(merge_heads(output)), weights

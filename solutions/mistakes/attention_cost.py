@@ -349,10 +349,10 @@ def window_msa_flops(h, w, channels, window_size):
     return projections + 2 * h * w * channels * window_size ** 2
 
 
-@window_flops.wrong(
+window_flops.wrong(
     'windows counted as tokens',
     'Your second part counts windows. In the formula each of the h w tokens meets the M^2 tokens of its window.',
+    edits={
+        '2 * window_size**2 * tokens * channels': '2 * window_size**2 * (tokens // window_size**2) * channels',
+    },
 )
-def window_msa_flops(h: int, w: int, channels: int, window_size: int) -> int:
-    windows = h * w // window_size**2
-    return 4 * h * w * channels**2 + 2 * window_size**2 * windows * channels

@@ -471,34 +471,19 @@ def mean_attention_distance(weights, grid):
     return torch.einsum('...ij,ij->...', patches, far) / len(far)
 
 
-@rollout_bank.wrong(
+rollout_bank.wrong(
     'one layer too few',
     'Your first layer is never multiplied in. Start with it, or with the identity and go through all layers.',
+    edits={
+        'attention.mean(dim=2):': 'attention.mean(dim=2)[1:]:',
+    },
 )
-def attention_rollout(attention: Tensor) -> Tensor:
-
-    mixing = attention.mean(dim=2)  # (L, B, N, N)
-    mixing = mixing + torch.eye(mixing.shape[-1], dtype=mixing.dtype, device=mixing.device)
-    mixing = mixing / mixing.sum(dim=-1, keepdim=True)
-    b, n = mixing.shape[1:3]
-    result = torch.eye(n, dtype=mixing.dtype, device=mixing.device).expand(b, n, n)
-    for i in range(1, len(mixing)):
-        result = mixing[i] @ result
-    return result
 
 
-@rollout_bank.wrong(
+rollout_bank.wrong(
     'a single layer is returned as it is',
     'With one layer you return its averaged weights as they are. The identity is added and the rows are normalised for that layer, too.',
+    edits={
+        '    rollout = identity\n': '    rollout = identity\n    if len(attention) == 1:\n        return attention[0].mean(dim=1)\n',
+    },
 )
-def attention_rollout(attention: Tensor) -> Tensor:
-
-    mixing = attention.mean(dim=2)
-    if len(mixing) == 1:
-        return mixing[0]
-    mixing = mixing + torch.eye(mixing.shape[-1], dtype=mixing.dtype, device=mixing.device)
-    mixing = mixing / mixing.sum(dim=-1, keepdim=True)
-    result = mixing[0]
-    for layer in mixing[1:]:
-        result = layer @ result
-    return result

@@ -471,51 +471,20 @@ def shift_consistency(model, images, max_shift):
     return consistency
 
 
-@consistency.wrong(
+consistency.wrong(
     'moves pile up',
     'Each of your moves starts from the image that was moved last, so the distances add up. Start from the image in place every time.',
+    edits={
+        '    shares = []\n': '    moved, shares = images, []\n',
+        '        same = [\n            model(images.roll(step, dims=axis)).argmax(-1) == in_place for axis in (2, 3) for step in (s, -s)\n        ]': '        same = []\n        for step, axis in ((s, 2), (s, 3), (-s, 2), (-s, 3)):\n            moved = moved.roll(step, dims=axis)\n            same.append(model(moved).argmax(-1) == in_place)',
+    },
 )
-@torch.no_grad()
-def shift_consistency(model: nn.Module, images: Tensor, max_shift: int) -> Tensor:
-    if not 0 <= max_shift < min(images.shape[-2:]):
-        raise ValueError(
-            f"max_shift must be between 0 and {min(images.shape[-2:]) - 1} for images of "
-            f"{images.shape[-2]} x {images.shape[-1]} pixels, got {max_shift}"
-        )
-    was_training = model.training
-    model.eval()
-    answers = model(images).argmax(-1)
-    consistency = torch.zeros(max_shift + 1, device=images.device)
-    moved = images
-    for s in range(max_shift + 1):
-        for step, axis in ((s, 2), (s, 3), (-s, 2), (-s, 3)):
-            moved = moved.roll(step, dims=axis)
-            consistency[s] += (model(moved).argmax(-1) == answers).float().mean() / 4
-    model.train(was_training)
-    return consistency
 
 
-@equivariance.wrong(
+equivariance.wrong(
     'division first',
     'You round `after // before` before you multiply, so behind a stride the output is not moved at all. Multiply first: `s * after // before`.',
+    edits={
+        's * after // before for s': 'after // before * s for s',
+    },
 )
-@torch.no_grad()
-def translation_equivariance_error(
-    layer: Callable[[Tensor], Tensor], x: Tensor, shift: tuple[int, int]
-) -> Tensor:
-    moved_first = layer(x.roll(shift, dims=(2, 3)))
-    output = layer(x)
-    for name, s, before, after in zip(
-        ("down", "right"), shift, x.shape[2:], output.shape[2:], strict=True
-    ):
-        if s * after % before:
-            raise ValueError(
-                f"a shift of {s} pixels {name} has no counterpart in the output: "
-                f"{before} positions become {after}"
-            )
-    moves = [
-        after // before * s
-        for s, before, after in zip(shift, x.shape[2:], output.shape[2:], strict=True)
-    ]
-    moved_after = output.roll(tuple(moves), dims=(2, 3))
-    return (moved_first - moved_after).norm() / output.norm()

@@ -166,18 +166,12 @@ def invariant_ceiling(orbits, labels):
     return round(100 * right / len(labels), 1)
 
 
-@ceiling.wrong(
+ceiling.wrong(
     'maximum over the wrong axis',
     'You take the largest count over the orbits, for each label. Asked is the most frequent label of each orbit.',
+    edits={
+        'for orbit in orbits.unique():': 'for label in labels.unique():',
+        'inside = labels[orbits == orbit]': 'inside = orbits[labels == label]',
+        'inside.bincount().max().item()': 'inside.unique(return_counts=True)[1].max().item()',
+    },
 )
-def invariant_ceiling(orbits: Tensor, labels: Tensor) -> float:
-    if len(orbits) == 0 or orbits.shape != labels.shape:
-        raise ValueError(
-            f"needs a label per image and at least one, got {len(orbits)} orbits and "
-            f"{len(labels)} labels"
-        )
-    names, orbit = orbits.unique(return_inverse=True)
-    kinds, kind = labels.unique(return_inverse=True)
-    counts = torch.zeros(len(names), len(kinds), dtype=torch.long, device=labels.device)
-    counts.index_put_((orbit, kind), torch.ones_like(labels), accumulate=True)
-    return counts.amax(0).sum().item() / len(labels)

@@ -557,24 +557,13 @@ class LocalAttention2d(nn.Module):
         return (weights.unsqueeze(1) * values).sum(dim=2).unflatten(-1, x.shape[2:])
 
 
-@windows.wrong(
+windows.wrong(
     'row 0 counts as outside',
     'You count the first row and the first column as outside. Inside is >= 0, not > 0.',
+    edits={
+        '    return windows, inside': '    rows, columns = torch.arange(x.shape[2] * x.shape[3]).div(x.shape[3], rounding_mode="floor"), torch.arange(x.shape[2] * x.shape[3]) % x.shape[3]\n    offset = torch.arange(kernel_size**2)[:, None]\n    rows = rows + offset // kernel_size - kernel_size // 2\n    columns = columns + offset % kernel_size - kernel_size // 2\n    return windows, inside & (rows > 0) & (columns > 0)',
+    },
 )
-def neighborhoods(x: Tensor, kernel_size: int) -> tuple[Tensor, Tensor]:
-    if kernel_size % 2 == 0:
-        raise ValueError(
-            f"a window needs a middle pixel, so kernel_size must be odd, got {kernel_size}"
-        )
-    b, c, h, w = x.shape
-    r = kernel_size // 2
-    windows = F.unfold(x, kernel_size, padding=r).unflatten(1, (c, kernel_size**2))
-    n = torch.arange(h * w, device=x.device)
-    i = torch.arange(kernel_size**2, device=x.device)[:, None]
-    row = n // w + i // kernel_size - r
-    column = n % w + i % kernel_size - r
-    inside = (row > 0) & (row < h) & (column > 0) & (column < w)
-    return windows, inside
 
 
 @windows.wrong(

@@ -229,32 +229,10 @@ cell.right(
 )
 
 
-@cell.wrong(
+cell.wrong(
     'candidate squashed twice',
     'Your candidate goes through a sigmoid and then a tanh, so it is never negative. The sigmoid belongs to the three gates; the candidate gets a tanh alone.',
+    edits={
+        'torch.tanh(g)': 'torch.tanh(torch.sigmoid(g))',
+    },
 )
-class LSTMCell(nn.Module):
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.hidden_size = hidden_size
-        self.weight_ih = nn.Parameter(
-            torch.empty(4 * hidden_size, input_size)
-        )  # rows: i, f, g, o
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
-        self.bias_hh = nn.Parameter(torch.empty(4 * hidden_size))
-        for parameter in self.parameters():  # PyTorch's start for recurrent layers
-            nn.init.uniform_(parameter, -(hidden_size**-0.5), hidden_size**-0.5)
-
-    def forward(
-        self, x: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if state is None:
-            zeros = x.new_zeros(x.shape[0], self.hidden_size)
-            state = (zeros, zeros)
-        h, c = state
-        gates = F.linear(x, self.weight_ih, self.bias_ih) + F.linear(h, self.weight_hh, self.bias_hh)
-
-        i, f, g, o = gates.sigmoid().chunk(4, dim=-1)
-        c = f * c + i * torch.tanh(g)
-        return o * torch.tanh(c), c

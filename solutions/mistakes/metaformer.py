@@ -602,30 +602,11 @@ former.right(
 )
 
 
-@block.wrong(
+block.wrong(
     'norm behind the mixer',
     'You normalise what mixer and MLP give out. The norms come first: the mixer reads norm1(x), the MLP norm2 of what came of that.',
+    edits={
+        'self.token_mixer(self.norm1(x))': 'self.norm1(self.token_mixer(x))',
+        'self.mlp(self.norm2(x))': 'self.norm2(self.mlp(x))',
+    },
 )
-class MetaFormerBlock(nn.Module):
-
-    def __init__(
-        self,
-        dim: int,
-        token_mixer: nn.Module,
-        mlp_ratio: float = 4.0,
-        layer_scale: float = 1e-5,
-        drop_path: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.mlp = ChannelMLP(dim, int(mlp_ratio * dim))
-        self.drop_path = StochasticDepth(drop_path)
-        self.norm1 = nn.GroupNorm(1, dim)
-        self.norm2 = nn.GroupNorm(1, dim)
-        self.token_mixer = token_mixer
-        self.layer_scale_1 = nn.Parameter(layer_scale * torch.ones(dim))
-        self.layer_scale_2 = nn.Parameter(layer_scale * torch.ones(dim))
-
-    def forward(self, x: Tensor) -> Tensor:
-        s1, s2 = self.layer_scale_1[:, None, None], self.layer_scale_2[:, None, None]
-        x = x + self.drop_path(s1 * self.norm1(self.token_mixer(x)))
-        return x + self.drop_path(s2 * self.norm2(self.mlp(x)))

@@ -373,48 +373,10 @@ class MoELayer(nn.Module):
         return (output.reshape(x.shape), load_balancing_loss(logits, experts))
 
 
-@layer.wrong(
+layer.wrong(
     'loss of probabilities',
     "You hand probabilities to `load_balancing_loss`, which takes the softmax itself. Give it the router's logits.",
+    edits={
+        'load_balancing_loss(logits, chosen)': 'load_balancing_loss(logits.softmax(-1), chosen)',
+    },
 )
-class MoELayer(nn.Module):
-    def __init__(
-        self,
-        dim: int,
-        hidden_dim: int,
-        num_experts: int,
-        k: int = 1,
-        capacity_factor: float | None = 1.25,
-        renormalize: bool = False,
-    ) -> None:
-        super().__init__()
-        if not 1 <= k <= num_experts:
-            raise ValueError(
-                f"each token is to be sent to k = {k} experts, and there are {num_experts}"
-            )
-        self.num_experts, self.k = num_experts, k
-        self.capacity_factor, self.renormalize = capacity_factor, renormalize
-        self.router = nn.Linear(dim, num_experts, bias=False)
-        self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(dim, hidden_dim), nn.GELU(), nn.Linear(hidden_dim, dim))
-            for _ in range(num_experts)
-        )
-
-    def capacity(self, num_tokens: int) -> int:
-        if self.capacity_factor is None:
-            return num_tokens  # a token never chooses the same expert twice
-        share = self.capacity_factor * self.k * num_tokens / self.num_experts
-        return math.ceil(round(share, 6))  # 1.1 * 30 / 3 is 11.000000000000002 to a computer
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = x.flatten(0, 1)  # (B, N, D) -> (T, D)
-        logits = self.router(tokens)
-        weights, experts = top_k_router(logits, self.k, self.renormalize)
-        kept = keep_within_capacity(experts, self.num_experts, self.capacity(len(tokens)))
-        output = torch.zeros_like(tokens)
-        for number, expert in enumerate(self.experts):
-            rows, choice = torch.where(kept & (experts == number))
-            answers = expert(tokens[rows]) * weights[rows, choice].unsqueeze(-1)
-            output = output.index_add(0, rows, answers)
-        probabilities = logits.softmax(dim=-1)
-        return output.view(x.shape), load_balancing_loss(probabilities, experts)

@@ -606,84 +606,28 @@ def padding_mask(lengths, max_length=None):
     return torch.arange(max_length, device=lengths.device) < lengths.unsqueeze(1)
 
 
-@pooling.wrong(
+pooling.wrong(
     'one more in the divisor',
     'Your mean divides by length + 1. Divide by the length, and keep a row of length zero from a division by zero in another way.',
+    edits={
+        'lengths.clamp(min=1)[:, None]': '(lengths[:, None] + 1)',
+    },
 )
-def pool(
-    outputs: torch.Tensor, lengths: torch.Tensor, how: str, bidirectional: bool = False
-) -> torch.Tensor:
-    if how not in ("last", "mean", "max"):
-        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
-    real = (
-        torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
-    )  # (B, N), True = a real step
-    empty = (lengths == 0)[:, None]
-    padded = ~real[:, :, None]
-    if how == "mean":
-        return outputs.masked_fill(padded, 0.0).sum(dim=1) / (lengths[:, None] + 1)
-    if how == "max":
-        highest = outputs.masked_fill(padded, float("-inf")).amax(dim=1)
-        return highest.masked_fill(empty, 0.0)
-    rows = torch.arange(len(outputs), device=outputs.device)
-    vector = outputs[rows, (lengths - 1).clamp(min=0)]
-    if bidirectional:
-        half = outputs.shape[-1] // 2
-        vector = torch.cat([vector[:, :half], outputs[:, 0, half:]], dim=-1)
-    return vector.masked_fill(empty, 0.0)
 
 
-@pooling.wrong(
+pooling.wrong(
     'minus one can never win',
     'You fill the padding with a number that real values may lie below. Fill it with -inf before you take the maximum.',
+    edits={
+        'float("-inf")': '-1.0',
+    },
 )
-def pool(
-    outputs: torch.Tensor, lengths: torch.Tensor, how: str, bidirectional: bool = False
-) -> torch.Tensor:
-    if how not in ("last", "mean", "max"):
-        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
-    real = (
-        torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
-    )  # (B, N), True = a real step
-    empty = (lengths == 0)[:, None]
-    padded = ~real[:, :, None]
-    if how == "mean":
-        return outputs.masked_fill(padded, 0.0).sum(dim=1) / lengths.clamp(min=1)[:, None]
-    if how == "max":
-        highest = outputs.masked_fill(padded, -1.0).amax(dim=1)
-        return highest.masked_fill(empty, 0.0)
-    rows = torch.arange(len(outputs), device=outputs.device)
-    vector = outputs[rows, (lengths - 1).clamp(min=0)]
-    if bidirectional:
-        half = outputs.shape[-1] // 2
-        vector = torch.cat([vector[:, :half], outputs[:, 0, half:]], dim=-1)
-    return vector.masked_fill(empty, 0.0)
 
 
-@pooling.wrong(
+pooling.wrong(
     'the longest vector wins',
     'Your maximum picks one step and returns its whole vector. It is taken for each feature by itself.',
+    edits={
+        'pooled = outputs.masked_fill(~real[:, :, None], float("-inf")).amax(dim=1)': 'longest = outputs.norm(dim=-1).masked_fill(~real, -1.0).argmax(dim=1)\n        pooled = outputs[torch.arange(len(outputs)), longest]',
+    },
 )
-def pool(
-    outputs: torch.Tensor, lengths: torch.Tensor, how: str, bidirectional: bool = False
-) -> torch.Tensor:
-    if how not in ("last", "mean", "max"):
-        raise ValueError(f"how should be 'last', 'mean' or 'max', not {how!r}")
-    real = (
-        torch.arange(outputs.shape[1], device=outputs.device) < lengths[:, None]
-    )  # (B, N), True = a real step
-    empty = (lengths == 0)[:, None]
-    padded = ~real[:, :, None]
-    if how == "mean":
-        return outputs.masked_fill(padded, 0.0).sum(dim=1) / lengths.clamp(min=1)[:, None]
-    if how == "max":
-        sizes = outputs.norm(dim=-1).masked_fill(~real, -1.0)
-        best = sizes.argmax(dim=1)
-        picked = outputs[torch.arange(len(outputs), device=outputs.device), best]
-        return picked.masked_fill(empty, 0.0)
-    rows = torch.arange(len(outputs), device=outputs.device)
-    vector = outputs[rows, (lengths - 1).clamp(min=0)]
-    if bidirectional:
-        half = outputs.shape[-1] // 2
-        vector = torch.cat([vector[:, :half], outputs[:, 0, half:]], dim=-1)
-    return vector.masked_fill(empty, 0.0)

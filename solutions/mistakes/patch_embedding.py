@@ -499,17 +499,11 @@ def add_cls_and_positions(tokens, cls_token, positions):
     return torch.cat(parts, dim=1)
 
 
-@tokens_bank.wrong(
+tokens_bank.wrong(
     'positions from the wrong end',
     'Your patches get the first N positions. With a CLS token in front, position 0 is its own, and the patches get the ones behind it.',
+    edits={
+        '    if cls_token is not None:\n': '    count = tokens.shape[1]\n    tokens = tokens + positions[:, :count]\n    if cls_token is None:\n        return tokens\n    cls_token = cls_token + positions[:, :1]\n    if cls_token is not None:\n',
+        'return tokens + positions': 'return tokens',
+    },
 )
-def add_cls_and_positions(
-    tokens: Tensor, cls_token: Tensor | None, positions: Tensor
-) -> Tensor:
-
-    count = tokens.shape[1]
-    tokens = tokens + positions[:, :count]
-    if cls_token is None:
-        return tokens
-    cls = (cls_token + positions[:, :1]).expand(tokens.shape[0], -1, -1)
-    return torch.cat([cls, tokens], dim=1)

@@ -733,57 +733,10 @@ perceiver.right(
 )
 
 
-@perceiver.wrong(
+perceiver.wrong(
     'questions of the first image',
     "You ask every image the first one's queries. Queries (B, O, Q) are each image's own; only (O, Q) are the same for all.",
+    edits={
+        'answers = self.write(queries, latents)': 'queries = queries[:1].expand(len(latents), -1, -1)\n        answers = self.write(queries, latents)',
+    },
 )
-class PerceiverIO(nn.Module):
-    def __init__(
-        self,
-        input_dim: int,
-        num_latents: int,
-        latent_dim: int,
-        depth: int,
-        query_dim: int,
-        num_heads: int = 4,
-        widening: int = 2,
-    ) -> None:
-        super().__init__()
-        self.latents = nn.Parameter(torch.randn(num_latents, latent_dim))
-        self.read = CrossAttention(latent_dim, input_dim, num_heads)
-        self.read_mlp = self.mlp(latent_dim, widening)
-        self.layers = nn.ModuleList(
-            EncoderLayer(
-                latent_dim, num_heads, widening * latent_dim, norm_first=True, activation="gelu"
-            )
-            for _ in range(depth)
-        )
-        self.write = CrossAttention(query_dim, latent_dim, num_heads)
-        self.write_mlp = self.mlp(query_dim, widening)
-
-    @staticmethod
-    def mlp(dim: int, widening: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.LayerNorm(dim),
-            nn.Linear(dim, widening * dim),
-            nn.GELU(),
-            nn.Linear(widening * dim, dim),
-        )
-
-    def encode(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        latents = self.latents.expand(len(inputs), -1, -1)
-        latents = latents + self.read(latents, inputs, mask)
-        latents = latents + self.read_mlp(latents)
-        for layer in self.layers:
-            latents = layer(latents)
-        return latents
-
-    def decode(self, latents: Tensor, queries: Tensor) -> Tensor:
-        if queries.dim() == 2:
-            queries = queries.expand(len(latents), -1, -1)  # (O, Q) -> (B, O, Q)
-        queries = queries[:1].expand(len(latents), -1, -1)
-        answers = self.write(queries, latents)
-        return answers + self.write_mlp(answers)
-
-    def forward(self, inputs: Tensor, queries: Tensor, mask: Tensor | None = None) -> Tensor:
-        return self.decode(self.encode(inputs, mask), queries)

@@ -328,50 +328,11 @@ class PixelTransformer(nn.Module):
         return self.head(reduce(self.encode(images), "b n d -> b d", "mean"))
 
 
-@transformer.wrong(
+transformer.wrong(
     'norm in forward',
     'Your `encode` returns tokens before the final norm. The norm belongs into `encode`.',
+    edits={
+        'return self.norm(tokens)': 'return tokens',
+        'self.head(self.encode(images).mean': 'self.head(self.norm(self.encode(images)).mean',
+    },
 )
-class PixelTransformer(nn.Module):
-    def __init__(
-        self,
-        image_size: tuple[int, int],
-        in_channels: int,
-        dim: int,
-        depth: int,
-        num_heads: int,
-        num_classes: int,
-        use_positions: bool = True,
-    ) -> None:
-        super().__init__()
-        self.expected = (in_channels, *image_size)
-        num_tokens = image_size[0] * image_size[1]
-        self.embedding = nn.Linear(in_channels, dim)
-        # of the size of an embedded pixel: positions that start much smaller take many epochs
-        # to be noticed
-        self.positions = (
-            nn.Parameter(torch.randn(1, num_tokens, dim) * 0.5) if use_positions else None
-        )
-        self.layers = nn.ModuleList(
-            EncoderLayer(dim, num_heads, 4 * dim, norm_first=True, activation="gelu")
-            for _ in range(depth)
-        )
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-
-    def encode(self, images: Tensor) -> Tensor:
-        if tuple(images.shape[1:]) != self.expected:
-            raise ValueError(
-                f"this model reads images of (C, H, W) = {self.expected}, got "
-                f"{tuple(images.shape[1:])}"
-            )
-
-        tokens = self.embedding(pixel_tokens(images))
-        if self.positions is not None:
-            tokens = tokens + self.positions
-        for layer in self.layers:
-            tokens = layer(tokens)
-        return tokens
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.norm(self.encode(images)).mean(dim=1))

@@ -249,42 +249,19 @@ class Pooling(nn.Module):
         return pool(x) / pool(torch.ones_like(x[:1, :1])) - x
 
 
-@pooling.wrong(
+pooling.wrong(
     'mean of the others',
     'Your mean leaves out the token itself. It belongs to its neighbourhood and counts.',
+    edits={
+        'return mean - x': 'count = F.avg_pool2d(torch.ones_like(x), self.pool_size, 1, self.pool_size // 2, divisor_override=1)\n        return (mean * count - x) / (count - 1).clamp(min=1) - x',
+    },
 )
-class Pooling(nn.Module):
-
-    def __init__(self, pool_size: int = 3) -> None:
-        super().__init__()
-        if pool_size < 1 or pool_size % 2 == 0:
-            raise ValueError(
-                f"a neighbourhood with the token in its middle has an odd side, got {pool_size}"
-            )
-        self.pool_size = pool_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        K = self.pool_size
-        total = F.avg_pool2d(x, K, 1, K // 2, divisor_override=1)
-        count = F.avg_pool2d(torch.ones_like(x), K, 1, K // 2, divisor_override=1)
-        return (total - x) / (count - 1).clamp(min=1) - x
 
 
-@pooling.wrong(
+pooling.wrong(
     'gradient of the token missing',
     'The x that you subtract is detached: the values are right, and its part of the gradient is missing. Leave out detach() and .data.',
+    edits={
+        'return mean - x': 'return mean - x.detach()',
+    },
 )
-class Pooling(nn.Module):
-
-    def __init__(self, pool_size: int = 3) -> None:
-        super().__init__()
-        if pool_size < 1 or pool_size % 2 == 0:
-            raise ValueError(
-                f"a neighbourhood with the token in its middle has an odd side, got {pool_size}"
-            )
-        self.pool_size = pool_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        pad = self.pool_size // 2
-        mean = F.avg_pool2d(x, self.pool_size, 1, pad, count_include_pad=False)
-        return mean - x.detach()

@@ -485,23 +485,11 @@ def retention_chunkwise(query, key, value, decay, chunk_size, state=None):
     return (torch.cat(parts, dim=2) if parts else torch.zeros_like(value), state)
 
 
-@recurrent.wrong(
+recurrent.wrong(
     'fades after reading',
     'Your state fades after it is read, so the state that you return has faded once too often. Fade, add, then read.',
+    edits={
+        'state = gamma * state + key': 'state = state + key',
+        '        outputs.append(query[:, :, row] @ state)': '        outputs.append(query[:, :, row] @ state)\n        state = gamma * state',
+    },
 )
-def retention_recurrent(
-    query: Tensor, key: Tensor, value: Tensor, decay: Tensor, state: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    batch, heads, length, width = query.shape
-    if state is None:
-        state = value.new_zeros(batch, heads, width, value.shape[-1])
-    if length == 0:
-        return value, state  # no positions: an empty output
-    gamma = decay[:, None, None]
-    outputs = []
-    for n in range(length):
-        q, k, v = (part[:, :, n : n + 1] for part in (query, key, value))
-        state = state + k.mT @ v
-        outputs.append(q @ state)
-        state = gamma * state
-    return torch.cat(outputs, dim=2), state

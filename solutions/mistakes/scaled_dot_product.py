@@ -414,18 +414,10 @@ def causal_mask(length):
     return mask
 
 
-@sdpa.wrong(
+sdpa.wrong(
     'power before division',
     '`d ** 1 / 2` is d / 2, for the power comes before the division. Write `d ** 0.5` or `math.sqrt(d)`.',
+    edits={
+        ' / math.sqrt(query.shape[-1])': ' / query.shape[-1] ** 1 / 2',
+    },
 )
-def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    d = query.shape[-1]
-    scores = query @ key.transpose(-2, -1) / d ** 1 / 2
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    weights = scores.softmax(dim=-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return weights @ value, weights

@@ -547,55 +547,10 @@ classifier_bank.wrong(
 )
 
 
-@classifier_bank.wrong(
+classifier_bank.wrong(
     'divided by the words of the whole batch',
     'You divide by the number of words of all sentences together. `mask.sum()` needs an axis: each sentence is divided by its own number of words.',
+    edits={
+        '.sum(dim=1) / lengths[:, None]': '.sum(dim=1) / real.sum()',
+    },
 )
-class TransformerClassifier(nn.Module):
-    def __init__(
-        self,
-        vocab_size: int,
-        dim: int = 128,
-        num_layers: int = 2,
-        num_heads: int = 4,
-        hidden_dim: int = 256,
-        num_classes: int = 2,
-        pooling: str = "mean",
-        norm_first: bool = True,
-        dropout: float = 0.4,
-    ) -> None:
-        super().__init__()
-        if pooling not in ("mean", "cls"):
-            raise ValueError(f"pooling should be 'mean' or 'cls', not {pooling!r}")
-        self.pooling = pooling
-        self.embedding = nn.Embedding(
-            vocab_size, dim, padding_idx=0
-        )  # row 0 is zero and never trained
-        nn.init.normal_(
-            self.embedding.weight[1:], std=dim**-0.5
-        )  # about 1 once `embed` has scaled it
-        if pooling == "cls":
-            self.cls = nn.Parameter(torch.randn(dim))
-        self.encoder = TransformerEncoder(
-            num_layers, dim, num_heads, hidden_dim, norm_first, dropout
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(dim, num_classes)
-
-    def embed(self, tokens: Tensor) -> Tensor:
-        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
-        if self.pooling == "cls":
-            x = torch.cat([self.cls.expand(len(x), 1, -1), x], dim=1)
-        return x + sinusoidal_positions(x.shape[1], x.shape[2]).to(x)
-
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        x = self.dropout(self.embed(tokens))
-        if self.pooling == "cls":
-            lengths = lengths + 1
-        mask = padding_mask(lengths, x.shape[1])
-        y = self.encoder(x, mask[:, None, :])
-        if self.pooling == "cls":
-            sentence = y[:, 0]
-        else:
-            sentence = y.masked_fill(~mask[:, :, None], 0.0).sum(dim=1) / mask.sum()
-        return self.head(self.dropout(sentence))

@@ -301,79 +301,10 @@ model.right(
 )
 
 
-@model.wrong(
+model.wrong(
     'normalised again',
     'The mean of your tokens goes through the final norm a second time. The tokens have been normalised: the head reads their mean as it is.',
+    edits={
+        'self.head(self.features(images).mean(dim=(1, 2)))': 'self.head(self.norm(self.features(images).mean(dim=(1, 2))))',
+    },
 )
-class SwinTransformer(nn.Module):
-    def __init__(
-        self,
-        *,
-        image_size: int | tuple[int, int] = 224,
-        patch_size: int = 4,
-        in_channels: int = 3,
-        embed_dim: int = 96,
-        depths: tuple[int, ...] = (2, 2, 6, 2),
-        num_heads: tuple[int, ...] = (3, 6, 12, 24),
-        window_size: int = 7,
-        mlp_ratio: float = 4.0,
-        num_classes: int = 1000,
-    ) -> None:
-        super().__init__()
-        if len(depths) != len(num_heads):
-            raise ValueError(
-                f"depths names {len(depths)} stages and num_heads {len(num_heads)}"
-            )
-        image_height, image_width = (
-            (image_size, image_size) if isinstance(image_size, int) else image_size
-        )
-        self.patch_size = patch_size
-        self.patch_embed = nn.ModuleDict(
-            {
-                "proj": nn.Conv2d(in_channels, embed_dim, patch_size, stride=patch_size),
-                "norm": nn.LayerNorm(embed_dim),
-            }
-        )
-        height, width = (
-            -(-image_height // patch_size),
-            -(-image_width // patch_size),
-        )  # rounded up
-        dim = embed_dim
-        self.layers = nn.ModuleList()
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
-            window = min(window_size, height, width)
-            blocks = [
-                SwinBlock(dim, heads, window, window // 2 if i % 2 else 0, mlp_ratio)
-                for i in range(depth)
-            ]
-            layer = nn.ModuleDict({"blocks": nn.Sequential(*blocks)})
-            if stage < len(depths) - 1:
-                layer["downsample"] = PatchMerging(dim)
-                dim, height, width = 2 * dim, -(-height // 2), -(-width // 2)
-            self.layers.append(layer)
-        self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, num_classes)
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        height, width = images.shape[-2:]
-        if height % self.patch_size or width % self.patch_size:
-            images = F.pad(images, (0, -width % self.patch_size, 0, -height % self.patch_size))
-        x = self.patch_embed["proj"](images).permute(0, 2, 3, 1)  # (B, H, W, C)
-        x = self.patch_embed["norm"](x)
-        for layer in self.layers:
-            x = layer["blocks"](x)
-            if "downsample" in layer:
-                x = layer["downsample"](x)
-        return self.norm(x)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        pooled = self.features(images).flatten(1, 2).mean(1)
-        return self.head(self.norm(pooled))

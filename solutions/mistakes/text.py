@@ -413,61 +413,19 @@ def collate(batch, pad=0):
     return (tokens, lengths, labels)
 
 
-@vocabulary.wrong(
+vocabulary.wrong(
     'counter shared by all builds',
     'Your counter outlives a build: the second vocabulary holds the words of the first one, too. Make a new counter in each call.',
+    edits={
+        'counts = Counter(word for sentence in sentences for word in sentence)': 'counts = vars(Vocabulary).get("counts", Counter())\n        counts.update(word for sentence in sentences for word in sentence)\n        Vocabulary.counts = counts',
+    },
 )
-class Vocabulary:
-    counts = Counter()
-
-    def __init__(self, words: Sequence[str] = ()) -> None:
-        self.words = [
-            "<pad>",
-            "<unk>",
-            *words,
-        ]  # 0: no word at all; 1: a word that we do not know
-        self.index = {word: index for index, word in enumerate(self.words)}
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    @classmethod
-    def build(cls, sentences: Iterable[Sequence[str]], min_frequency: int = 1) -> Vocabulary:
-        cls.counts.update(word for sentence in sentences for word in sentence)
-        kept = [word for word, count in cls.counts.items() if count >= min_frequency]
-        return cls(sorted(kept, key=lambda word: (-cls.counts[word], word)))
-
-    def encode(self, words: Sequence[str]) -> list[int]:
-        return [self.index.get(word, 1) for word in words]
-
-    def decode(self, indices: Iterable[int]) -> list[str]:
-        return [self.words[index] for index in indices]
 
 
-@vocabulary.wrong(
+vocabulary.wrong(
     'zero is false',
     '`index.get(word) or ...` takes the valid index 0 for a missing word, so <pad> is encoded as <unk>. Give `get` its second argument.',
+    edits={
+        'self.index.get(word, unknown)': 'self.index.get(word) or unknown',
+    },
 )
-class Vocabulary:
-    def __init__(self, words: Sequence[str] = ()) -> None:
-        self.words = [
-            "<pad>",
-            "<unk>",
-            *words,
-        ]  # 0: no word at all; 1: a word that we do not know
-        self.index = {word: index for index, word in enumerate(self.words)}
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    @classmethod
-    def build(cls, sentences: Iterable[Sequence[str]], min_frequency: int = 1) -> Vocabulary:
-        counts = Counter(word for sentence in sentences for word in sentence)
-        kept = [word for word, count in counts.items() if count >= min_frequency]
-        return cls(sorted(kept, key=lambda word: (-counts[word], word)))
-
-    def encode(self, words: Sequence[str]) -> list[int]:
-        return [self.index.get(word) or 1 for word in words]
-
-    def decode(self, indices: Iterable[int]) -> list[str]:
-        return [self.words[index] for index in indices]

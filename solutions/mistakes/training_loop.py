@@ -524,84 +524,42 @@ def evaluate(model, batches):
     return (loss / count, right / count)
 
 
-@measure.wrong(
+measure.wrong(
     'accuracy as a mean of batches',
     "Your accuracy is the mean of the batches' accuracies. Count right answers and examples over all batches and divide once: the last batch may be smaller.",
+    edits={
+        'correct += (logits.argmax(dim=-1) == labels).sum().item()': 'correct += (logits.argmax(dim=-1) == labels).float().mean().item()',
+        'correct / seen': 'correct / count',
+        'seen += len(labels)': 'seen += len(labels)\n            count += 1',
+        'total, correct, seen = 0.0, 0, 0': 'total, correct, seen, count = 0.0, 0, 0, 0',
+    },
 )
-def evaluate(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
-) -> tuple[float, float]:
-    model.eval()
-    total, correct, examples, batches_seen = 0.0, 0.0, 0, 0
-    with torch.no_grad():
-        for tokens, lengths, labels in batches:
-            logits = model(tokens, lengths)
-            total += F.cross_entropy(logits, labels, reduction="sum").item()
-            correct += (logits.argmax(dim=-1) == labels).float().mean().item()
-            batches_seen += 1
-            examples += len(labels)
-    return total / examples, correct / batches_seen
 
 
-@measure.wrong(
+measure.wrong(
     '= instead of +=',
     "Only the last batch's right answers are counted: there is `=` where `+=` is meant.",
+    edits={
+        'correct += ': 'correct = ',
+    },
 )
-def evaluate(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
-) -> tuple[float, float]:
-    model.eval()
-    total, correct, examples = 0.0, 0, 0
-    with torch.no_grad():
-        for tokens, lengths, labels in batches:
-            logits = model(tokens, lengths)
-            total += F.cross_entropy(logits, labels, reduction="sum").item()
-            correct = (logits.argmax(dim=-1) == labels).sum().item()
-            examples += len(labels)
-    return total / examples, correct / examples
 
 
-@measure.wrong(
+measure.wrong(
     'walks through the batches twice',
     'You go through the batches twice. A generator is used up after the first time: take the loss and the right answers from one pass.',
+    edits={
+        '            correct += (logits.argmax(dim=-1) == labels).sum().item()\n': '',
+        '            seen += len(labels)\n': '            seen += len(labels)\n        for tokens, lengths, labels in batches:\n            correct += (model(tokens, lengths).argmax(dim=-1) == labels).sum().item()\n',
+    },
 )
-def evaluate(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
-) -> tuple[float, float]:
-    model.eval()
-    with torch.no_grad():
-        total, examples = 0.0, 0
-        for tokens, lengths, labels in batches:
-            total += F.cross_entropy(model(tokens, lengths), labels).item() * len(labels)
-            examples += len(labels)
-        correct = sum(
-            (model(tokens, lengths).argmax(-1) == labels).sum().item()
-            for tokens, lengths, labels in batches
-        )
-    return total / examples, correct / examples
 
 
-@train.wrong(
+train.wrong(
     'weighted by tokens',
     "You weight each batch's loss by its number of tokens. Asked is the mean over the examples: weight it by the number of examples.",
+    edits={
+        'loss.item() * len(labels)': 'loss.item() * tokens.numel()',
+        'seen += len(labels)': 'seen += tokens.numel()',
+    },
 )
-def train_epoch(
-    model: nn.Module,
-    batches: Iterable[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
-    optimizer: torch.optim.Optimizer,
-    scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
-    max_norm: float = 1.0,
-) -> float:
-    model.train()
-    total, examples = 0.0, 0
-    for tokens, lengths, labels in batches:
-        loss = F.cross_entropy(model(tokens, lengths), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        total += loss.item() * tokens.numel()
-        examples += tokens.numel()
-    return total / examples

@@ -572,40 +572,20 @@ def load_pretrained(model, state):
     return model
 
 
-@positions_bank.wrong(
+positions_bank.wrong(
     'reshaped to an image',
     'You reshape (1, N, D) straight to (1, D, h, w), which spreads the D numbers of one position over the grid. Reshape to (1, h, w, D) first, then move D forward.',
+    edits={
+        'rearrange(grid, "1 (h w) d -> 1 d h w", h=old_grid[0])': 'grid.reshape(1, -1, *old_grid)',
+    },
 )
-def interpolate_positions(
-    positions: Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
-) -> Tensor:
-    extra = positions.shape[1] - old_grid[0] * old_grid[1]
-    if extra not in (0, 1):
-        raise ValueError(
-            f"{positions.shape[1]} positions fit no grid of {old_grid[0]} x "
-            f"{old_grid[1]}, with a CLS token or without"
-        )
-    cls, patches = positions[:, :extra], positions[:, extra:]
-    grid = patches.reshape(1, -1, *old_grid)
-    grid = F.interpolate(grid, size=new_grid, mode="bicubic", align_corners=False)
-    return torch.cat([cls, grid.flatten(2).transpose(1, 2)], dim=1)
 
 
-@positions_bank.wrong(
+positions_bank.wrong(
     'grids read as (columns, rows)',
     'You read the grids as (columns, rows). They are (rows, columns).',
+    edits={
+        'h=old_grid[0]': 'h=old_grid[1]',
+        'size=new_grid': 'size=new_grid[::-1]',
+    },
 )
-def interpolate_positions(
-    positions: Tensor, old_grid: tuple[int, int], new_grid: tuple[int, int]
-) -> Tensor:
-    extra = positions.shape[1] - old_grid[0] * old_grid[1]
-    if extra not in (0, 1):
-        raise ValueError(
-            f"{positions.shape[1]} positions fit no grid of {old_grid[0]} x "
-            f"{old_grid[1]}, with a CLS token or without"
-        )
-    cls, patches = positions[:, :extra], positions[:, extra:]
-    w, h = old_grid
-    grid = patches.reshape(1, h, w, -1).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, size=new_grid[::-1], mode="bicubic", align_corners=False)
-    return torch.cat([cls, grid.flatten(2).transpose(1, 2)], dim=1)

@@ -12,7 +12,7 @@ from utils.checks.spec import Case, Exercise, Seen
 from utils.words import Later, later
 
 # What an observation holds beside outputs, by the beginning of its key. Notes are there only if something is wrong.
-NOTES = ("again:", "left:", "new:")
+NOTES = tuple(sorted({key.partition(":")[0] + ":" for key in words.NOTES}))
 PREFIXES = ("after:", "same:", "buffer:", "grad:", *NOTES)
 
 

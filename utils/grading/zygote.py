@@ -249,6 +249,8 @@ def run_one(
         os.close(descriptor)
     first, begun = _first_process(box.line)
     box.line.close()
+    if not begun:  # it may have died while it waited, and its number be another process's by now
+        first = 0
     watch.start(first)
     handle = _handle(first)
     try:

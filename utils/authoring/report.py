@@ -19,6 +19,7 @@ from utils.authoring.messages import message
 from utils.checks import fixtures
 from utils.checks.engine import examine, passes
 from utils.checks.fixtures import Fixture
+from utils.checks.rounding import recast
 from utils.checks.spec import Case, Draw, Exercise
 from utils.grading import answers
 
@@ -142,13 +143,6 @@ def in_other_dtype(exercise: Exercise, reference: Any) -> Iterator[Fixture]:
     """
     other = {torch.float32: torch.float64, torch.float64: torch.float32}
 
-    def turned(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value.to(other.get(value.dtype, value.dtype))
-        if isinstance(value, dict):
-            return {key: turned(item) for key, item in value.items()}
-        return type(value)(map(turned, value)) if isinstance(value, list | tuple) else value
-
     def merges(value: Any) -> bool:
         if isinstance(value, torch.Tensor):
             return value.dtype == torch.float64 and len(value.unique()) != len(value.float().unique())
@@ -160,9 +154,8 @@ def in_other_dtype(exercise: Exercise, reference: Any) -> Iterator[Fixture]:
     for case in exercise.cases(Draw(FRESH_SEEDS[0])):
         if merges([dict(case.args), dict(case.kwargs), dict(case.init)]):
             continue
-        changed = replace(
-            case, weights=None, args=turned(case.args), kwargs=turned(case.kwargs), init=turned(case.init)
-        )
+        trees = {part: recast(getattr(case, part), other) for part in ("args", "kwargs", "init")}
+        changed = replace(case, weights=None, **trees)
         asked = replace(exercise, cases=partial(_only, changed))
         try:
             fixture = fixtures.prepare(asked, reference, FRESH_SEEDS[0])

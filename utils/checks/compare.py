@@ -195,15 +195,13 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
     if expected.numel() == 0:
         return ()
     left, right = expected.double(), got.double()
-    scale = 1e-3 if expected.dtype == torch.float64 and expected.ndim > 0 else 1.0
     exact = not expected.is_floating_point()
-    tolerance = torch.zeros_like(left) if exact else scale * (exercise.atol + exercise.rtol * _size(left))
     difference = (left - right).abs()
     difference = torch.where(
         (left == right) | (left.isnan() & right.isnan()), torch.zeros_like(difference), difference
     )
     difference = difference.nan_to_num(nan=float("inf"))
-    wrong = difference > tolerance
+    wrong = difference > tolerance(exercise, expected)
     if exact and not got.is_floating_point():  # float64 holds whole numbers up to 2**53 only
         wrong = wrong | (expected != got)
     if not wrong.any():
@@ -222,6 +220,14 @@ def differs(exercise: Exercise, expected: Tensor, got: Tensor) -> tuple[str, ...
             got=pair[1],
         ),
     )
+
+
+def tolerance(exercise: Exercise, expected: Tensor) -> Tensor:
+    """By how much each value may differ, float64, shaped like `expected`. Nothing may where it holds whole numbers or yes and no."""
+    if not expected.is_floating_point():
+        return torch.zeros(expected.shape, dtype=torch.float64)
+    scale = 1e-3 if expected.dtype == torch.float64 and expected.ndim > 0 else 1.0
+    return scale * (exercise.atol + exercise.rtol * _size(expected.double()))
 
 
 def _place(number: int, shape: torch.Size) -> list[int]:

@@ -96,6 +96,7 @@ def test_right_answers_once_rejected_for_rounding_pass(name, attempt, seed):
     assert result.passed, [finding for finding in result.findings if finding]
 
 
+@pytest.mark.slow
 def test_no_public_case_enlarges_rounding():
     for exercise in all_exercises().values():
         public = fixtures.load(exercise)

@@ -174,6 +174,7 @@ for exercise in all_exercises().values():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     Version(torch.__version__) < Version("2.8"), reason="einops imports it there, at its own first use"
 )

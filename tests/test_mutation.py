@@ -121,6 +121,7 @@ def page_rows():
     return text, measure.read(text)
 
 
+@pytest.mark.slow
 def test_the_page_has_every_exercise_with_todays_number_of_mutants_or_says_that_it_has_not():
     text, rows = page_rows()
     left_out = next((line for line in text.splitlines() if line.startswith(measure.LEFT_OUT)), "")

@@ -595,6 +595,7 @@ def test_the_readmes_house_has_every_room():
 # Code and paths --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_python_blocks_are_python(page):
     """Those of CONTRIBUTING are excerpts; those on data are whole, and run."""

@@ -208,6 +208,7 @@ def test_it_installs_by_itself_in_codespaces(classroom):
     assert all((classroom / name).exists() for name in container["customizations"]["codespaces"]["openFiles"])
 
 
+@pytest.mark.slow
 def test_what_the_page_of_places_says_works_there(classroom, tmp_path):
     """Its commands, in a copy that has no answers: options that `start.py` knows, and an estimate before anything is trained."""
     for name in PLACES_PAGES:

@@ -50,6 +50,7 @@ def test_every_python_from_3_6_on_can_read_the_script():
     ast.parse((ROOT / "start.py").read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
+@pytest.mark.slow
 def test_an_old_python_gets_a_sentence_and_leaves_nothing_behind(course):
     old = old_pythons()
     if not old:
@@ -97,6 +98,7 @@ def test_the_bounds_are_those_of_pyproject():
         assert (f"3.{minor}" in allowed) == (start.LOWEST <= (3, minor) <= start.HIGHEST), minor
 
 
+@pytest.mark.slow
 def test_an_environment_is_made_once_and_a_half_made_one_is_replaced(course, capfd):
     venv = course / ".venv"
     (venv / "bin").mkdir(parents=True)
@@ -127,6 +129,7 @@ def test_a_folder_that_is_no_environment_is_not_deleted(course, capsys):
     assert (course / ".venv" / "thesis.txt").read_text() == "three years"
 
 
+@pytest.mark.slow
 def test_an_environment_of_another_python_is_not_taken(course, monkeypatch):
     start.create(course / ".venv")
     assert start.usable(course / ".venv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from tests.peers import import_transformers
 from utils.data.diagnostics import diagnostic_pairs
 from utils.data.text import tokenize
 from utils.experiments import precision_choice
@@ -12,8 +13,10 @@ from utils.experiments.grids import word_order
 from utils.experiments.models import resolve
 from utils.experiments.tasks import Context
 from utils.experiments.text_probes import (
+    RelativeBias,
     pairs_passed,
     passes,
+    relative_positions,
     shuffled,
     shuffled_accuracy,
     without_positions,
@@ -102,6 +105,54 @@ def test_the_encoder_without_positions_gives_every_order_the_same_answer():
     mixed = tokens[:, torch.randperm(9)]
     torch.testing.assert_close(unordered(tokens, lengths), unordered(mixed, lengths))
     assert not torch.allclose(ordered(tokens, lengths), ordered(mixed, lengths), atol=1e-4)
+
+
+def test_relative_positions_start_as_none_and_then_tell_orders_apart():
+    torch.manual_seed(3)
+    unordered = without_positions(**SIZES).eval()
+    torch.manual_seed(3)
+    relative = relative_positions(**SIZES).eval()
+    added = {name for name, _ in relative.named_parameters()} - {n for n, _ in unordered.named_parameters()}
+    assert added == {f"encoder.layers.{n}.self_attn.relative.bias" for n in range(2)}
+    tokens, lengths = torch.randint(1, 40, (5, 9)), torch.tensor([9, 3, 9, 1, 7])
+    torch.testing.assert_close(relative(tokens, lengths), unordered(tokens, lengths))
+    for layer in relative.encoder.layers:
+        nn.init.normal_(layer.self_attn.relative.bias)
+    assert not torch.allclose(relative(tokens, lengths), relative(tokens.flip(1), lengths), atol=1e-4)
+    padded = tokens.masked_fill(torch.arange(9) >= lengths[:, None], 7)
+    torch.testing.assert_close(relative(padded, lengths), relative(tokens, lengths))
+    nn.functional.cross_entropy(relative(tokens, lengths), lengths % 2).backward()
+    assert all((layer.self_attn.relative.bias.grad != 0).any() for layer in relative.encoder.layers)
+
+
+def test_the_relative_bias_is_that_of_t5_where_its_buckets_hold_one_distance_each():
+    import_transformers()
+    from transformers import T5Config
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    heads, n, d = 3, 8, 5
+    config = T5Config(d_model=heads * d, d_kv=d, num_heads=heads, relative_attention_num_buckets=32)
+    theirs = T5Attention(config, has_relative_attention_bias=True, layer_idx=0)
+    ours = RelativeBias(heads)
+    nn.init.normal_(ours.bias)
+    with torch.no_grad():
+        for away in range(1 - n, n):
+            bucket = 16 + away if away > 0 else -away
+            theirs.relative_attention_bias.weight[bucket] = ours.bias[:, away + ours.furthest]
+    query, key, value = torch.randn(3, 2, heads, n, d).unbind()
+    mask = torch.rand(2, 1, 1, n) < 0.7
+    mask[..., 0] = True
+    scores = query @ key.transpose(-1, -2) / d**0.5 + theirs.compute_bias(n, n)
+    expected = scores.masked_fill(~mask, float("-inf")).softmax(-1) @ value
+    torch.testing.assert_close(ours(query, key, value, mask)[0], expected)
+
+
+def test_distances_beyond_the_furthest_share_a_number():
+    bias = RelativeBias(1, furthest=2)
+    nn.init.normal_(bias.bias)
+    query = key = torch.zeros(1, 1, 6, 1)
+    weights = bias(query, key, torch.eye(6)[None, None], None)[0]
+    assert torch.equal(weights[0, 0, 0, 2:], weights[0, 0, 0, 2].expand(4)), "0 looks 2, 3, 4, 5 away"
 
 
 def test_sentences_of_the_grammar_are_nested_and_the_test_is_the_same_for_all():

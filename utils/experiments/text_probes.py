@@ -1,9 +1,10 @@
-"""What a text model has learned of the order of words: three questions to a trained classifier, and a classifier that cannot use it.
+"""What a text model has learned of the order of words: two questions to a trained classifier, and two other classifiers.
 
 * `shuffled_accuracy`: its accuracy when the words of each held-out sentence stand in a random order,
 * `pairs_passed`: how many of the minimal pairs of `utils.data.diagnostics` it passes,
 * `without_positions`: the course's Transformer classifier, its positions left out. What it then computes is the same for every order
-  of the words, so it is a bag of words: the baseline that tells what order is worth.
+  of the words, so it is a bag of words: the baseline that tells what order is worth,
+* `relative_positions`: the same, told in every layer how far apart two words stand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
@@ -29,6 +31,40 @@ def without_positions(**arguments: Any) -> nn.Module:
     model: Any = resolve("solutions.sentiment:TransformerClassifier")(**arguments)
     scale = math.sqrt(model.embedding.embedding_dim)
     model.embed = lambda tokens: model.embedding(tokens) * scale  # (B, N) -> (B, N, D)
+    return model
+
+
+class RelativeBias(nn.Module):
+    """Attention whose scores get a number per head and distance, learned, zero at first (Raffel et al. 2020, without their buckets).
+
+    Args:
+        num_heads: H.
+        furthest: distances beyond it share the number of the furthest.
+    """
+
+    def __init__(self, num_heads: int, furthest: int = 16) -> None:
+        super().__init__()
+        self.furthest = furthest
+        self.bias = nn.Parameter(torch.zeros(num_heads, 2 * furthest + 1))
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, need_weights: bool = False
+    ) -> tuple[Tensor, None]:
+        """(B, H, N, d), (B, H, M, d), (B, H, M, d), bool mask or None -> (B, H, N, d) and no weights."""
+        n, m = query.shape[-2], key.shape[-2]
+        away = torch.arange(m, device=query.device) - torch.arange(n, device=query.device)[:, None]
+        bias = self.bias[:, away.clamp(-self.furthest, self.furthest) + self.furthest]  # (H, N, M)
+        added = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+        return F.scaled_dot_product_attention(query, key, value, added), None
+
+
+def relative_positions(**arguments: Any) -> nn.Module:
+    """`without_positions` with a :class:`RelativeBias` in every layer: how far apart two words stand is all that it knows of order."""
+    model: Any = without_positions(**arguments)
+    for layer in model.encoder.layers:
+        attention = layer.self_attn
+        attention.relative = RelativeBias(attention.num_heads)
+        attention.__dict__["attend"] = attention.relative  # in place of the method
     return model
 
 

@@ -197,11 +197,45 @@ def test_a_host_that_cannot_isolate_gives_no_zeros(monkeypatch, examiner, tmp_pa
         grade(box, examiner, submission(tmp_path, "x = 1"))
 
 
+@pytest.mark.skipif(not probe().safe, reason=probe().sentence())
+def test_a_zygote_that_cannot_be_asked_gives_no_zeros(monkeypatch, examiner, tmp_path):
+    """Seen once: another submission had used up the user's descriptors under way, and the neighbours had nothing for it."""
+    sent = worker.control.send
+
+    def full(end, message, descriptors=()):
+        if descriptors:
+            raise OSError(errno.ETOOMANYREFS, "Too many references: cannot splice")
+        sent(end, message, descriptors)
+
+    with Sandbox(QUICK) as box:
+        monkeypatch.setattr(worker.control, "send", full)
+        with pytest.raises(worker.NoSandbox, match="nothing was graded"):
+            grade(box, examiner, submission(tmp_path, "x = 1"))
+        monkeypatch.undo()
+        found = {one.exercise: one for one in grade(box, examiner, submission(tmp_path, "x = 1"))}
+    assert found.pop(TARGET).points == 0 and all(one.state == "passed" for one in found.values())
+
+
 FILTERED = """
-import ctypes, os, struct, sys, threading
+import ctypes, errno, fcntl, os, signal, socket, struct, sys, threading
 sys.path.insert(0, sys.argv[1])
 from utils.grading import kernel
 open(sys.argv[2], "w").close()
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+mine, here = os.open(sys.argv[2], os.O_RDONLY), os.open(os.path.dirname(sys.argv[2]), os.O_RDONLY)
+def way(call, *args):
+    try:
+        call(*args)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "done"
+left, right = socket.socketpair()
+waits = [("lease", fcntl.fcntl, mine, 1024, 0), ("notes of a folder", fcntl.fcntl, here, 1026, 1), ("message", left.sendmsg, [b"x"]),
+         ("flags", fcntl.fcntl, mine, 3), ("lock", fcntl.lockf, mine, fcntl.LOCK_SH), ("bytes", left.send, b"x"), ("copy", fcntl.fcntl, mine, 1030)]
+def ways():
+    return {name: way(call, *args) for name, call, *args in waits} | {"inotify": ctypes.CDLL(None).inotify_init1(0) >= 0}
+print(sorted({str(one) for one in ways().values()}))
+fcntl.fcntl(mine, 1024, 2)
 kernel.load_seccomp()
 libc = ctypes.CDLL(None, use_errno=True)
 pair = (ctypes.c_int * 2)()
@@ -214,6 +248,7 @@ def refused(call, *args):
 calls = {"chmod": (os.chmod, sys.argv[2], 0o777), "utime": (os.utime, sys.argv[2]), "chown": (os.chown, sys.argv[2], 1, 1),
          "setxattr": (os.setxattr, sys.argv[2], "user.x", b"x"), "memfd": (os.memfd_create, "x")}
 print([name for name, (call, *args) in calls.items() if not refused(call, *args)])
+print([*ways().values()])
 print([flag for flag in (0x10000000, 0x20000000, 0x40000000) if libc.syscall(kernel.SYSCALLS["clone"], flag | 17, 0, 0, 0, 0) != -1])
 print(libc.prctl(1, 0, 0, 0, 0), libc.shmget(0, 4096, 0o1600), libc.semget(0, 32000, 0o1600), [f for f in range(46) if libc.socket(f, 1, 0) != -1])
 def said(name, *args):
@@ -246,7 +281,9 @@ def test_the_filter_refuses_what_it_should_and_lets_forks_and_threads_be(tmp_pat
     command = [sys.executable, "-c", FILTERED, str(ROOT), str(tmp_path / "file")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == [
+        "['True', 'done']",
         "[]",
+        str(["EPERM"] * 3 + ["done"] * 4 + [False]),
         "[]",
         "-1 -1 -1 []",
         "{1}",

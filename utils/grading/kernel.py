@@ -133,6 +133,8 @@ _NUMBERS = {  # name: (x86_64, aarch64)
     "removexattrat": (466, 466), "file_setattr": (469, 469),
     # of sockets only a connected pair is left (see `seccomp_program`): whatever else these calls do reaches somebody
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "listen": (50, 201), "accept": (43, 202), "accept4": (288, 242),
+    # what the kernel counts for a user of the whole machine: descriptors under way, so that nobody else could send one, and watched files
+    "sendmsg": (46, 211), "sendmmsg": (307, 269), "inotify_init": (253, None), "inotify_init1": (294, 26), "fanotify_init": (300, 262),
 }  # fmt: skip
 _MACHINE = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
 _OTHERS = {
@@ -143,6 +145,7 @@ _OTHERS = {
     "prctl": (157, 167),
     "setsid": (112, 157),
     "setpriority": (141, 140),
+    "fcntl": (72, 25),
     "prlimit64": (302, 261),
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
@@ -162,6 +165,7 @@ _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_ANY, _RETURN, _AND = 0x20, 0x15, 0x35, 0x
 _ALLOW, _KILL, _REFUSE, _NO_SUCH_CALL = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026  # EPERM, ENOSYS
 _DO_NOTHING = 0x00050000  # the call is not made, and says that it went well
 _NEW_NAMESPACES = 0x7E020000  # the CLONE_NEW... flags that clone takes
+_SET_LEASE, _NOTIFY = 1024, 1026  # of fcntl
 
 
 def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -172,7 +176,7 @@ def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 def seccomp_program() -> bytes:
     """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets all but pairs of connected Unix streams (asyncio and
     multiprocessing need them; a pair of datagram sockets could still send to a path), of clones those with new namespaces; files' modes, owners, times and
-    attributes stay as they are, and so do limits, processors and priority of all processes but the caller.
+    attributes stay as they are, nobody is made to wait for them by a lease, and so do limits, processors and priority of all processes but the caller.
 
     A new session is not made, and nobody is told: the kernel shares a processor out by sessions (man 7 sched, autogroup), so a submission with
     forty of them would get forty times what the one beside it gets.
@@ -222,6 +226,13 @@ def seccomp_program() -> bytes:
         _statement(_JUMP_EQUAL, 0, 0, 2),  # PRIO_PROCESS: neither a group's nor a user's
         _statement(_LOAD, argument + 8),
         _statement(_JUMP_EQUAL, 0, 1, 0),
+        _statement(_RETURN, _REFUSE),
+        _statement(_RETURN, _ALLOW),
+        # a lease on a file lets whoever opens it wait, for 45 s each time: a neighbour that imports a module, the grader itself
+        _statement(_JUMP_EQUAL, SYSCALLS["fcntl"], 0, 5),
+        _statement(_LOAD, argument + 8),
+        _statement(_JUMP_EQUAL, _SET_LEASE, 1, 0),
+        _statement(_JUMP_EQUAL, _NOTIFY, 0, 1),
         _statement(_RETURN, _REFUSE),
         _statement(_RETURN, _ALLOW),
         _statement(_JUMP_EQUAL, SYSCALLS["socketpair"], 0, 6),

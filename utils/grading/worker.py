@@ -32,6 +32,10 @@ _NO_ANSWER = later("it sent something that is no answer ({why})")
 Judged = TypeVar("Judged")
 
 
+class NotAsked(OSError):
+    """A zygote could not be asked for a sandbox."""
+
+
 class NoSandbox(RuntimeError):
     """The host could not isolate a submission just now: that is nobody's zero."""
 
@@ -167,6 +171,9 @@ class Sandbox:
         try:
             limits = replace(self.limits, cpu=max(left.cpu, 1.0))
             return _converse(self.zygote, limits, request, judge, left.clock)
+        except NotAsked:  # nothing of the submission has run: whatever it is, it is the host's
+            self.stop()
+            return Run([], NONE)
         except OSError:  # the zygote is gone
             self.stop()
             return Run([], DIED)
@@ -198,6 +205,7 @@ def _converse(
     """Has one sandbox set up, gives it the request, takes its answers for as long as `clock` says, and has it killed.
 
     Raises:
+        NotAsked: the zygote took no request.
         OSError: the zygote is gone.
     """
     nonce = secrets.token_bytes(wire.NONCE)
@@ -208,6 +216,8 @@ def _converse(
     try:
         try:
             control.send(zygote.control, {"limits": asdict(limits)}, (asked, answering, life))
+        except OSError as error:
+            raise NotAsked(*error.args) from error
         finally:
             for descriptor in (asked, answering, life):
                 os.close(descriptor)

@@ -18,7 +18,6 @@ import torch
 
 from utils.checks.observe import observe
 from utils.checks.registry import all_exercises, exercises_of
-from utils.checks.spec import Draw
 from utils.grading import hidden, marks, policy, reports, verdict
 from utils.grading.policy import Policy
 from utils.grading.reports import tables
@@ -262,11 +261,7 @@ def test_of_which_kind_an_error_is_and_how_many_values_are_nan_carries_nothing_h
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "exercise",
-    [e for e in all_exercises().values() if e.refuses(Draw(3)) or e.name in ("fine_tune", "load_pretrained")],
-    ids=lambda e: e.name,
-)
+@pytest.mark.parametrize("exercise", all_exercises().values(), ids=lambda e: e.name)
 def test_code_that_only_raises_gets_nothing_where_an_error_is_due(exercise):
     def raises(*given, **named):
         raise ValueError

@@ -53,14 +53,14 @@ def _refusal(call: Callable[[], Any]) -> Seen:
     try:
         call()
     except ValueError:
-        return {"ValueError": torch.tensor(True)}
-    return {"ValueError": torch.tensor(False)}
+        return {"refused": torch.tensor(True)}
+    return {"refused": torch.tensor(False)}
 
 
 REFUSED = Property(
     "a ValueError where there is no answer",
     'What this case asks for has no answer, and the text of the cell ("Raises") wants a ValueError. Keep the lines that were given.',
-    lambda case, seen: seen["ValueError"],
+    lambda case, seen: seen["refused"],
 )
 
 

@@ -23,6 +23,23 @@ def used(name: str, *texts: str) -> list[str]:
     return by_hand.used(COURSE[name], *texts)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from utils.training.measures import evaluate as theirs\n", ["utils.training.measures.evaluate"]),
+        ("from utils.training import evaluate as theirs, fit\n", ["utils.training.evaluate"]),
+        ("import utils.training.loop as theirs\n", ["utils.training.loop"]),
+        ("from importlib import import_module\ntheirs = import_module('utils.checks.chain')\n", ["utils.checks.chain"]),
+        ("from utils.checks import check, ready, reuse\ntheirs = reuse('pool')\n", []),
+        ("from utils.training import fit\nfrom utils.training.measures import accuracy\ntheirs = fit\n", []),
+    ],
+)  # fmt: skip
+def test_what_the_course_itself_has_is_marked_where_an_answer_rests_on_it(text, found):
+    assert (
+        used("evaluate", f"{text}def evaluate(model, batches):\n    return theirs(model, batches)\n") == found
+    )
+
+
 def test_torch_has_every_layer_that_is_declared():
     homes = {"nn": nn, "torch": torch, "F": nn.functional}
     for name in DECLARED:

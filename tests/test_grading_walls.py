@@ -275,6 +275,30 @@ def test_who_opens_the_course_s_results_is_told_so(place, where, box, examiner, 
     assert (found.points, found.sentence) == (0, NEUTRAL["borrowed"]), found
 
 
+_CHECKS = "utils.checks.exercises"
+PARTITION = """def window_partition(x, window_size):
+    if x.shape[1] % window_size or x.shape[2] % window_size:
+        raise ValueError
+    return THEIRS(x, window_size)
+"""
+EVALUATE = """def evaluate(model, batches):
+    return THEIRS(model, (((tokens, lengths), labels) for tokens, lengths, labels in batches))
+"""
+#: what had full points: place -> a function that calls it
+WRAPPED = {
+    "utils.experiments.probes:mean_attention_distance": "def mean_attention_distance(*given):\n    return THEIRS(*given)\n",
+    "utils.training.measures:evaluate": EVALUATE,
+    "utils.training:evaluate": EVALUATE,
+    f"{_CHECKS}.windows:windows_of": PARTITION,
+    f"{_CHECKS}.shifted_windows:windows_of": PARTITION,
+    f"{_CHECKS}.window_attention:_offsets": "def relative_position_index(window_size):\n"
+    "    return torch.unique(THEIRS(window_size), return_inverse=True)[1]\n",
+    f"{_CHECKS}.shifted_windows:_allowed": "from types import SimpleNamespace\n\n\n"
+    "def shifted_window_mask(height, width, window_size, shift_size):\n"
+    "    return THEIRS(SimpleNamespace(args=dict(locals())))\n",
+}
+
+
 def test_what_the_course_does_itself_is_refused_under_a_wrapper_too(box, tmp_path):
     """`probes.mean_attention_distance` had points for a function that calls it. Whatever else has an exercise's name does not do it."""
     from utils.checks.engine import examine
@@ -287,15 +311,18 @@ def test_what_the_course_does_itself_is_refused_under_a_wrapper_too(box, tmp_pat
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in COURSE
     }
-    others = namesakes - {*lending.DONE.items()}
-    assert {*lending.DONE.items()} <= namesakes
+    places = {(name, place.partition(":")[0]) for name, found in lending.DONE.items() for place in found}
+    others = namesakes - places
+    assert ("evaluate", "utils.training.measures") in namesakes & places
     assert not any(examine(COURSE[n], pkgutil.resolve_name(f"{module}:{n}")).passed for n, module in others)
-    for name, module in lending.DONE.items():
+    assert {*WRAPPED} == {place for found in lending.DONE.values() for place in found}
+    for name, place in ((name, place) for name, found in lending.DONE.items() for place in found):
         notebook = COURSE[name].notebook
         examiner, path = Examiner.__new__(Examiner), tmp_path / f"{notebook}.ipynb"
         examiner.notebook, examiner.exercises = notebook, {name: COURSE[name]}
         examiner.fixtures = {name: hidden.build(COURSE[name], 5)}
-        wrapped = f"import {module} as theirs\ndef {name}(*given):\n    return theirs.{name}(*given)\n"
+        module, _, theirs = place.partition(":")
+        wrapped = f"import {module} as home\n\n\n{WRAPPED[place].replace('THEIRS', f'home.{theirs}')}"
         for text, points in ((answers(notebook)[name], COURSE[name].points), (wrapped, 0)):
             path.write_text(json.dumps(solved(notebook, **{name: text})), encoding="utf-8")
             found = grade_some(box, examiner, normalise(path, notebook), [name])[name]

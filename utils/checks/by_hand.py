@@ -44,6 +44,9 @@ _READ = {"get", "items", "keys", "values", "copy"}  # of a table
 _LINKS = 50  # of `a.b.c`, that are followed
 #: packages whose models are those of the course
 PACKAGES = {"timm", "torchvision", "transformers", "x_transformers", "vit_pytorch"}
+#: rooms of the course in which an exercise may be done already, and what notebooks give of them
+COURSE = ("utils.checks.", "utils.grading", "utils.authoring", "utils.experiments", "utils.training.measures", "utils.training.loop", "utils.training.evaluate")  # fmt: skip
+GIVEN = {"utils.checks.check", "utils.checks.ready", "utils.checks.reuse"}
 
 
 def used(exercise: Exercise, *texts: str) -> list[str]:
@@ -56,10 +59,11 @@ def used(exercise: Exercise, *texts: str) -> list[str]:
         texts: of the answer's cell, and of cells that it may build on.
     """
     wanted = {name.rpartition(".")[2] for name in exercise.by_hand}
-    if not wanted and exercise.kind != "module":
-        return []
     makers, deep = _read(texts)
-    found = _found(exercise, _rests_on(exercise, makers), wanted)
+    statements = _rests_on(exercise, makers)
+    if not wanted and exercise.kind != "module":
+        return list(dict.fromkeys(_of_the_course(statements)))
+    found = [*_found(exercise, statements, wanted), *_of_the_course(statements)]
     for used in _below(exercise, wanted):  # what they may be themselves, they are marked for themselves
         found += _found(
             used, _rests_on(used, makers), wanted - {name.rpartition(".")[2] for name in used.by_hand}
@@ -132,6 +136,20 @@ def _imported(node: ast.Import | ast.ImportFrom, wanted: set[str]) -> Iterator[s
         whole = f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
         if whole.split(".")[0] in PACKAGES or alias.name in wanted or whole.startswith("utils.stand_ins"):
             yield whole
+
+
+def _of_the_course(statements: list[ast.stmt]) -> Iterator[str]:
+    """What of the course's own checks, grader and experiments stands in some statements: they do, in places, what an exercise asks."""
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole.startswith(COURSE) and whole not in GIVEN:
+                    yield whole
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(COURSE))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(COURSE):
+            yield node.value  # `import_module("utils.checks...")`, `sys.modules["utils.checks..."]`
 
 
 def _called(exercise: Exercise, call: ast.Call, wanted: set[str], torch: set[str]) -> Iterator[str]:

@@ -25,8 +25,16 @@ from utils.grading.cells import DEEP
 from utils.paths import ROOT
 
 PACKAGE = "utils.stand_ins"
-#: exercise -> a module of the course that does it too, for experiments: no check and no cell of a notebook needs it there
-DONE = {"mean_attention_distance": "utils.experiments.probes"}
+#: exercise -> what of the course does it too, in a line or two: for experiments, or for what only the trusted side asks of an answer.
+#: No observation and no cell of a notebook needs it where the exercise is asked.
+_CHECKS = "utils.checks.exercises"
+DONE: dict[str, tuple[str, ...]] = {
+    "mean_attention_distance": ("utils.experiments.probes:mean_attention_distance",),
+    "evaluate": ("utils.training.measures:evaluate", "utils.training:evaluate"),
+    "window_partition": (f"{_CHECKS}.windows:windows_of", f"{_CHECKS}.shifted_windows:windows_of"),
+    "relative_position_index": (f"{_CHECKS}.window_attention:_offsets",),
+    "shifted_window_mask": (f"{_CHECKS}.shifted_windows:_allowed",),
+}
 
 # --- the trusted side: what is lent ------------------------------------------------------------------------
 
@@ -267,7 +275,9 @@ def withhold() -> None:
 def take_away(asked: Iterable[str]) -> None:
     """In a sandbox: what the course itself does of the exercises that are asked there is withheld as stand-ins are."""
     for name in DONE.keys() & set(asked):
-        setattr(importlib.import_module(DONE[name]), name, Empty(name))
+        for place in DONE[name]:
+            module, _, attribute = place.partition(":")
+            setattr(importlib.import_module(module), attribute, Empty(name))
 
 
 def lend(lent: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import select
 import signal
@@ -58,8 +59,8 @@ def warm_up() -> None:
     lending.withhold()
     all_exercises()
     _import_what_notebooks_import()
-    for module in lending.DONE.values():
-        importlib.import_module(module)
+    for place in itertools.chain.from_iterable(lending.DONE.values()):
+        importlib.import_module(place.partition(":")[0])
     secret = [name for name in sys.modules if name.startswith(SECRET)]
     if secret:
         raise RuntimeError(f"the zygote must hold no answers, and has imported {', '.join(secret)}")

@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import re
+import subprocess
 import tarfile
 import time
 import zipfile
@@ -244,7 +245,16 @@ def bzip2_zip(mib):
     return buffer.getvalue()
 
 
+def empties(kind):
+    """Some 24 MiB of empty streams one behind the other, which give nothing: fifty thousand of them are not a kilobyte in a zip file."""
+    one = {"gzip": gzip.compress(b"", mtime=0), "bz2": bz2.compress(b""), "xz": lzma.compress(b"")}[kind]
+    return zipped({"work.tar.gz": one * (24 * 2**20 // len(one))})
+
+
 BROKEN = {
+    "empty streams of gzip": empties("gzip"),
+    "empty streams of bzip2": empties("bz2"),
+    "empty streams of xz": empties("xz"),
     "bzip2 in a zip that stands for much": bzip2_zip(200),
     "a time that is none": member(right(), pax_headers={"mtime": "inf"}),
     "damaged .xz": damaged(lzma.compress(tarred({FILE: right()}))),
@@ -272,6 +282,65 @@ def test_no_archive_stops_the_others_or_takes_memory(kind, tmp_path):
     assert found["Zoe"].notebook == NAME and not found["Zoe"].problem
     assert (not found["Eve"].problem) == (kind == "a time that is none"), found["Eve"]
     assert peak < 48 * 2**20 and took < 30
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_what_packs_badly_is_read_all_the_same(kind, tmp_path):
+    """Bytes that no compressor makes less come before the notebook and behind it; what is fed and what comes out are of a size."""
+    noise = os.urandom(5 * 2**20)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{kind}") as tape:
+        for name, content in (("a.bin", noise), (FILE, right()), ("z.bin", noise)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tape.addfile(entry, io.BytesIO(content))
+    handed, rows = read(tmp_path, {f"Ann/work.tar.{kind}": buffer.getvalue()})
+    assert who(handed) == {"Ann": NAME} and len(rows) == 3
+
+
+def test_folders_in_folders_without_end_are_one_students(tmp_path):
+    """Python 3.11's own walk calls itself for each level, and a thousand levels stopped the class."""
+    place = lay(tmp_path / "in", {"Eve/d/hw.pdf": PDF}) / "Eve" / "d"
+    try:
+        for _ in range(1_500):
+            place = place / "d"
+            place.mkdir()
+        (place / FILE).write_bytes(right())
+        found = who(read(tmp_path, {f"Ann/{FILE}": right(), f"Zoe/{FILE}": right()})[0])
+    finally:  # pytest would go down by recursion, too
+        subprocess.run(["rm", "-rf", str(tmp_path / "in" / "Eve")], check=True)
+    assert found["Ann"] == found["Zoe"] == NAME and "Eve" in found
+
+
+def test_a_file_that_becomes_a_link_or_another_one_has_no_grade(tmp_path):
+    """Who can write to a delivery while it is graded put a link to the answers in place of a notebook that had been looked at."""
+    from utils.grading import run
+
+    (one,) = read(tmp_path, {f"Eve/{FILE}": right()})[0]
+    key = run._key(one, 1)
+    assert not run._has_changed(one, 1, key)
+    one.path.write_bytes(right() + b" ")
+    assert run._has_changed(one, 1, key)
+    other = tmp_path / "other.ipynb"
+    other.write_bytes(right())
+    one.path.unlink()
+    assert run._has_changed(one, 1, key), "it is gone"
+    one.path.symlink_to(other)
+    assert one.digest == "" and run._has_changed(one, 1, run._key(one, 1)), "linked before the run began"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_name_of_ones_own_in_moodle_takes_nobodys_place(packed, tmp_path):
+    """The name that Moodle shows may be a student's to choose; in a folder's name the last id is Moodle's, in a file's it cannot be told."""
+    claims = "Ann Lee_11_assignsubmission_file_x_99_assignsubmission_file_"
+    files = {f"Ann Lee_11_assignsubmission_file_/{FILE}": right(), f"{claims}/{FILE}": right()}
+    handed, _ = read(tmp_path, {"bulk.zip": zipped(files)} if packed else files)
+    assert {one.user: one.student for one in handed} == {"11": "Ann Lee", "99": claims.split("_99_")[0]}
+    flat = {f"Ann Lee_11_assignsubmission_file_{FILE}": right(), f"{claims}{FILE}": right()}
+    lain = lay(tmp_path / "flat", {"bulk.zip": zipped(flat)} if packed else flat)
+    found = submissions.chosen(submissions.read(lain, tmp_path / "scratch", NOTEBOOKS).handed)
+    assert [(one.user, one.origin.endswith(claims + FILE)) for one in found if one.user] == [("11", False)]
+    assert len(found) == 2
 
 
 def test_what_cannot_be_read_for_whatever_reason_is_one_students(tmp_path, monkeypatch):

@@ -38,10 +38,14 @@ HEADER, HEADERS = (
     256 * 2**10,
     4096,
 )  # bytes that a tar file may say of one member (names, attributes), and of each on the average
+FEED = 2 * 2**20  # bytes that a decompressor may read ahead of what it gives
 # Moodle: First Last_12345_assignsubmission_file_/filename.ipynb; without folders: First Last_12345_assignsubmission_file_filename.ipynb
 MOODLE = re.compile(
     r"^(?P<student>.+?)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)(?:_(?P<name>.*))?$", re.S
 )
+MOODLE_LAST = re.compile(
+    MOODLE.pattern.replace(".+?", ".+", 1), re.S
+)  # where the name holds such an id twice
 # Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb
 CANVAS = re.compile(
     r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
@@ -206,6 +210,30 @@ class Headers(Bounded):
         return data
 
 
+class Fed(Bounded):
+    """The file below a decompressor, which may be fed so many bytes for each that comes out: millions of empty streams in a row give nothing.
+
+    Args:
+        given: bytes that have come out, or are to.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file, None)
+        self.given = self.fed = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's.
+
+        Raises:
+            ValueError: it was fed far more than it gives.
+        """
+        data = self.file.read(size)
+        self.fed += len(data)
+        if self.fed > 2 * self.given + FEED:
+            raise ValueError("next to nothing comes out of what is packed here")
+        return data
+
+
 @dataclass
 class Opener:
     """Opens archives of one depth.
@@ -255,7 +283,7 @@ class Opener:
                     return
 
     def _tar(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
-        with _unpressed(archive) as plain:
+        with contextlib.closing(Fed(open(archive, "rb"))) as fed, _unpressed(fed) as plain:  # noqa: SIM115 - it is closed
             file = Headers(plain, HEADER)
             tape = tarfile.TarFile(fileobj=cast(IO[bytes], file))
             skimmed, headers = 0, HEADERS * self.budget.files
@@ -267,6 +295,7 @@ class Opener:
                     return
                 file.allowed = None
                 skimmed += max(member.size, 0)
+                fed.given = skimmed + HEADERS * self.budget.files - headers
                 if skimmed > self.budget.room() + MAX_BYTES:
                     yield from self._full(self.budget, parts)
                 elif member.isfile():
@@ -363,14 +392,14 @@ def _opened(zipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
     return cast(IO[bytes], bz2.open(zipped.open(packed)))
 
 
-def _unpressed(archive: Path) -> IO[bytes]:
+def _unpressed(archive: Fed) -> IO[bytes]:
     """The tar file in what may be a .tar.gz, .tar.bz2 or .tar.xz."""
-    with open(archive, "rb") as file:
-        magic = file.read(6)
+    magic = archive.read(6)
+    archive.seek(0)
     for start, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open)):
         if magic.startswith(start):
-            return cast(IO[bytes], opened(archive, "rb"))
-    return open(archive, "rb")
+            return cast(IO[bytes], opened(cast(IO[bytes], archive), "rb"))
+    return archive.file
 
 
 def _time(seconds: float) -> datetime.datetime:
@@ -401,9 +430,7 @@ def walk(folder: Path, scratch: Path) -> Iterator[Arrival]:
     budgets: Budgets = {}
     closed: list[OSError] = []
     many = True
-    for place, folders, files in os.walk(folder, onerror=closed.append):
-        folders.sort()
-        here = Path(place)
+    for here, folders, files in _folders(folder, closed):
         inside = here.relative_to(folder).parts
         if not folders and not files and inside:
             yield Arrival(tuple(tidy("/".join(inside))), None, "an empty folder")
@@ -418,6 +445,26 @@ def walk(folder: Path, scratch: Path) -> Iterator[Arrival]:
             raise error
         parts = tidy(str(Path(error.filename).relative_to(folder)))
         yield Arrival(parts, None, "", say("the file cannot be read (permissions)"))
+
+
+def _folders(top: Path, closed: list[OSError]) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk`, sorted, folders nested however deep: Python 3.11's own calls itself for each level. What cannot be opened goes to `closed`."""
+    todo = [top]
+    while todo:
+        place = todo.pop()
+        folders, files, below = list[str](), list[str](), list[Path]()
+        try:
+            with os.scandir(place) as found:
+                for entry in sorted(found, key=lambda one: one.name):
+                    (folders if entry.is_dir() else files).append(entry.name)
+                    if entry.is_dir(follow_symlinks=False):
+                        below.append(place / entry.name)
+        except OSError as error:
+            error.filename = str(place)
+            closed.append(error)
+            continue
+        todo += reversed(below)
+        yield place, folders, files
 
 
 def _may_hold_many(name: str) -> bool:

@@ -218,6 +218,8 @@ def run(
             with tqdm(total=len(todo), disable=not progress, unit="notebook", desc="grading") as bar:
                 grader = partial(_results, workers, scheduler, handed, secret, limits, allow_weak)
                 for index, result in grader(todo):
+                    if not isinstance(result, str) and _has_changed(handed[index], secret, keys[index]):
+                        result = "the file has changed since the run began"
                     if isinstance(result, str):
                         failed[index] = result
                         continue
@@ -385,6 +387,11 @@ def _key(one: Handed, seed: int) -> str:
         if one.notebook and not one.problem
         else f"unread {one.origin} {one.digest} {one.problem}"
     )
+
+
+def _has_changed(one: Handed, seed: int, key: str) -> bool:
+    """Whether what was graded may be another file than the one of `key`: it is gone by now, or a link, or holds something else."""
+    return bool(one.notebook and not one.problem) and (not one.digest or _key(one, seed) != key)
 
 
 def _entry(one: Handed, result: dict[str, Any], key: str) -> dict[str, Any]:

@@ -7,7 +7,9 @@ student sent tell nothing. Which notebook a file is, its content tells, and the 
 from __future__ import annotations
 
 import datetime
+import errno
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +17,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from utils.grading.arrivals import CANVAS, MOODLE, STRAY, Arrival, is_system, not_the_hosts, tidy, walk
+from utils.grading.arrivals import (
+    CANVAS,
+    MOODLE,
+    MOODLE_LAST,
+    STRAY,
+    Arrival,
+    is_system,
+    not_the_hosts,
+    tidy,
+    walk,
+)
 from utils.grading.reading import RELEASE, BadNotebook, named, names_an_exercise, notebook_of, read_cells
 from utils.words import later, say
 
@@ -30,6 +42,10 @@ _VERSION_WORDS = {
     *("json", "py", "complete", "completed", "late", "resubmission", "try", "attempt", "the", "and", "second", "first", "third"),
     *("\ubcf5\uc0ac\ubcf8", "\ucd5c\uc885", "\uc81c\ucd9c", "\uacfc\uc81c", "\uc218\uc815", "\uc0ac\ubcf8"),
 }  # fmt: skip
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 @dataclass(frozen=True)
@@ -64,11 +80,16 @@ class Handed:
 
     @property
     def digest(self) -> str:
-        """sha256 of the file's content ("" where there is none to read)."""
+        """sha256 of the file's content ("" where there is none to read: a problem, or by now a link or nothing)."""
         if self.problem:
             return ""
-        with open(self.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            with open(self.path, "rb", opener=_no_link) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOENT, errno.ENOTDIR):
+                raise
+            return ""
 
     @property
     def attempt(self) -> int:
@@ -279,7 +300,14 @@ Owned = tuple[Arrival, tuple[str, str, bool], tuple[str, ...]]
 def _whose(place: tuple[str, ...]) -> tuple[str, str, bool]:
     """(student, id, late) of a place: only its first part is looked at."""
     if moodle := MOODLE.match(place[0]):
-        return moodle["student"], moodle["user"], False
+        last = MOODLE_LAST.match(place[0]) or moodle
+        if (
+            len(place) > 1
+        ):  # a folder's name ends with what Moodle wrote; what stands before it is the student's to choose
+            return last["student"], last["user"], False
+        if last["user"] == moodle["user"]:
+            return moodle["student"], moodle["user"], False
+        return _stem(place[0]), "", False  # two ids, in a name or in a file's name: nobody's but its own
     if canvas := CANVAS.match(place[0]):
         return canvas["student"], canvas["user"], bool(canvas["late"])
     if len(place) > 1:

@@ -46,11 +46,13 @@ def in_order(names: Iterable[str]) -> list[str]:
     )
 
 
-def color_of(name: str) -> str:
-    """The colour that a model has in every figure."""
+def color_of(name: str, among: Iterable[str] = ()) -> str:
+    """The colour that a model has in every figure; what is no model (a way of training) has one of its own among those of its figure."""
     from utils import plotting
 
-    return plotting.COLORS[(ORDER.index(name) if name in ORDER else 4) % len(plotting.COLORS)]
+    others = [one for one in in_order(among) if one not in ORDER]
+    place = ORDER.index(name) if name in ORDER else others.index(name) if name in others else 4
+    return plotting.COLORS[place % len(plotting.COLORS)]
 
 
 def table(rows: Rows, x: str, value: str | Callable = "test_accuracy") -> tuple[list, np.ndarray]:
@@ -83,7 +85,8 @@ def curves(
     rows = list(rows)
     fig, ax = plotting.figure(height=3.4) if ax is None else (ax.figure, ax)
     said = []
-    for name in in_order(row[by] for row in rows):
+    names = in_order(row[by] for row in rows)
+    for name in names:
         xs, matrix = table((row for row in rows if row[by] == name), x, value)
         matrix = matrix * _scale(value)
         found = [mean_interval(c) for c in matrix.T]
@@ -91,7 +94,7 @@ def curves(
             "xlabel": xlabel,
             "ylabel": LABELS.get(value, str(value)),
             "logx": True,
-            "colors": {name: color_of(name)},
+            "colors": {name: color_of(name, names)},
         }
         plotting.lines(ax, xs, {name: [one.mean for one in found]}, **how)
         low, high = _reach(found, value)  # at the sizes that were run: between them nothing was measured
@@ -99,7 +102,7 @@ def curves(
             xs,
             [one.mean for one in found],
             yerr=[low, high],
-            color=color_of(name),
+            color=color_of(name, names),
             fmt="none",
             capsize=3,
             linewidth=1.2,
@@ -173,7 +176,7 @@ def differences(
         if not found:
             continue
         xs = [at * 1.03**index for at in found]  # side by side
-        color = color_of(b if one_against_all else a)
+        color = color_of(b if one_against_all else a, (name for pair in pairs for name in pair))
         means = [scale * d.mean for d in found.values()]
         halves = [0 if math.isnan(d.half) else scale * d.half for d in found.values()]
         ax.errorbar(

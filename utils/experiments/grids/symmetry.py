@@ -15,7 +15,11 @@ from utils.experiments.statistics import Interval, paired_difference
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {"size": 64, "seeds": (0,), "common": {"steps": 2, "batch": 32, "test_images": 60}},
-    "cpu": {"size": 2_000, "seeds": (0, 1, 2), "common": {"steps": 200, "batch": 64, "test_images": 3_000}},
+    "cpu": {
+        "size": 2_000,
+        "seeds": (0, 1, 2, 3, 4),
+        "common": {"steps": 200, "batch": 64, "test_images": 3_000},
+    },
     "gpu": {
         "size": 50_000,
         "seeds": (0, 1, 2, 3, 4),

@@ -299,6 +299,14 @@ WRAPPED = {
 }
 
 
+def test_what_is_withheld_is_needed_for_no_case(monkeypatch):
+    """A sandbox draws cases, too (`again.asked_in`): `WindowAttention` failed there for want of a helper of `relative_position_index`."""
+    for place in WRAPPED:
+        monkeypatch.setattr(place.replace(":", "."), lending.Empty(place))
+    for exercise in COURSE.values():
+        assert exercise.draw(0), exercise.name
+
+
 def test_what_the_course_does_itself_is_refused_under_a_wrapper_too(box, tmp_path):
     """`probes.mean_attention_distance` had points for a function that calls it. Whatever else has an exercise's name does not do it."""
     from utils.checks.engine import examine

@@ -48,7 +48,8 @@ def test_recorded_rows_are_found_again(name):
     """A cell whose id has changed, say because a module was renamed, would be trained and recorded a second time."""
     experiment, rows = find(name), load(name)
     declared = {
-        cell_id({"precision": "float32", "device": "cpu"} | cell)
+        cell_id({"precision": precision, "device": "cpu"} | cell)
+        for precision in {row["precision"] for row in rows}
         for preset in experiment.presets
         for cell in [
             *experiment.main_cells(preset),

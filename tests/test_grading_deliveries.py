@@ -251,7 +251,18 @@ def empties(kind):
     return zipped({"work.tar.gz": one * (24 * 2**20 // len(one))})
 
 
+def claimed(kind):
+    """The same behind a header that says that 200 MiB follow."""
+    pack = {"gzip": lambda data: gzip.compress(data, mtime=0), "bz2": bz2.compress, "xz": lzma.compress}[kind]
+    head = tarfile.TarInfo("a.bin")
+    head.size = 200 * 2**20
+    return zipped({"work.tar.gz": pack(head.tobuf()) + pack(b"") * (24 * 2**20 // len(pack(b"")))})
+
+
 BROKEN = {
+    "empty streams behind a claim, gzip": claimed("gzip"),
+    "empty streams behind a claim, bzip2": claimed("bz2"),
+    "empty streams behind a claim, xz": claimed("xz"),
     "empty streams of gzip": empties("gzip"),
     "empty streams of bzip2": empties("bz2"),
     "empty streams of xz": empties("xz"),

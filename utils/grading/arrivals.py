@@ -43,9 +43,8 @@ FEED = 2 * 2**20  # bytes that a decompressor may read ahead of what it gives
 MOODLE = re.compile(
     r"^(?P<student>.+?)_(?P<user>\d+)_assignsubmission_(?:file|onlinetext)(?:_(?P<name>.*))?$", re.S
 )
-MOODLE_LAST = re.compile(
-    MOODLE.pattern.replace(".+?", ".+", 1), re.S
-)  # where the name holds such an id twice
+# where the name holds such an id twice
+MOODLE_LAST = re.compile(MOODLE.pattern.replace(".+?", ".+", 1), re.S)
 # Canvas: lastnamefirstname_LATE_12345_67890_filename-1.ipynb
 CANVAS = re.compile(
     r"^(?P<student>.+?)(?P<late>_LATE)?_(?P<user>\d+)_(?:(?P<file>\d+)_(?P<name>.+\.\w{1,8})|(?:text|link)\.html)$",
@@ -200,21 +199,10 @@ class Bounded:
         return data
 
 
-class Headers(Bounded):
-    """The same for a tar file, whose headers tarfile searches for numbers: in a long one each digit costs it a look at all that follow."""
-
-    def read(self, size: int = -1) -> bytes:
-        data = super().read(size)
-        if self.allowed is not None and re.search(rb"\d{100}", data):
-            raise ValueError("no header holds such a number")
-        return data
-
-
 class Fed(Bounded):
     """The file below a decompressor, which may be fed so many bytes for each that comes out: millions of empty streams in a row give nothing.
 
-    Args:
-        given: bytes that have come out, or are to.
+    `given` is what has come out: what an archive says of a member's size is its owner's to say.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -231,6 +219,26 @@ class Fed(Bounded):
         self.fed += len(data)
         if self.fed > 2 * self.given + FEED:
             raise ValueError("next to nothing comes out of what is packed here")
+        return data
+
+
+class Headers(Bounded):
+    """The same for a tar file, whose headers tarfile searches for numbers: in a long one each digit costs it a look at all that follow."""
+
+    def __init__(self, file: IO[bytes], allowed: int | None, fed: Fed) -> None:
+        super().__init__(file, allowed)
+        self.fed = fed
+
+    def skip(self, place: int) -> None:
+        """Reads on to a place, piece by piece, so that what comes out is counted; a decompressor would go there in one."""
+        while (left := place - self.tell()) > 0 and self.read(min(left, 2**16)):
+            pass
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        self.fed.given += len(data)
+        if self.allowed is not None and re.search(rb"\d{100}", data):
+            raise ValueError("no header holds such a number")
         return data
 
 
@@ -284,7 +292,7 @@ class Opener:
 
     def _tar(self, archive: Path, parts: tuple[str, ...]) -> Iterator[Arrival]:
         with contextlib.closing(Fed(open(archive, "rb"))) as fed, _unpressed(fed) as plain:  # noqa: SIM115 - it is closed
-            file = Headers(plain, HEADER)
+            file = Headers(plain, HEADER, fed)
             tape = tarfile.TarFile(fileobj=cast(IO[bytes], file))
             skimmed, headers = 0, HEADERS * self.budget.files
             while not self.budget.told:
@@ -295,13 +303,14 @@ class Opener:
                     return
                 file.allowed = None
                 skimmed += max(member.size, 0)
-                fed.given = skimmed + HEADERS * self.budget.files - headers
                 if skimmed > self.budget.room() + MAX_BYTES:
                     yield from self._full(self.budget, parts)
                 elif member.isfile():
                     name = (*parts, *tidy(member.name))
                     yield from self._member(partial(tape.extractfile, member), name, _time(member.mtime))
                 vars(tape).update(members=[], pax_headers={})  # it keeps all that it has read
+                if plain is not fed.file and not self.budget.told:
+                    file.skip(tape.offset - 1)  # to where tarfile would seek
 
     def _member(
         self,

@@ -176,7 +176,7 @@ def _statement(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 def seccomp_program() -> bytes:
     """A BPF filter: calls that reach beyond the process are refused with EPERM, of sockets all but pairs of connected Unix streams (asyncio and
     multiprocessing need them; a pair of datagram sockets could still send to a path), of clones those with new namespaces; files' modes, owners, times and
-    attributes stay as they are, nobody is made to wait for them by a lease, and so do limits, processors and priority of all processes but the caller.
+    attributes stay as they are, and so do limits, processors and priority of all processes but the caller. No lease lets others wait for a file.
 
     A new session is not made, and nobody is told: the kernel shares a processor out by sessions (man 7 sched, autogroup), so a submission with
     forty of them would get forty times what the one beside it gets.

@@ -301,9 +301,8 @@ def _whose(place: tuple[str, ...]) -> tuple[str, str, bool]:
     """(student, id, late) of a place: only its first part is looked at."""
     if moodle := MOODLE.match(place[0]):
         last = MOODLE_LAST.match(place[0]) or moodle
-        if (
-            len(place) > 1
-        ):  # a folder's name ends with what Moodle wrote; what stands before it is the student's to choose
+        # a folder's name ends with what Moodle wrote; what stands before it is the student's to choose
+        if len(place) > 1:
             return last["student"], last["user"], False
         if last["user"] == moodle["user"]:
             return moodle["student"], moodle["user"], False

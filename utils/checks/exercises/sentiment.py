@@ -14,10 +14,6 @@ from utils.checks.observe import observe_default
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 
-def _real(lengths: Tensor) -> Tensor:
-    return torch.arange(int(lengths.max())) < lengths[:, None]
-
-
 # TransformerEncoder
 def _encoder_cases(draw: Draw) -> list[Case]:
     def sizes(num_layers: int, dim: int, num_heads: int, hidden_dim: int, **more: Any) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def _encoder_cases(draw: Draw) -> list[Case]:
         Case(
             "a padded batch",
             init=sizes(2, 6, 3, 4),
-            args={"x": draw.normal(3, 5, 6), "mask": _real(uneven(draw, 3, 5))[:, None, :]},
+            args={"x": draw.normal(3, 5, 6), "mask": torch.arange(5) < uneven(draw, 3, 5)[:, None, None]},
         ),
         Case(
             "three layers, post-LN, a mask per pair of tokens",

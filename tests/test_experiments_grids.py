@@ -15,6 +15,7 @@ from utils.experiments.models import MODELS, MissingModel, build
 from utils.experiments.results import load
 from utils.experiments.runner import Runner
 from utils.experiments.speed import images_per_second
+from utils.experiments.verdicts import judge
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +85,39 @@ def test_data_scaling_has_both_arms_and_nested_sizes():
     gpu = find("data-scaling").cells("gpu")
     assert {c["size"] for c in gpu if c["data"] == "cifar10"} == {500, 1_600, 5_000, 16_000, 50_000}
     assert {c["seed"] for c in gpu if c["size"] == 5_000} == {0, 1, 2, 3, 4}
+
+
+def test_the_long_preset_goes_from_small_to_large_and_says_whether_it_was_long_enough():
+    experiment = find("data-scaling")
+    cells = experiment.main_cells("long")
+    assert [c["size"] for c in cells] == sorted(c["size"] for c in cells)
+    assert all(c["augment"] for c in [*cells, *experiment.tuning_cells("long")])
+    for size in (1_000, 5_000, 50_000):
+        for model in ("CNN", "ViT", "hybrid ViT"):
+            some = [c for c in cells if (c["size"], c["model"]) == (size, model)]
+            assert sorted((c["arm"], c["seed"]) for c in some) == [
+                ("half", 0),
+                *(("steps", n) for n in range(3)),
+            ]
+            steps = {c["arm"]: c["steps"] for c in some}
+            assert steps["half"] * 2 == steps["steps"] and steps["steps"] * 64 >= 30 * size
+    assert {c["lr"] for c in experiment.tuning("long")} == {1e-3, 3e-3, 1e-2}
+
+
+def test_long_rows_are_drawn_and_judged_by_themselves():
+    experiment = find("data-scaling")
+    errors = {"CNN": (0.5, 0.3, 0.1), "ViT": (0.6, 0.45, 0.2), "hybrid ViT": (0.55, 0.38, 0.15)}
+    rows = []
+    for cell in experiment.main_cells("long"):
+        of = dict(zip((1_000, 5_000, 50_000), errors[cell["model"]], strict=True))
+        right = 1 - of[cell["size"]] + 0.001 * cell["seed"]
+        rows.append(
+            cell | {"test_accuracy": right, "train_accuracy": 0.9, "test_images": 10_000, "classes": 10}
+        )
+    assert set(experiment.figures(rows)) == {"accuracy", "gap"}
+    assert judge(experiment, rows)[-1].outcome == "held"
+    worse = [row | {"test_accuracy": 0.8 - 0.1 * (row["model"] == "CNN")} for row in rows]
+    assert judge(experiment, worse)[-1].outcome in ("failed", "partly")
 
 
 @pytest.mark.parametrize("preset", ["cpu", "gpu"])

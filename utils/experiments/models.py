@@ -87,6 +87,7 @@ for _preset, _models in MODELS.items():
             "args": {"mixer": _mixer_name, **METAFORMERS[_preset]}
         }
 MODELS["t4"] = MODELS["gpu"]  # the same models, in shorter trainings
+MODELS["long"] = MODELS["cpu"]  # the same models, in longer ones
 
 
 class MissingModel(LookupError):

@@ -42,6 +42,7 @@ from utils.training.precision import precision_for
 
 MADE_FOR = {
     "cpu": "cpu",
+    "long": "cpu",
     "t4": "cuda",
     "gpu": "cuda",
 }  # preset -> the kind of device that its sizes were chosen for

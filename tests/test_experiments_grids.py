@@ -120,6 +120,16 @@ def test_long_rows_are_drawn_and_judged_by_themselves():
     assert judge(experiment, worse)[-1].outcome in ("failed", "partly")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_wider_identity_has_as_many_parameters_as_the_token_mlp(preset):
+    count = {
+        name: sum(p.numel() for p in build(MODELS[preset][f"MetaFormer, {name}"], 10)[0].parameters())
+        for name in ("token MLP", "identity", "wider identity")
+    }
+    assert abs(count["wider identity"] / count["token MLP"] - 1) < 0.01
+    assert count["identity"] < 0.9 * count["token MLP"]
+
+
 @pytest.mark.parametrize("preset", ["cpu", "gpu"])
 def test_models_are_of_like_size(preset):
     found = {name: macs.profile(build(MODELS[preset][name], 10)[0], (1, 3, 32, 32)) for name in IMAGE_MODELS}

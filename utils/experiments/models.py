@@ -77,6 +77,8 @@ METAFORMERS = {
     "cpu": {"dims": (24, 48, 96), "depths": (2, 2, 2), "mlp_ratio": 2.0},
     "smoke": {"dims": (8, 16), "depths": (1, 1), "mlp_ratio": 2.0},
 }
+#: hidden width of the channel MLPs over the channels that gives the MetaFormer of identity as many parameters as that of the token MLP
+WIDER = {"gpu": 4.82, "cpu": 7.79, "smoke": 212.7}
 for _preset, _models in MODELS.items():
     for _model in _models.values():  # PoolFormer's first embedding halves the image, as Swin's does
         if _model["where"] == POOLFORMER["where"]:
@@ -86,6 +88,9 @@ for _preset, _models in MODELS.items():
         _models[f"MetaFormer, {_mixer_name}"] = METAFORMER | {
             "args": {"mixer": _mixer_name, **METAFORMERS[_preset]}
         }
+    _models["MetaFormer, wider identity"] = METAFORMER | {
+        "args": {"mixer": "identity", **METAFORMERS[_preset], "mlp_ratio": WIDER[_preset]}
+    }
 MODELS["t4"] = MODELS["gpu"]  # the same models, in shorter trainings
 MODELS["long"] = MODELS["cpu"]  # the same models, in longer ones
 

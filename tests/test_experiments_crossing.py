@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from utils.data.frames import Frames
+from utils.data.shapes import roll
 from utils.experiments.declare import PRESETS, find
 from utils.experiments.grids import crossing
 from utils.experiments.models import build
+from utils.experiments.tasks import Context
 from utils.experiments.verdicts import judge
 
 
@@ -174,3 +176,42 @@ def test_numbers_below_the_axis_do_not_touch():
         boxes = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
         assert len(boxes) >= 4 and [*ax.get_xticks()] == sizes
         assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+
+
+def test_taught_shifts_roll_each_frame_by_its_own_distance_and_keep_its_label():
+    images = torch.rand(6, 3, 16, 16)
+    moves = torch.tensor([[0, 0], [1, 0], [0, -3], [5, 7], [-8, 7], [-1, -1]])
+    expected = torch.stack([x.roll(tuple(m), (1, 2)) for x, m in zip(images, moves.tolist(), strict=True)])
+    assert torch.equal(roll(images, moves), expected)
+    near, far = (crossing._moves({"reach": r, "seed": 3, "steps": 50, "batch": 64}) for r in (2, 8))
+    assert near.shape == far.shape == (50, 64, 2)
+    assert near.unique().tolist() == [-2, -1, 0, 1, 2]
+    counts = (far % crossing.SIDE).flatten().bincount(minlength=crossing.SIDE)
+    assert counts.min() > 0.8 * counts.float().mean(), "every distance equally often"
+
+
+def test_taught_shifts_differ_from_the_crossing_in_nothing_but_reach_and_steps():
+    plain = {
+        (c["share"], c["size"], c["seed"]): c
+        for c in find("crossing").main_cells("cpu")
+        if c["model"] == "ViT"
+    }
+    cells = find("taught-shifts").main_cells("cpu")
+    for cell in cells:
+        like = plain[cell["share"], cell["size"], cell["seed"]]
+        differing = {k for k in cell if cell[k] != like.get(k)}
+        assert differing <= {"experiment", "arm", "reach", "steps"}
+    assert {(c["size"], c["share"], c["reach"]) for c in cells} >= {
+        (1_000, 0.0, 8),
+        (16_000, 0.25, 8),
+        (16_000, 0.25, 0),
+    }
+
+
+def test_a_rolled_training_differs_from_one_that_is_not(tmp_path):
+    cell = next(c for c in find("taught-shifts").main_cells("smoke") if c["reach"])
+    cell |= {"lr": 0.01, "precision": "float32", "device": "cpu"}
+    moved, still = (crossing.train(c, Context()) for c in (cell, cell | {"reach": 0}))
+    assert moved["curve"] != still["curve"] and moved["data_fingerprint"] == still["data_fingerprint"]
+    again = crossing.train(cell, Context())
+    assert again["curve"] == moved["curve"]

@@ -109,7 +109,7 @@ class ProceduralImages:
                 last = min(first + CHUNK, count)
                 index = torch.arange(start + first, start + last, device=self.device)
                 drawn = self._draw(index)
-                images[first:last] = _roll(drawn, self._offsets(index)) if self.rolled else drawn
+                images[first:last] = roll(drawn, self._offsets(index)) if self.rolled else drawn
         return images, self.labels(start, count)[self.rule]
 
     def labels(self, start: int, count: int) -> dict[str, torch.Tensor]:
@@ -247,7 +247,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _roll(images: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+def roll(images: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     """(B, C, H, W), (B, 2) int64 -> the images, each rolled by its own distance down and to the right."""
     count, channels, height, width = images.shape
     rows = (torch.arange(height, device=images.device) - offsets[:, :1]) % height  # (B, H)

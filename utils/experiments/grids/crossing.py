@@ -115,7 +115,8 @@ def _spec(preset: str, model: str) -> dict[str, Any]:
     return vit | {"args": fixed | args["ViT"], "wrap": f"{HERE}:{wrap}"}
 
 
-def _cell(preset: str, model: str, share: float, size: int, seed: int, **more: Any) -> Cell:
+def cell_of(preset: str, model: str, share: float, size: int, seed: int, **more: Any) -> Cell:
+    """A cell of stage "main" that waits for its learning rate."""
     s = SETTINGS[preset]
     fixed = {"task": f"{HERE}:train", "data": "frames", "augment": False, "arm": f"share {share:g}"}
     steps = s["sizes"][size][model not in (BLIND, ZEROS)]
@@ -127,7 +128,7 @@ def cells(preset: str) -> list[Cell]:
     """Every model at every size and share."""
     s = SETTINGS[preset]
     return [
-        _cell(preset, model, share, size, seed)
+        cell_of(preset, model, share, size, seed)
         for seed in s["seeds"]
         for share in SHARES
         for size in s["sizes"]
@@ -138,7 +139,7 @@ def cells(preset: str) -> list[Cell]:
 def tuning(preset: str) -> list[Cell]:
     """Five learning rates per model at two sizes, at the middle share, on frames that are neither training nor test frames."""
     return [
-        _cell(preset, model, SHARES[1], size, 100, stage="tune", lr=lr)
+        cell_of(preset, model, SHARES[1], size, 100, stage="tune", lr=lr)
         for lr in SETTINGS[preset].get("rates", RATES)
         for size in SETTINGS[preset]["tune_sizes"]
         for model in MODELS
@@ -146,8 +147,12 @@ def tuning(preset: str) -> list[Cell]:
 
 
 def train(cell: Mapping[str, Any], context: Any, keep: list | None = None) -> dict[str, Any]:
-    """Fits a training set of frames, and measures rule and exception apart, on test frames that are the same for all."""
+    """Fits a training set of frames, and measures rule and exception apart, on test frames that are the same for all.
+
+    A cell with a "reach" rolls each frame of a batch by up to so many pixels, anew each time it is seen; its label stays.
+    """
     from utils.data.frames import TEST_START, Frames
+    from utils.data.shapes import roll
     from utils.experiments import image_training
     from utils.experiments.tasks import bitmap, fingerprint, new_model, share
 
@@ -163,9 +168,15 @@ def train(cell: Mapping[str, Any], context: Any, keep: list | None = None) -> di
     model, call = image_training.prepare(model, hardware, f"crossing {cell['model']} {cell['preset']}")
     plan = image_training.Plan.draw(cell["size"], cell["steps"], cell["batch"], cell["seed"], augment=False)
     index = plan.index.to(hardware.device)
+    moves = _moves(cell).to(hardware.device) if cell.get("reach") else None
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        frames = images[index[step]]
+        return (frames if moves is None else roll(frames, moves[step])), labels[index[step]]
+
     run = image_training.train(
         model,
-        lambda step: (images[index[step]], labels[index[step]]),
+        batches,
         steps=cell["steps"],
         lr=cell["lr"],
         hardware=hardware,
@@ -195,6 +206,13 @@ def train(cell: Mapping[str, Any], context: Any, keep: list | None = None) -> di
         "data_note": "",
         "data_fingerprint": fingerprint(*test),
     }
+
+
+def _moves(cell: Mapping[str, Any]) -> Tensor:
+    """How far each frame of each step is rolled down and to the right, (steps, batch, 2), drawn from the seed."""
+    reach, draw = cell["reach"], torch.Generator().manual_seed(cell["seed"])
+    beyond = reach if 2 * reach == SIDE else reach + 1  # half the frame either way is the same place
+    return torch.randint(-reach, beyond, (cell["steps"], cell["batch"], 2), generator=draw)
 
 
 def _colored(images: Tensor, labels: Tensor, hardware: Any) -> tuple[Tensor, Tensor]:

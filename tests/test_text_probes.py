@@ -14,6 +14,7 @@ from utils.experiments.models import resolve
 from utils.experiments.tasks import Context
 from utils.experiments.text_probes import (
     RelativeBias,
+    local_start,
     pairs_passed,
     passes,
     relative_positions,
@@ -123,6 +124,20 @@ def test_relative_positions_start_as_none_and_then_tell_orders_apart():
     torch.testing.assert_close(relative(padded, lengths), relative(tokens, lengths))
     nn.functional.cross_entropy(relative(tokens, lengths), lengths % 2).backward()
     assert all((layer.self_attn.relative.bias.grad != 0).any() for layer in relative.encoder.layers)
+
+
+def test_a_local_start_looks_at_one_neighbour_per_head_and_learns_from_there():
+    model = local_start(**SIZES)
+    for layer in model.encoder.layers:
+        bias = layer.self_attn.relative.bias
+        heads, furthest = len(bias), layer.self_attn.relative.furthest
+        assert bias.requires_grad and bias.shape == (heads, 2 * furthest + 1)
+        assert (bias.argmax(dim=1) - furthest).tolist() == [h - heads // 2 for h in range(heads)]
+        assert set(bias.diff(dim=1).flatten().tolist()) == {1.0, -1.0}, "one less per word further away"
+        attend = layer.self_attn.attend
+        query = key = torch.zeros(1, heads, 9, 2)
+        seen = attend(query, key, torch.eye(9).expand(1, heads, 9, 9), None)[0]  # weights: (1, H, N, M)
+        assert (seen[0, :, 4].argmax(dim=1) - 4).tolist() == [h - heads // 2 for h in range(heads)]
 
 
 def test_the_relative_bias_is_that_of_t5_where_its_buckets_hold_one_distance_each():

@@ -1,10 +1,11 @@
-"""What a text model has learned of the order of words: two questions to a trained classifier, and two other classifiers.
+"""What a text model has learned of the order of words: two questions to a trained classifier, and three other classifiers.
 
 * `shuffled_accuracy`: its accuracy when the words of each held-out sentence stand in a random order,
 * `pairs_passed`: how many of the minimal pairs of `utils.data.diagnostics` it passes,
 * `without_positions`: the course's Transformer classifier, its positions left out. What it then computes is the same for every order
   of the words, so it is a bag of words: the baseline that tells what order is worth,
-* `relative_positions`: the same, told in every layer how far apart two words stand.
+* `relative_positions`: the same, told in every layer how far apart two words stand,
+* `local_start`: that one, each head of which begins by looking at one neighbour.
 """
 
 from __future__ import annotations
@@ -65,6 +66,22 @@ def relative_positions(**arguments: Any) -> nn.Module:
         attention = layer.self_attn
         attention.relative = RelativeBias(attention.num_heads)
         attention.__dict__["attend"] = attention.relative  # in place of the method
+    return model
+
+
+def local_start(**arguments: Any) -> nn.Module:
+    """`relative_positions` whose heads begin by looking to the left or right, as convolutions would (d'Ascoli et al. 2021, ConViT).
+
+    Head h of H adds -|d - (h - H // 2)| to the scores of distance d: four heads begin at the word two before, one before, itself, one
+    behind. All of it is learned from there.
+    """
+    model: Any = relative_positions(**arguments)
+    for layer in model.encoder.layers:
+        relative = layer.self_attn.relative
+        heads, furthest = len(relative.bias), relative.furthest
+        away = torch.arange(-furthest, furthest + 1)
+        with torch.no_grad():
+            relative.bias.copy_(-(away - (torch.arange(heads)[:, None] - heads // 2)).abs())
     return model
 
 

@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
         weights: (..., N, M), for each query a distribution over the keys, exactly zero where
             the mask is False.
         A query that may attend to no key at all gets weights and an output of zeros (never NaN,
-        in the gradients neither).
+        and no NaN in the gradients).
     """
     ### BEGIN SOLUTION
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (..., N, M)

@@ -255,7 +255,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"python -m utils\.experiments run NAME --preset (smoke|cpu)": Slow(
         TRAINS, GRIDS, "python -m utils.experiments run distance --preset smoke"
     ),
-    r"\S*python -m utils\.experiments run [a-z-]+( data-scaling)? --preset (cpu|t4|gpu|long)( --workers \d| --minutes \d+| --only \w+=[\d.]+| --precision \w+)*": Slow(
+    r"\S*python -m utils\.experiments run [a-z-]+( data-scaling)? --preset (cpu|t4|gpu|long)( --workers \d| --minutes \d+| --only (\w+=[\d.a-z]+|'\w+=[\w, ]+')| --precision \w+)*": Slow(
         TRAINS, GRIDS
     ),
     r"python -m utils\.experiments judge data-scaling --preset cpu": Run(r"\[(held|open|partly|failed)\]"),

@@ -414,7 +414,8 @@ if ready("sinusoidal_positions"):
 
 # %% [markdown] answer="shuffle"
 # Far from zero: a shuffled token now meets another position, so its query, key and value change, and with them all outputs. It is not as large as
-# the outputs either (about a fifth of their size here), since most of what a token carries is still itself.
+# the outputs either (about a fifth of their size here). One reason: every output is partly an average over all tokens, and the average of the
+# positions does not change when tokens are shuffled.
 
 # %%
 if ready(*ATTENTION, "sinusoidal_positions"):
@@ -465,7 +466,7 @@ if ready(*ATTENTION, "FeedForward"):
 # %% [markdown]
 # So the two do different things: attention moves information *between* tokens, the feed-forward works *within* each.
 #
-# Each move is wrapped into two things that make deep networks trainable. A **residual connection** adds the move's result to its input, so that a
+# We call each of the two a *move*. Around each move stand two things that make deep networks trainable. A **residual connection** adds the move's result to its input, so that a
 # layer only has to say what to *change* (He et al. 2016). A **layer norm** brings each token to mean 0 and variance 1, and then scales and shifts it
 # with learned numbers (Ba, Kiros and Hinton 2016). There are two places for the norm, and the choice matters more than it seems:
 
@@ -526,7 +527,7 @@ if ready(*ENCODER):
 
 # %% [markdown] answer="depth"
 # Pre-LN: largest in the first layer and falling towards the last, to about a third: the residual stream grows from layer to layer, and
-# the norm in front of the head divides by its size. Post-LN: no such fall. The last layers get gradients at least as large as the first, and from seed to
+# the norm in front of the head divides by its size. Post-LN: no such fall. It rises over the first half and then stays, so the largest lies somewhere in the second half. The last layers get gradients at least as large as the first, and from seed to
 # seed they scatter much more (the shaded band).
 
 # %%
@@ -904,7 +905,7 @@ if ready(*WHOLE):
         print(f"{word:>12} -> {spell(written).split('#')[0]}")
 
 # %% [markdown]
-# The network has never seen an English word. In the stored run it writes all five backwards: it has learned a *procedure*, not a list.
+# The network was trained on random letters, not on English. In the stored run it writes all five backwards: it has learned a *procedure*, not a list.
 #
 # ### Looking at its attention
 #
@@ -1044,7 +1045,7 @@ if ready(*WHOLE):
 # - Attention is a soft dictionary: scores, softmax over the keys, weighted average of the values. A mask decides who may be seen.
 # - Division by $\sqrt d$ keeps scores at size 1; without it the softmax saturates, and its slope falls towards 0 as the width grows.
 # - Heads are slices of the width; they cost no parameters and no multiply-adds extra (each keeps a table of weights of its own). With the library's weights loaded, your layer computes the library's output.
-# - Attention is permutation equivariant. Position encodings break the symmetry, and a task that needs order fails without them.
+# - Attention without a mask is permutation equivariant. Position encodings break the symmetry; without them, reversing words failed.
 # - Attention moves information between tokens, the feed-forward works within each. Residual connections and norms carry them; pre-LN leaves the
 #   residual path free.
 # - A causal mask trains all positions at once. Cross-attention is how the decoder reads, and its weights can be looked at.

@@ -450,8 +450,7 @@ if ready("reverse_padded", "LSTM"):
 # half at every step, and the paths through $h$ give only a little back (0.61 per step). The orthogonal RNN keeps more.
 # (Along the cell alone it is 0.54 and not 0.5, because the gates vary around 0.5: counted by the course's tests, not
 # in this cell.) Second, the LSTM has the forget gate, which gradient descent can set word by word. With a bias of 3,
-# $f \approx 0.95$. Along the cell alone $0.95^{60} = 0.05$ would be left; the printed value is larger, because the
-# paths through $h$ and the other gates are *added* to that of the cell. The formula above is the direct path, not a
+# $f \approx 0.95$. Along the cell alone $0.95^{60} = 0.05$ would be left; the printed value is larger, probably because the paths through $h$ and the other gates are *added* to that of the cell. The formula above is the direct path, not a
 # bound. (A positive start of that bias is recommended by Gers et al. 2000 and Jozefowicz et al. 2015.) A plain RNN has
 # no such gate: even where $U$ takes nothing away, the tanh does.
 #
@@ -661,8 +660,9 @@ if ready(*READER):
 
 # %% [markdown]
 # Above zero means positive. In the stored run the verdict on *not good* becomes negative at *not*, before *good* has been read; the fourth sentence
-# becomes negative at *dull*. Two verdicts are wrong: *not bad at all* and *never bored me* are praise, and the model calls both negative. In these
-# sentences *not* and *never* act as negative words, and do not turn round what follows. Five sentences are few: notebook 03 tests 128 pairs.
+# becomes negative at *dull*. Two verdicts are wrong: *not bad at all* and *never bored me* are praise, and the model calls both negative. *Not* does
+# take away the push of *good*: without it *good* raises the verdict from +1.6 to +6.7, behind it the verdict hardly moves (from −2.2 to −2.5). But it does
+# not turn *bad* and *bored* into praise. Five sentences are few: notebook 03 tests 128 pairs.
 
 # %% [markdown] predict="gates"
 # Next: the gates themselves, in the sentence with the negation. At which words do you expect the input gate to be most open, and at which

@@ -483,7 +483,7 @@ if ready("LocalAttention2d"):
 # %% [markdown]
 # ### In place of a convolution, trained
 #
-# Ramachandran et al. (2019) put such layers into the blocks of a ResNet. Their equation 2 is the layer above, and it lacks something: inside its window it weighs the nine pixels by what they *hold*, and cannot tell where they lie. Exchange left and right, and the pixel in the middle
+# Ramachandran et al. (2019) put such layers into the blocks of a ResNet. Their equation 2 is the layer above (without the division by $\sqrt C$), and it lacks something: inside its window it weighs the nine pixels by what they *hold*, and cannot tell where they lie. Exchange left and right, and the pixel in the middle
 # gets the same. So their equation 3 adds to each key a learned vector for its place relative to the query.
 #
 # The recorded experiment `local-attention` asks what that is worth. One small CNN: a convolutional stem and four residual blocks with one layer of 3 x 3 each. That layer is a convolution, local attention, or local attention with relative positions. 8,000 images of CIFAR-10, 400 steps of 64, ten seeds, a learning
@@ -493,7 +493,7 @@ if ready("LocalAttention2d"):
 # In which order do the three come? By how many points is local attention behind the convolution, and how much of that do relative positions win back?
 
 # %% [markdown] answer="idea-2"
-# The convolution is ahead: by 4.8 ± 1.0 points of local attention without positions, by 4.1 ± 1.2 of local attention with them. What relative positions win back, 0.8 ± 1.6 points, is not larger than its interval. Written down before the first run was "5 points or more" and "more than half of it comes back": both failed.
+# The convolution is ahead: by 4.8 ± 1.0 points of local attention without positions, by 4.1 ± 1.2 of local attention with them. What relative positions win back, 0.8 ± 1.6 points, is not larger than its interval. Written down before the first run was "5 points or more" and "more than half of it comes back". Both means miss that, and count as failed; but 5 points lie inside the first interval, so the first was near.
 
 # %%
 rows = recorded("local-attention")
@@ -510,7 +510,7 @@ if rows:
         print(f"{verdict.outcome}: {verdict.prediction}")
 
 # %% [markdown]
-# **At this size idea 2 is behind, and positions hardly help.** With each of the ten seeds the convolution is ahead of both. It has more weights (42,762 against 18,442): a matrix of its own for each of the nine places. One head of attention has one value matrix for all of them, and decides only how much of each neighbour comes in.
+# **At this size idea 2 is behind, and no gain from positions is shown.** With each of the ten seeds the convolution is ahead of both. It has more weights (42,762 against 18,442): a matrix of its own for each of the nine places. One head of attention has one value matrix for all of them, and decides only how much of each neighbour comes in.
 # So exchanging the layer alone is not yet a replacement. The layers of the paper look at 7 x 7 pixels with eight heads, and were trained on ImageNet; here no layer had learned its images after 400 steps (49, 45 and 46% right in training). "Lots of tricky details; hard to implement and marginally better than CNNs", says the
 # lecture. The details are in the cells above; "marginally better" is not seen here.
 
@@ -568,16 +568,16 @@ if ready("neighborhoods", "LocalAttention2d"):
 #
 # The last term is the same for all $m$, so the softmax ignores it: each pixel averages those neighbours that *look like it*. That is a classic, the range part of the bilateral filter (Tomasi and
 # Manduchi 1998), close kin to the non-local means (Buades et al. 2005) after which the non-local block is named.
+#
+# Its opponent is not only the plain average, but the best 3 x 3 kernel that there is. Both may look at *other* photographs first: the convolution takes its kernel from them (least
+# squares, no training needed), attention the width $\sigma$ that does best there.
 
 # %% [markdown] predict="denoise"
-# Noise of standard deviation 0.08 is added to grey images (values 0 to 1). Which is nearer to the clean image: the noisy one, the average over 3 x 3, or the average over *similar* pixels within 3 x 3?
+# Noise of standard deviation 0.08 is added to grey images (values 0 to 1). Which is nearest to the clean image: the noisy one, the average over 3 x 3, the best kernel of 3 x 3, or the average over *similar* pixels within 3 x 3?
 
 # %% [markdown] answer="denoise"
 # The average over similar pixels is nearest (error 0.0496), then the plain average (0.0623), then the noisy picture (0.0800). But the plain average is
 # not the best that a convolution can do: a kernel that was *fitted* comes to 0.0499.
-#
-# So both opponents may look at *other* photographs first. The convolution takes from them the best 3 x 3 kernel there is (least squares, no training
-# needed); attention takes the width $\sigma$ that does best there.
 
 # %%
 def to_grey(split) -> Tensor:
@@ -892,7 +892,8 @@ if ready("attention_memory_bytes"):
 # %% [markdown] answer="exponents"
 # Memory: 2 for convolution and local attention, 4 for pixel attention that writes its weights down, less than 2 for the fused kernel in the
 # measured range (it will be 2 for large maps), between 2 and 4 for patches. Time, by the arithmetic: 2 for what looks at a neighbourhood, between 2 and 4 for patches,
-# 4 for *both* kinds of pixel attention: the fused kernel saves the memory, not the work.
+# 4 for *both* kinds of pixel attention: the fused kernel saves the memory, not the work. Measured on patches was less than the arithmetic's 2, with a wide interval; at these sizes
+# the start of each operation may still count (not tested).
 
 # %%
 if ready("SelfAttention2d", "LocalAttention2d"):
@@ -1017,15 +1018,15 @@ if ready("SelfAttention2d", "LocalAttention2d"):
 #
 # ## Summary
 #
-# - Attention sees a set of vectors. To use it on images you say what a token is and who may look at whom. In this
-#   `SelfAttention2d`, `LocalAttention2d` and the pixel Transformer differ first of all.
+# - Attention sees a set of vectors. To use it on images you say what a token is and who may look at whom. In these
+#   two choices `SelfAttention2d`, `LocalAttention2d` and the pixel Transformer differ most.
 # - Added to a CNN it brings what a single convolution lacks, comparing things over a distance. A residual connection
 #   and a gate at zero let it start without any effect.
 # - Local attention grows with $R^2$ as a convolution does, with a constant that is far larger (see the figure), and weighs by content. The border wants a decision: mask it.
 # - Without positions, pixels are a bag. With learned positions a Transformer learns where things are, from data, and no order of pixels is special to it.
 # - Looking everywhere costs $N^2 = R^4$: 768 GiB of weights for one 128 x 128 image in a network of iGPT-L's depth. Fused kernels save the memory, not the work. Patches divide it by $p^4$. That is idea 4.
 #
-# **Open questions.** (1) Local attention as built here does not know left from right within its window. How would you tell it? (Notebook 07 has Swin's answer.) (2) `SelfAttention2d` has no positions at all. Why does it still know something about
+# **Open questions.** (1) Relative positions told local attention left from right, and no gain was shown. How would you test whether the layer uses them? (Notebook 07 has Swin's positions.) (2) `SelfAttention2d` has no positions at all. Why does it still know something about
 # where pixels are when it stands behind a convolution? (Hint: section 3, the border.) (3) Would you rather have larger patches or smaller images, at the same number of tokens?
 #
 # ## Further reading

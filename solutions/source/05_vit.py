@@ -135,7 +135,7 @@ if ready("patchify"):
 # And back. A round trip that returns the same image shows that no pixel was lost, and it lets us turn vectors into pictures later.
 
 # %% [markdown] predict="shuffle"
-# The next cell deals the patches out in a random order and puts them back together as an image. Would *you* still recognise it? Would
+# The next cell puts the patches into a random order and builds an image from them. Would *you* still recognise it? Would
 # a ViT with mean pooling and no position embeddings give another answer than for the original? Why?
 
 # %% [markdown] answer="shuffle"
@@ -206,7 +206,7 @@ plotting.show(
 # %% [markdown] answer="three_ways"
 # On this CPU the convolution is fastest, then cut and multiply, then `F.unfold`, in the stored run. What each has to copy is a
 # possible reason: cutting copies the image once, `unfold` writes columns in an order that has to be turned for the product, and what the
-# convolution's library copies cannot be seen from here. The order is measured, the reason is not.
+# convolution's library copies cannot be seen from here. The times are in the figure's caption. The order is measured, the reason is not.
 
 # %%
 if ready("PatchEmbedding", "embed_by_convolution"):
@@ -302,8 +302,8 @@ if ready("SelfAttention"):
             lambda: ours(x), cpu
         ), cost.throughput.seconds_of(lambda: stored(x), cpu)
     print(
-        f"fused kernel {fused * 1e3:.1f} ms, with stored weights {slow * 1e3:.1f} ms, N = 197,"
-        f" {len(x)} images"
+        f"fused kernel {fused * 1e3:.1f} ms, with stored weights {slow * 1e3:.1f} ms,"
+        f" 197 tokens, {len(x)} images"
     )
 
 # %% [markdown]
@@ -342,7 +342,8 @@ print("eval:    ", StochasticDepth(0.25).eval()(branch)[:, 0, 0].tolist())
 # %%
 if ready("ViT"):
     print(
-        f"{'':>10} {'D':>5} {'blocks':>6} {'heads':>5} {'N':>4} {'parameters':>11} {'GMACs':>7}"
+        f"{'':>10} {'D':>5} {'blocks':>6} {'heads':>5} {'tokens':>6}"
+        f" {'parameters':>11} {'GMACs':>7}"
     )
     for name in ("vit_ti_16", "vit_s_16", "vit_b_32", "vit_b_16", "vit_l_16", "vit_cifar"):
         with torch.device("meta"):  # shapes without memory
@@ -351,7 +352,7 @@ if ready("ViT"):
         d, tokens = model.norm.weight.numel(), model.positions.shape[1]
         heads = model.blocks[0].self_attn.num_heads
         print(
-            f"{name:>10} {d:5} {len(model.blocks):6} {heads:5} {tokens:4}"
+            f"{name:>10} {d:5} {len(model.blocks):6} {heads:5} {tokens:6}"
             f" {counted.parameters / 1e6:10.2f}M {counted.macs / 1e9:7.3f}"
         )
 
@@ -479,7 +480,7 @@ if ready("ViT"):
 # on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
 
 # %% [markdown] answer="accuracy"
-# 52.2 % in this run, and 54.8 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
+# 52.2 % in this run, and 54.7 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
 # network has not memorised its images. It is undertrained rather than overfitted.
 
 # %% seconds=180
@@ -636,7 +637,7 @@ if ready("interpolate_positions", "ViT"):
 # </details>
 
 # %% [markdown]
-# Does it hold for the real thing? ViT-B/16, pretrained on ImageNet-21k, is 350 MB on the Hugging Face Hub. Where the Hub can't be reached
+# Does it hold for the real thing? ViT-B/16, pretrained on ImageNet-21k and fine-tuned on ImageNet-1k, is 350 MB on the Hugging Face Hub. Where the Hub can't be reached
 # the course's own checkpoint takes its place for all pictures below. (That the mapping fits a B/16 exactly, and that the logits then
 # equal the library's, is tested in `tests/test_parity_vit.py` either way.)
 
@@ -714,9 +715,9 @@ if ready("ViT", "load_pretrained"):
 # %% [markdown]
 # On the course's checkpoint most of the first components are smooth (flat colours, slow gradients) and the last ones
 # look like noise: the directions in which the filters vary most are those in which smooth patches vary, although
-# nothing in the model says that images are smooth. (Patches of 4 x 4 pixels in colour have 48 numbers, so 28 components
-# are more than half of all there are; if so few of the 768 numbers of a 16 x 16 patch were enough, that would be a
-# finding.)
+# nothing in the model says that images are smooth. (The 28 shown hold all of the variance, to a tenth of a
+# per cent: the other 20 of the 48 directions that a 4 x 4 patch in colour has are next to unused. Why was not tested. For the 768 numbers of a
+# 16 x 16 patch it would be more remarkable.)
 #
 # ### Where does the model think a patch is?
 #
@@ -727,7 +728,7 @@ if ready("ViT", "load_pretrained"):
 # like? And that of one in the middle?
 
 # %% [markdown] answer="positions"
-# Each map is highest at its own place, and its direct neighbours come out high (0.74 on average for the right
+# A position in a top corner is like the top row and the edges of the image, the other corner included; one in the middle is like a small spot around itself. Direct neighbours come out high (0.74 on average for the right
 # neighbour). One thing is hard to foresee: the position *mirrored left to right* is higher still. The text below the
 # picture says where that may come from.
 
@@ -903,7 +904,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # expect the same order on a GPU?
 
 # %% [markdown] answer="hardware"
-# On this CPU the ResNet achieves more operations per second, not the ViT. Its convolutions run nearly as fast as the large matrix product named in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
+# Products take 74 % of the ViT's time, convolutions 93 % of the ResNet's. On this CPU the ResNet achieves more operations per second (168 against 132 GFLOP/s over everything), not the ViT. Its convolutions run nearly as fast as the large matrix product named in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
 # neither supports nor refutes it.
 
 # %%
@@ -951,8 +952,8 @@ if ready("ViT"):
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
 #
-# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 169 GFLOP/s, nearly as fast as
-# the "large matrix product" of the first line (175); the ViT's own products run at 166, and its attention at 55, in which it spends 18 % of its time. The
+# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 179 GFLOP/s, nearly as fast as
+# the "large matrix product" of the first line (191); the ViT's own products run at 163, and its attention at 58, in which it spends 18 % of its time. The
 # first line is not a ceiling of the machine: it is what the library for products (BLAS) reached at that moment, and convolutions are computed by another
 # library (oneDNN). The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products. It has to be measured there:
 #

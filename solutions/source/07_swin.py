@@ -26,7 +26,7 @@
 # **You need** attention with a mask (notebook 01) and patches (notebook 05). Nothing you wrote there is called
 # here.
 #
-# **Time.** About four hours of reading, coding and writing. All cells together ran for three minutes on two CPU
+# **Time.** About four hours of reading, coding and writing. All cells together run for three to five minutes on two CPU
 # cores; those that train say how long they took.
 
 # %%
@@ -303,7 +303,7 @@ if ready("msa_flops", "window_msa_flops"):
 
 # %% [markdown]
 # These are the four stages of Swin-T at 224 pixels. Windows matter where the map is fine: in the first stage
-# global attention would cost nearly fourteen times as much, and almost all of it for scores. In the last stage
+# global attention would cost nearly fourteen times as much, and almost all of it (94%) for scores and sum. In the last stage
 # the map *is* one window, and nothing is saved.
 
 # %% [markdown] predict="cost"
@@ -402,8 +402,7 @@ if ready(*COST):
 # %% [markdown]
 # ## 4 · Moving the windows
 #
-# Windows have a price. A pixel at a window's border never meets its neighbour on the other side, however many
-# blocks follow. Swin's answer: in every second block the cut lines move by half a window, $s = \lfloor M/2
+# Windows have a price. A pixel at a window's border never meets its neighbour on the other side, however many such blocks follow in its stage. Swin's answer: in every second block the cut lines move by half a window, $s = \lfloor M/2
 # \rfloor$, down and to the right.
 #
 # Moved lines leave smaller pieces at the edges: $(\frac{H}{M} + 1)(\frac{W}{M} + 1)$ windows instead of
@@ -554,7 +553,7 @@ if ready("window_partition", "window_reverse", "cyclic_shift", "shifted_window_m
 # %% [markdown]
 # ## 5 · The block
 #
-# A Swin block is the pre-norm Transformer block that you know, with windows around the attention:
+# A Swin block is the pre-norm Transformer block that you know, with windows around the attention. In every second block they are shifted (the S in brackets):
 #
 # $$\hat z = z + \text{(S)W-MSA}(\mathrm{LN}(z)), \qquad z' = \hat z + \mathrm{MLP}(\mathrm{LN}(\hat z)).$$
 

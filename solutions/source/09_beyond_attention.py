@@ -441,7 +441,7 @@ if ready("MoELayer"):
 # long the input was.
 #
 # And the output? One pooled vector gives one label. Perceiver IO (Jaegle et al. 2022) reads the latents out the way they were read in: for each output that you want, hand in a
-# *query* that says what you want, and let it look at the latents, O x L.
+# *query* that says what you want, and let it look at the latents: O x L for O outputs.
 
 # %%
 N, D, L, width, asked, Q = 64, 15, 16, 64, 65, 64
@@ -672,7 +672,7 @@ if ready("PerceiverIO"):
     )
 
 # %% [markdown]
-# Both kinds of answers come from the *same* 16 vectors; only the question differs. The fourth row asks a question that no training picture contained, 1,600 positions in between the 64: a query is a position, and positions are continuous. What you see there is
+# Both kinds of answers come from the *same* 16 vectors; only the question differs. The fourth row asks a question that no training picture contained, 1,600 positions, the 64 among them, most of the others between these: a query is a position, and positions are continuous. What you see there is
 # the network's own idea of what lies between the pixels, a smooth interpolation, not hidden detail.
 #
 # And half a picture needed no special treatment: the input is a set of values with their positions, and a mask.
@@ -892,7 +892,7 @@ if ready("retention_parallel", "retention_recurrent"):
 #
 # $$o_i = \underbrace{\text{matrix form inside the chunk}}_{C \times C} \;+\; \gamma^{\,i}\, q_i\, S, \qquad S \leftarrow \gamma^{\,C} S + \sum_{i=1}^{C} \gamma^{\,C-i}\, k_i^\top v_i$$
 #
-# That is N / C steps of size $C^2$: cost $N \cdot C$, linear in N.
+# That is N / C steps of size $C^2$, and a state of $d$ rows to read and to update: about $N (C + d)$ per channel, linear in N.
 
 # %% [markdown] exercise="retention_chunkwise"
 # Three exponents: $i$ on the way in, $C - i$ on the way out, $C$ for the state. Where C does not divide N, the last chunk is shorter, and *its* length is what counts.
@@ -946,8 +946,8 @@ if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):
 # A RetNet layer puts three things around this core (Sun et al. 2023, sections 2.1 and 2.2). Queries and keys are
 # **rotated** by an angle that grows with the position, pair of numbers by pair of numbers; the product of two rotated
 # vectors then depends on their positions only through the *distance* between them. The output of each head is
-# **normalised** by itself (a group norm). And a **gate**, made from the input, scales what comes out. With your
-# exercises that is all of it:
+# **normalised** by itself (a group norm). And a **gate**, made from the input, scales what comes out. With your exercises that is the layer, without the paper's
+# normalisation of the scores and the feed-forward network behind it:
 
 # %%
 if ready("retention_parallel", "retention_recurrent", "retention_chunkwise"):

@@ -148,7 +148,14 @@ def _rare(texts, least: int, unit: str = "words") -> float:
     return sum(count < least for count in counts.values()) / len(counts)
 
 
-NUMBERS = {"two": 2, "three and a half": 3.5, "nearly three": 2.8, "three": 3, "five and a half": 5.5}
+NUMBERS = {
+    "two": 2,
+    "three and a half": 3.5,
+    "nearly three": 2.8,
+    "nearly five": 4.7,
+    "three": 3,
+    "five and a half": 5.5,
+}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name[:2] in ("02", "04", "05", "07", "08", "09")])

@@ -83,7 +83,7 @@ def test_a_lead_over_chance_is_one_over_the_chance_of_these_classes(classes, cha
     mixers = ("attention", "window attention", "token MLP", "pooling", "random", "identity")
     place = {
         "experiments": experiments,
-        "TOKEN_MIXERS": mixers,
+        "NAMES": (*mixers, "wider identity"),
         "short": lambda rows: [row | {"model": row["mixer"]} for row in rows],
     }
     exec(compile(module, "08", "exec"), place)  # noqa: S102

@@ -26,7 +26,7 @@
 # **You need** attention with a mask (notebook 01) and patches (notebook 05). Nothing you wrote there is called
 # here.
 #
-# **Time.** About four hours of reading, coding and writing. All cells together run for three to five minutes on two CPU
+# **Time.** About four hours of reading, coding and writing. All cells together ran for nearly five minutes on two CPU
 # cores; those that train say how long they took.
 
 # %%

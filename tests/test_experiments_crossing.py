@@ -208,7 +208,7 @@ def test_taught_shifts_differ_from_the_crossing_in_nothing_but_reach_and_steps()
     }
 
 
-def test_a_rolled_training_differs_from_one_that_is_not(tmp_path):
+def test_a_rolled_training_differs_from_one_that_is_not():
     cell = next(c for c in find("taught-shifts").main_cells("smoke") if c["reach"])
     cell |= {"lr": 0.01, "precision": "float32", "device": "cpu"}
     moved, still = (crossing.train(c, Context()) for c in (cell, cell | {"reach": 0}))

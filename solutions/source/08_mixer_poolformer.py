@@ -893,11 +893,11 @@ if recorded:
 # *What is the mixer's?* The differences to identity whose interval excludes zero. There are three, and all are *losses*: window attention 0.8 ± 0.4 points, attention 1.8 ± 1.0, token MLP 2.0 ± 1.5.
 # Pooling (-1.4 ± 1.5) and random (+1.3 ± 1.4) are not told from identity.
 #
-# *Who learns fastest?* The learning rates were chosen after 300 steps, on held-out training images. There the token MLP had 47.5 %, and no other model more than 35.8. So after 300 steps it was ahead by 12 points, and after 2,000 its mean is the lowest, level with attention's: it has fitted *all* of its training images (100.0 %), the others between 54 and 62 %. A weight for every pair of positions can be fitted quickly, and nothing in
+# *Who learns fastest?* The learning rates were chosen after 300 steps, on held-out training images. There the token MLP had 47.5 %, and no other model more than 35.8. So after 300 steps it was ahead by 12 points, and after 2,000 its mean is the lowest, level with attention's: it has fitted *all* of its training images (100.0 %), the others between 54 and 62 %. One possible reason (not tested): a weight for every pair of positions is quickly fitted, and nothing in
 # it says what will hold for the next image.
 #
 # *Is it the size?* The token MLP holds 65% of its network's parameters, attention 68% of its network's multiply-adds. But the wider identity has as many parameters as the token MLP's network, and ends where identity
-# ends (+0.4 ± 1.8), 2.4 ± 1.4 points ahead of the token MLP. So it is not the number of parameters; it is what they connect.
+# ends (+0.4 ± 1.8), 2.4 ± 1.4 points ahead of the token MLP. So the number of parameters does not explain it; what they connect may.
 
 # %% [markdown]
 # *What does the budget decide?* Nearly everything: 300 steps and 2,000 give nearly opposite orders. Both are answers to "which mixer is better?", and neither is *the* answer. Only the token MLP has fitted

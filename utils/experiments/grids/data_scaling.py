@@ -130,8 +130,8 @@ def tuning(preset: str) -> list[Cell]:
     """Three learning rates per model, one seed that no main cell has, equal steps, scored on held-out training images."""
     s = SETTINGS[preset]
     steps = s.get("tune_steps") or s["arms"]["steps"]["steps"]
-    rest = s["common"] | {"steps": steps, "validation": s["validation"], "augment": preset == "long"}
-    rest["arm"] = "steps"
+    rest = s["common"] | {"steps": steps, "validation": s["validation"], "arm": "steps"}
+    rest["augment"] = preset == "long"  # as its main cells are
     return [
         make_cell(preset, model, stage="tune", data=image_set(preset), size=s["tune_size"], seed=100, lr=lr)
         | rest

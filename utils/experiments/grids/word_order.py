@@ -1,8 +1,9 @@
 """word-order: which text model uses the order of words, and how many sentences does it take to learn it?
 
 Two arms. "reviews": SST-2 as in notebook 03, ten seeds, with controls: an encoder without positions (a bag of words), one with less
-dropout, one whose heads begin at a word's neighbours, and for every model its accuracy on shuffled sentences and its minimal pairs. "grammar": sentences of the course's own grammar,
-where negations, contrasts and far subjects decide the label, from 2,000 to 256,000 of them, all trained for the same number of steps.
+dropout, one whose heads begin at a word's neighbours, and for every model its accuracy on shuffled sentences and its minimal pairs.
+"grammar": sentences of the course's own grammar, where negations, contrasts and far subjects decide the label, from 2,000 to 256,000 of
+them, all trained for the same number of steps.
 """
 
 from __future__ import annotations

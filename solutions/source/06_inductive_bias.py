@@ -551,7 +551,7 @@ if taught:
 # %% [markdown]
 # **Augmentation is an assumption, told by examples.** It buys much of the start (the CNN without a border has 97.5% with 1,000 frames) and costs the ceiling: with 16,000, rolled everywhere, the ViT is right on 82.3% where the rule holds and on 6.2% of the exceptions, without rolling on 85.9 and 82.4%.
 #
-# But it can be dosed. With 1,000 frames and exceptions in a quarter, frames rolled by one pixel gain the most on average, from 31.1 to 60.7 ± 12.1%, and keep half of the exceptions (48.5%): so few frames change sides. Rolled everywhere, 50.6 ± 9.6% are left, and 15.9% of the exceptions. Before you augment, ask whether the label survives it.
+# With 1,000 frames and exceptions in a quarter, frames rolled by one pixel gain from 31.1 to 60.7 ± 12.1%, and on the exceptions from 26.0 to 48.5%; one reading is that few frames change sides. Rolled everywhere it is 50.6 ± 9.6%, and 15.9% of the exceptions. (With 16,000 frames only 0 and 8 pixels were run.) Before you augment, ask whether the label survives it.
 
 # %% [markdown]
 # ### Where a CNN knows positions from
@@ -1002,7 +1002,7 @@ for verdict in verdicts:
 #
 # - An inductive bias is a decision made before the data. It raises the floor and may lower the ceiling; where both can be computed, so can the crossing.
 # - An invariant model is bounded by 1 - share, whatever its data; a ViT starts lower and passes. What is *nearly* true helps with few images and costs with many.
-# - Augmentation teaches an assumption by examples: much of the start, the ceiling too, and in doses.
+# - Augmentation teaches an assumption by examples: much of the start, and the ceiling, too.
 # - "Cannot" is a claim about the images, too.
 # - Look at training accuracy before you speak of lack of data; compare on the same seeds, with intervals; state both sides of published comparisons, which compare recipes and budgets as well.
 #

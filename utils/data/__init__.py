@@ -3,6 +3,7 @@
 from utils.data.catalog import IMAGES
 from utils.data.containers import DataError, ImageData, ImageSplit, TextData, TextSplit
 from utils.data.diagnostics import DiagnosticPair, diagnostic_pairs
+from utils.data.digits import DigitPairs
 from utils.data.door import load_images, load_text
 from utils.data.frames import Frames
 from utils.data.panel import show_notice
@@ -19,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "DataError",
     "DiagnosticPair",
+    "DigitPairs",
     "Frames",
     "ImageData",
     "ImageSplit",

@@ -14,21 +14,19 @@ import torch
 
 from utils.data.catalog import IMAGES, TEXTS, Spec
 from utils.data.containers import ImageData, ImageSplit, TextData, TextSplit
+from utils.data.digits import bundled_digits, digit_pairs
 from utils.data.image_cache import cache_folder, decode, load_cached, save_cached
 from utils.data.panel import show_notice
 from utils.data.readers import Rows, Unavailable, open_hub, open_mirror, verify
 from utils.data.review_writer import generate_reviews
-from utils.data.subsets import subset_indices
+from utils.data.subsets import HELD_OUT_SEED, subset_indices
 from utils.words import say
 
 Limit = int | Mapping[str, int] | None
 
 REVIEW_SIZES = {"train": 20_000, "validation": 2_000, "test": 2_000}
-HELD_OUT_SEED = (
-    0  # which rows become a validation split is part of the course, not a choice of the experiment
-)
 TEXT_NAMES = (*TEXTS, "reviews")
-IMAGE_NAMES = (*IMAGES, "digits", "procedural")
+IMAGE_NAMES = (*IMAGES, "digits", "digit pairs", "procedural")
 
 
 def load_text(name: str, *, limit: Limit = None, seed: int = 0) -> TextData:
@@ -97,14 +95,14 @@ def load_images(
     """Load an image classification data set, pixels in memory.
 
     Args:
-        name: "cifar10", "tiny_imagenet" (200 classes, 32 x 32), "digits" (scikit-learn's, 1,797 of them), or
-            "procedural" (drawn by this course, see `ProceduralImages`).
+        name: "cifar10", "tiny_imagenet" (200 classes, 32 x 32), "digits" (scikit-learn's, 1,797 of them), "digit pairs"
+            (two of them, to be compared, see `DigitPairs`), or "procedural" (drawn by this course, see `ProceduralImages`).
         size: height and width. Real images of another size are resampled (CIFAR-10's own size is 32).
         limit: as in `load_text`: a number of training images, or numbers per split.
-        seed: of the nested subsets; for "procedural" also of the images.
+        seed: of the nested subsets; for "digit pairs" and "procedural" also of the images.
         rule: (procedural) what the label says: "local", "relational" or "position", over the same images.
-        train: (procedural) number of training images.
-        test: (procedural) number of test images: the same ones whatever `train` is.
+        train: (digit pairs, procedural) number of training images.
+        test: (digit pairs, procedural) number of test images: the same ones whatever `train` is.
 
     Returns:
         `ImageData` with `.train` and `.test`, each with `.images` (N, 3, size, size) uint8 and `.labels` (N,) int64.
@@ -115,6 +113,8 @@ def load_images(
     check_numbers(limit, seed)
     if name == "digits":
         return bundled_digits(size).limited(limit, seed)
+    if name == "digit pairs":
+        return digit_pairs(seed, train, test).limited(limit, seed)
     if name == "procedural":
         return procedural_images(rule, size, seed, train, test).limited(limit, seed)
     if name not in IMAGES:
@@ -215,26 +215,6 @@ def bundled_reviews(stands_in_for: str | None = None) -> TextData:
         which: TextSplit(list(split.texts), list(split.labels)) for which, split in _review_splits().items()
     }
     return TextData("reviews", "procedural", ("negative", "positive"), splits, stands_in_for=stands_in_for)
-
-
-def bundled_digits(size: int = 32) -> ImageData:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels, enlarged: 1,437 for training and 360 for testing."""
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    grey = np.round(raw.images * (255 / 16)).astype(np.uint8)  # (1797, 8, 8), values 0..16
-    if size != 8:
-        resample = Image.Resampling.BICUBIC
-        grey = np.stack([np.asarray(Image.fromarray(digit).resize((size, size), resample)) for digit in grey])
-    images = torch.from_numpy(grey)[:, None].repeat(1, 3, 1, 1)  # (N, H, W) -> (N, 3, H, W)
-    labels = torch.from_numpy(raw.target.astype(np.int64))
-    whole = ImageSplit(images, labels)
-    chosen = subset_indices(len(whole), 360, HELD_OUT_SEED, labels.numpy())
-    rest = np.setdiff1d(np.arange(len(whole)), chosen)
-    names = tuple(str(name) for name in raw.target_names)
-    splits = {"train": whole.take(rest), "test": whole.take(np.sort(chosen))}
-    return ImageData("digits", "bundled", names, splits)
 
 
 def procedural_images(

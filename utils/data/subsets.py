@@ -9,6 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+HELD_OUT_SEED = (
+    0  # which rows become a validation split is part of the course, not a choice of the experiment
+)
+
 
 def subset_order(n_total: int, seed: int, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """The order from which `subset_indices` takes its first n.

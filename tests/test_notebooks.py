@@ -100,6 +100,15 @@ def test_answers_and_cells_are_short(name):
     assert long == []
 
 
+def test_the_longest_notebook_has_at_most_4500_words():
+    """Beside its reading list: alt texts, tables and hints count."""
+    cells = [
+        cell.source for cell in read(build.STUDENT, "06_inductive_bias").cells if cell.cell_type == "markdown"
+    ]
+    words = [len(text.split()) for text in cells if not text.startswith("## Further reading")]
+    assert sum(words) <= 4_500 and max(words) <= 250
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_code_is_at_most_96_columns_wide(name):
     """All of a student's notebook, stubs included; of the solved one all but the answers, which the pages wrap."""

@@ -154,7 +154,7 @@ NUMBERS = {
     "nearly three": 2.8,
     "nearly five": 4.7,
     "three": 3,
-    "five and a half": 5.5,
+    "five": 5,
 }
 
 

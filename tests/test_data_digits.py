@@ -58,6 +58,7 @@ def test_no_digit_of_a_test_picture_is_in_a_training_picture():
     assert len(train) == 1_437 and len(test) == 360
     known = {row.numpy().tobytes() for row in train}
     assert sum(row.numpy().tobytes() in known for row in test) == 0
+    assert sum(len(pool) for pool in DigitPairs("test")._pools) == 108
 
 
 def test_the_door_opens_them_and_a_larger_set_begins_with_the_smaller_one():

@@ -35,6 +35,8 @@ FILES = (
     "data/README.md",
     "data/checkpoints/cifar10_vit.jsonl",
     "data/checkpoints/cifar10_vit.safetensors",
+    "data/checkpoints/cifar10_vit_unmirrored.jsonl",
+    "data/checkpoints/cifar10_vit_unmirrored.safetensors",
     "data/expected/order.json",
     "data/lecture_tables.json",
     "data/results/.gitignore",

@@ -10,7 +10,7 @@ import importlib
 from typing import Any
 
 DOOR = {
-    "checkpoint": ("load_model", "training_log"),
+    "checkpoint": ("UNMIRRORED", "load_model", "training_log"),
     "declare": ("find", "image_set"),
     "evidence": ("Evidence", "recorded"),
     "image_data": ("whole",),

@@ -1,6 +1,7 @@
 """Trains the small ViT that ships with the course, and stores it as safetensors with its training log.
 
 python -m utils.experiments checkpoint                              # 69 minutes on 2 CPU cores that had other work too
+python -m utils.experiments checkpoint --no-mirror --precision bfloat16 --out data/checkpoints/cifar10_vit_unmirrored.safetensors   # the second one
 python -m utils.experiments checkpoint --epochs 200 --device cuda --crop 4
 python -m utils.experiments checkpoint --epochs 2 --validation 5000 --optimizer adamw --out tries/adamw.safetensors   # to choose by
 
@@ -51,6 +52,8 @@ MODEL = {
     "num_classes": 10,
 }
 FOLDER = DATA / "checkpoints"
+#: the same, trained on images of which none was mirrored
+UNMIRRORED = FOLDER / "cifar10_vit_unmirrored.safetensors"
 
 
 def load_model(

@@ -37,7 +37,7 @@ def test_a_grid_compares_models_on_the_same_images_and_seeds(name):
         for cell in cells:
             place = tuple(str(cell.get(k)) for k in columns)
             places.setdefault(cell["model"], set()).add(place)
-        first = places.get("CNN") or places.get("LSTM") or next(iter(places.values()))
+        first = places.get("CNN") or places.get("LSTM") or max(places.values(), key=len)
         for model, some in places.items():
             assert some <= first, f"{model} runs where its reference does not"
         if preset != "smoke":

@@ -58,7 +58,7 @@ def test_no_digit_of_a_test_picture_is_in_a_training_picture():
     assert len(train) == 1_437 and len(test) == 360
     known = {row.numpy().tobytes() for row in train}
     assert sum(row.numpy().tobytes() in known for row in test) == 0
-    assert sum(len(pool) for pool in DigitPairs("test")._pools) == 108
+    assert len(DigitPairs("test")._scans) == 108
 
 
 def test_the_door_opens_them_and_a_larger_set_begins_with_the_smaller_one():
@@ -82,3 +82,18 @@ def test_the_networks_differ_in_the_middle_alone():
     assert torch.allclose(weights, torch.full_like(weights, 1 / 64))
     frozen = [name for name, p in made[AVERAGE].named_parameters() if not p.requires_grad]
     assert frozen == ["middle.query.weight", "middle.query.bias"]
+
+
+def test_what_makes_no_sense_is_refused_and_nothing_is_a_number_of_pictures():
+    for wrong in ({"size": 64}, {"train": -1}):
+        with pytest.raises(ValueError, match="64|-1"):
+            load_images("digit pairs", **wrong)
+    with pytest.raises(ValueError, match="validation"):
+        DigitPairs("validation")
+    assert DigitPairs().batch(3, 0)[0].shape == (0, 3, SIDE, SIDE)
+
+
+def test_what_is_done_to_a_copy_is_its_own_affair():
+    first = load_images("digits", size=12)
+    first.train.images.zero_()
+    assert load_images("digits", size=12).train.images.sum() > 0 and DigitPairs().batch(0, 4)[0].sum() > 0

@@ -144,6 +144,7 @@ def test_the_checkpoints_are_alike_but_for_the_mirror():
     first, second = (head["settings"] for head in heads)
     same = set(first) & set(second) - {"mirror"}
     assert len(same) > 8 and {key: first[key] for key in same} == {key: second[key] for key in same}
+    assert first["bf16"] and second["precision"] == "bfloat16"
     assert second["mirror"] is False and first.get("mirror", True) is True
     assert heads[0]["model"] == heads[1]["model"] and "--no-mirror" in heads[1]["command"]
 

@@ -12,8 +12,6 @@ Reference: E. Alpaydin and C. Kaynak (1998): Optical Recognition of Handwritten 
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -28,7 +26,6 @@ KINDS = 3  # of digits, and of colours
 SIDE, DIGIT = 32, 12  # pixels: of the picture, of a digit in it
 
 
-@functools.lru_cache(maxsize=2)
 def bundled_digits(size: int = 32) -> ImageData:
     """scikit-learn's 1,797 handwritten digits, 8 x 8 pixels, enlarged: 1,437 for training and 360 for testing."""
     from PIL import Image
@@ -66,7 +63,9 @@ class DigitPairs:
         both = bundled_digits(DIGIT)
         digits = both.train if split == "train" else both.test
         grey = digits.images[:, 0].float() / 255  # (N, DIGIT, DIGIT)
-        self._pools = [grey[digits.labels == kind] for kind in range(KINDS)]
+        pools = [grey[digits.labels == kind] for kind in range(KINDS)]
+        self._scans, self._sizes = torch.cat(pools), torch.tensor([len(pool) for pool in pools])
+        self._starts = self._sizes.cumsum(0) - self._sizes  # where the scans of a kind begin
         self._key = int(hash64(torch.tensor([2 * seed + (split == "test")]), 0xD161).item())
 
     def parts(self, start: int, count: int) -> dict[str, Tensor]:
@@ -74,7 +73,12 @@ class DigitPairs:
 
         Returns:
             digit, colour, quarter: (count, 2) int64, for each of the two; label: (count,) int64.
+
+        Raises:
+            ValueError: start or count is negative.
         """
+        if start < 0 or count < 0:
+            raise ValueError(f"start and count can't be negative, got start={start} and count={count}")
         index = torch.arange(start, start + count)
         label = index % len(SHARED)
         same = {"digit": label <= 1, "colour": label % 2 == 0}
@@ -99,13 +103,7 @@ class DigitPairs:
         for which in range(2):
             bits = hash64(torch.arange(start, start + count), self._key ^ (which + 1) << 8)
             kind, quarter = found["digit"][:, which], found["quarter"][:, which]
-            written = bits & 0xFFFFFF
-            grey = torch.stack(
-                [
-                    self._pools[k][n % len(self._pools[k])]
-                    for k, n in zip(kind.tolist(), written.tolist(), strict=True)
-                ]
-            )
+            grey = self._scans[self._starts[kind] + (bits & 0xFFFFFF) % self._sizes[kind]]
             room = SIDE // 2 - DIGIT + 1
             rows = axis - (quarter // 2 * (SIDE // 2) + (bits >> 24 & 0x3FF) % room)[:, None]
             columns = axis - (quarter % 2 * (SIDE // 2) + (bits >> 40 & 0x3FF) % room)[:, None]

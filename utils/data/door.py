@@ -14,7 +14,7 @@ import torch
 
 from utils.data.catalog import IMAGES, TEXTS, Spec
 from utils.data.containers import ImageData, ImageSplit, TextData, TextSplit
-from utils.data.digits import bundled_digits, digit_pairs
+from utils.data.digits import SIDE, bundled_digits, digit_pairs
 from utils.data.image_cache import cache_folder, decode, load_cached, save_cached
 from utils.data.panel import show_notice
 from utils.data.readers import Rows, Unavailable, open_hub, open_mirror, verify
@@ -114,6 +114,8 @@ def load_images(
     if name == "digits":
         return bundled_digits(size).limited(limit, seed)
     if name == "digit pairs":
+        if size != SIDE:
+            raise ValueError(f"digit pairs have {SIDE} pixels a side, not {size}")
         return digit_pairs(seed, train, test).limited(limit, seed)
     if name == "procedural":
         return procedural_images(rule, size, seed, train, test).limited(limit, seed)

@@ -1,4 +1,4 @@
-"""digit-pairs: can a small CNN compare two digits that are far apart, and what does it need for that?
+"""digit-pairs: can a small CNN compare two digits in different quarters of a picture, and what does it need for that?
 
 The network and the layer are those of notebook 04: three convolutions, and between the second and the third nothing, self-attention
 over the map, or the same layer with queries frozen at zero, which gives every pixel the plain average over the map.
@@ -121,7 +121,7 @@ def figures(rows: Rows) -> Figures:
 
 
 EXPERIMENT = Experiment(
-    "Can a small CNN say what two digits far apart have in common, and what does it need for that?",
+    "Can a small CNN say what two digits in different quarters of a picture have in common, and what does it need for that?",
     cells,
     figures,
     predictions=[

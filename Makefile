@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: lab progress test check test-lowest test-newest lint-only notebooks messages translations solve bench report clean lint grade gradescope nbgrader bench-grading release book
+.PHONY: lab progress test test-all check test-lowest test-newest lint-only notebooks messages translations solve bench report clean lint grade gradescope nbgrader bench-grading release book
 
 # make lab TORCH=cpu (1.4 GB on disk) or TORCH=cuda (5.5 GB); auto: what the machine needs. Without make: python3 start.py (Windows: py start.py)
 TORCH ?= auto
@@ -20,13 +20,16 @@ progress: $(VENV)/.installed  ## how far you are: exercises passed, open, change
 PROCESSES ?= 2
 PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test check test-lowest test-newest: export OMP_NUM_THREADS = 1
+test test-all check test-lowest test-newest: export OMP_NUM_THREADS = 1
 
-test: $(VENV)/.test-installed lint-only  ## the whole test suite
+test: $(VENV)/.test-installed lint-only  ## the tests of every kind: ten minutes on two cores
+	$(PYTEST) -m "not thorough" $(ARGS)
+
+test-all: $(VENV)/.test-installed lint-only  ## all tests, those that repeat for every notebook and bank, too: what CI runs
 	$(PYTEST) $(ARGS)
 
 check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: three minutes on two cores
-	$(PYTEST) -m "not slow and not browser and not sandbox" $(ARGS)
+	$(PYTEST) -m "not slow and not browser and not sandbox and not thorough" $(ARGS)
 
 test-lowest: $(VENV)/.installed  ## the quick tests with the lowest versions that pyproject allows; needs uv
 	$(RUN) -m utils.authoring.lowest $(ARGS)

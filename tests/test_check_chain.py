@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 import torch
 
+from tests.kinds import each
 from utils.authoring.agreement import Plain, filled, written
 from utils.checks import engine, fixtures
 from utils.checks.attempts import name_of, own_codes, spaces
@@ -81,7 +82,7 @@ def examiner(notebook):
 
 @pytest.mark.sandbox
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(BELOW)[::3])
+@pytest.mark.parametrize("name", each(list(BELOW)[::3]))
 def test_only_the_wrong_answer_is_blamed_by_the_grader(name, box, tmp_path):
     assert blamed_by_the_grader(name, box, tmp_path) == [name]
 

@@ -265,6 +265,7 @@ PAIRS, NAMED = 3, 0.3  # of each exercise; share of them of which one of the two
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_with_two_faults_no_third_is_named_and_many_are_named_by_one():
     pairs = named = 0
     false = []

@@ -178,6 +178,7 @@ for exercise in all_exercises().values():
 @pytest.mark.skipif(
     Version(torch.__version__) < Version("2.8"), reason="einops imports it there, at its own first use"
 )
+@pytest.mark.thorough
 def test_checks_import_no_compiler():
     """It takes a second or two, at the first check of a session; around an optimizer, at a wrong value, on a device without numbers."""
     done = subprocess.run(

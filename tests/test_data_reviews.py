@@ -195,6 +195,7 @@ def _train_reader(train, index, epochs: int = 6, batch: int = 64) -> _Reader:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_bag_of_words_stays_clearly_below_a_sequence_model(capsys):
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.linear_model import LogisticRegression

@@ -160,6 +160,7 @@ def recorded(tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", names())
 def test_every_experiment_runs_and_gives_figures(recorded, name):
     rows = load(name, recorded, stage="main", preset="smoke")
@@ -174,6 +175,7 @@ def test_every_experiment_runs_and_gives_figures(recorded, name):
         assert len(alt) > 40 and "nan" not in alt.split("±")[0]
 
 
+@pytest.mark.thorough
 def test_rows_hold_what_each_experiment_is_about(recorded):
     shifts = [row for row in load("symmetry", recorded) if row.get("shift")]
     assert {row["arm"] for row in shifts} == {"as they are"} and shifts[0]["consistency"]["y"][0] == 1.0
@@ -185,6 +187,7 @@ def test_rows_hold_what_each_experiment_is_about(recorded):
     assert all(row["pretraining_seconds"] > 0 for row in transfer if row.get("pretraining"))
 
 
+@pytest.mark.thorough
 def test_live_runs_take_a_notebooks_own_class_and_write_nothing(recorded, capsys):
     made = []
 

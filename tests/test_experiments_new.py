@@ -17,6 +17,7 @@ SECTION = re.compile(r"^## An experiment.*?(?=^## )", re.S | re.M)
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_experiment_of_contributing_runs_as_it_is_written(tmp_path):
     section = SECTION.search((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))[0]
     folder = re.match(r"## An experiment: `(.+)/<name>.py`", section)[1]

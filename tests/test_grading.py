@@ -11,6 +11,7 @@ import nbformat
 import psutil
 import pytest
 
+from tests.kinds import each
 from utils.authoring import build, stubs
 from utils.authoring.attacks.places import FRAMES
 from utils.checks.registry import exercises_of
@@ -95,7 +96,11 @@ ATTACKS = {
 
 
 @needs_sandbox
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "attack",
+    each(ATTACKS, keep=lambda name: name != "never end"),
+    ids=lambda name: name.replace(" ", "-"),
+)
 def test_an_attack_beside_a_wrong_answer_earns_nothing(attack, box, examiner, tmp_path):
     """`causal_mask` is wrong in each; whatever the cell does beside, its points must not come, and the next student gets theirs."""
     wrong = "def causal_mask(length):\n    return torch.ones(length, length, dtype=torch.bool)\n"

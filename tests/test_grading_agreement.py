@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.kinds import each
 from utils.authoring import agreement
 from utils.checks.registry import exercises_of
 from utils.grading import answers
@@ -24,7 +25,7 @@ def box():
         yield sandbox
 
 
-@pytest.mark.parametrize("notebook", agreement.released())
+@pytest.mark.parametrize("notebook", each(agreement.released()))
 def test_every_nth_honest_answer(notebook, box, capsys):
     count = agreement.measure(notebook, box, EVERY, offset=int(notebook[:2]) % EVERY)
     with capsys.disabled():
@@ -36,7 +37,7 @@ def test_every_nth_honest_answer(notebook, box, capsys):
     assert count.as_known == count.answers, "\n".join(count.complaints)
 
 
-@pytest.mark.parametrize("notebook", ["01_transformer_recap", "03_transformer_sentiment"])
+@pytest.mark.parametrize("notebook", each(["01_transformer_recap", "03_transformer_sentiment"]))
 def test_nbval_itself_agrees_on_a_notebook_with_three_wrong_answers(notebook, box, tmp_path):
     """Real pytest, real kernel. The wrong answers are ones that others build on, so library versions must stand in on both paths."""
     exercises = exercises_of(notebook)

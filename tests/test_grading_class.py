@@ -116,6 +116,7 @@ def close(found, wanted):
     return wanted <= float(found) < wanted + ONE
 
 
+@pytest.mark.thorough
 def test_forty_students_and_two_who_are_missing(graded):
     out, people = graded
     assert len(people) == 40

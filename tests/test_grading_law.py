@@ -66,6 +66,7 @@ def test_there_are_more_than_forty_ways():
     assert len(WAYS) >= 40 and len({way.name for way in WAYS}) == len(WAYS)
 
 
+@pytest.mark.thorough
 def test_every_way_is_green_in_the_notebook(monkeypatch):
     """By nbclient, all in one kernel that forgets its names between notebooks. It raises where a cell does."""
     monkeypatch.setenv("COURSE_BUDGET", "smoke")

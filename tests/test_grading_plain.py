@@ -66,6 +66,7 @@ def failed_cells(text):
     return re.findall(r"^FAILED (\S+?)::(Cell \d+)", text, re.M)
 
 
+@pytest.mark.thorough
 def test_one_wrong_exercise_fails_exactly_its_check_cell(tmp_path):
     """A real notebook, handed in elsewhere, twice: all right, and with one answer that is wrong."""
     wrong = "neighborhoods"
@@ -97,6 +98,7 @@ def test_one_wrong_exercise_fails_exactly_its_check_cell(tmp_path):
 
 
 @needs_fork
+@pytest.mark.thorough
 def test_points_are_the_same_warm_cold_and_in_two_processes(trivial, tmp_path):
     told = []
     for how in (["--warm"], ["--warm", "-n", "2", "--dist", "loadfile"], []):

@@ -105,6 +105,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.thorough
 def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, whole, tmp_path):
     chance = random.Random(os.getpid())
     out = tmp_path / "killed"
@@ -162,6 +163,7 @@ def test_the_seed_is_kept_for_appeals(submissions, tmp_path):
     assert (out / "seed.json").stat().st_mode & 0o077 == 0, "only its owner reads it"
 
 
+@pytest.mark.thorough
 def test_a_worker_that_dies_costs_no_other_its_grade(submissions, tmp_path, monkeypatch):
     """The pool breaks while one file is graded: the rest is graded by a new one, and the file is not graded at all rather than zero."""
     original = run._submit

@@ -120,6 +120,7 @@ def cluster(tmp_path):
             process.wait()
 
 
+@pytest.mark.thorough
 def test_a_worker_is_killed_midway_and_all_grades_arrive_once(trivial, cluster, tmp_path):
     pytest.importorskip("distributed")
     address, workers = cluster
@@ -201,6 +202,7 @@ def test_workers_here_give_the_same_grades_and_a_bar_with_the_time_left(trivial,
     assert one == two
 
 
+@pytest.mark.thorough
 def test_a_regrade_touches_only_what_changed(trivial, tmp_path):
     out = tmp_path / "out"
     grade(trivial, "few", out)

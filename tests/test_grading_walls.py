@@ -15,6 +15,7 @@ import time
 import psutil
 import pytest
 
+from tests.kinds import each
 from utils.authoring.attacks.scene import NOTEBOOK, TARGET, answers, code_cell, solved
 from utils.checks.chain import rests_on, stand_in
 from utils.checks.registry import all_exercises, exercises_of
@@ -246,7 +247,7 @@ def stand_in_notebook(notebook, how):
     return cells
 
 
-@pytest.mark.parametrize("notebook", sorted({e.notebook for e in COURSE.values() if e.stand_in}))
+@pytest.mark.parametrize("notebook", each(sorted({e.notebook for e in COURSE.values() if e.stand_in})))
 def test_stand_ins_give_no_points(notebook, box, tmp_path):
     """Every stand-in of the course, as it is and in four disguises; in all of them in the first notebook."""
     examiner = Examiner(notebook, 5)
@@ -444,6 +445,7 @@ def test_what_one_answers_children_do_costs_that_answer_alone(box, examiner, tmp
     ]
 
 
+@pytest.mark.thorough
 def test_a_submission_has_one_budget_of_processor_time(examiner, tmp_path):
     """Ten functions that never end: without it each costs its own limit, and then again with stand-ins."""
     with Sandbox(Limits(check=3.0, cpu=8.0)) as small:
@@ -541,6 +543,7 @@ def test_the_sentence_says_how_it_ended(end, narrow, examiner, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_sentence_says_so_on_a_busy_machine_too(narrow, examiner, tmp_path):
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
     try:
@@ -553,6 +556,7 @@ def test_the_sentence_says_so_on_a_busy_machine_too(narrow, examiner, tmp_path):
             process.wait()
 
 
+@pytest.mark.thorough
 def test_the_judges_own_time_is_none_of_the_submissions(examiner, tmp_path):
     def slow(index, payload):
         time.sleep(1)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.away import bundled_only
+from tests.kinds import each
 from utils.authoring import build
 from utils.paths import ROOT
 
@@ -18,11 +19,14 @@ ONE_LINE = ("Training was interrupted", "Stopped: ", "Stopped before a training 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "device"),
-    [
-        *((name, "cuda") for name in build.source_names()),
-        ("02_lstm_sentiment", "mps"),
-        ("03_transformer_sentiment", "cpu"),
-    ],
+    each(
+        [
+            ("02_lstm_sentiment", "mps"),
+            ("03_transformer_sentiment", "cpu"),
+            *((name, "cuda") for name in build.source_names()),
+        ],
+        keep=lambda case: case == ("02_lstm_sentiment", "cuda"),
+    ),
 )
 def test_a_stopped_training_leaves_a_notebook_that_runs_on(name, device):
     """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel.

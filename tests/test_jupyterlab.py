@@ -145,6 +145,7 @@ def test_a_student_fails_reads_solves_and_passes(lab, page):
     assert console.errors == []
 
 
+@pytest.mark.thorough
 def test_a_student_fails_reads_solves_and_passes_in_korean(lab, page):
     url, folder = lab
     console = Console(page)
@@ -169,6 +170,7 @@ def test_a_student_fails_reads_solves_and_passes_in_korean(lab, page):
     assert console.errors == []
 
 
+@pytest.mark.thorough
 def test_notebook_with_pictures_runs_to_its_end(lab, page):
     url, folder = lab
     name = "05_vit" if (folder / "notebooks" / "05_vit.ipynb").exists() else "04_attention_in_vision"
@@ -208,6 +210,7 @@ def run_all(student, path):
     return code
 
 
+@pytest.mark.thorough
 def test_run_all_goes_to_the_last_cell_of_an_untouched_notebook(lab, page):
     """Open exercises stop nothing; the last cell says how far one is, and leads to the first open exercise."""
     url, folder = lab
@@ -239,6 +242,7 @@ def collate(batch, pad=0):
 """
 
 
+@pytest.mark.thorough
 def test_run_all_goes_past_a_wrong_answer_that_prints_much_and_a_save_without_a_run_is_told(lab, page):
     """02 with a wrong answer: the verdict stands first, at most 21 lines below it, and the last cell runs."""
     url, folder = lab
@@ -268,6 +272,7 @@ def test_run_all_goes_past_a_wrong_answer_that_prints_much_and_a_save_without_a_
     assert console.errors == []
 
 
+@pytest.mark.thorough
 def test_the_controls_of_a_picture_have_names_and_change_its_text_by_keyboard(lab, page):
     """The explorer of 06, with the cells that it needs: labels, arrow keys, and what a screen reader is told."""
     url, folder = lab
@@ -297,6 +302,7 @@ def test_the_controls_of_a_picture_have_names_and_change_its_text_by_keyboard(la
     assert console.errors == []
 
 
+@pytest.mark.thorough
 def test_a_check_says_that_it_judges_an_older_version(lab, page):
     """An answer passes, then its cell is broken, run, and checked: green alone would be a verdict on code that is not there."""
     url, folder = lab

@@ -140,6 +140,7 @@ def test_eager_and_sdpa_attention_of_transformers_agree_with_ours() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_from_config_b16_loads_the_published_layout(tmp_path) -> None:
     """The very configuration of google/vit-base-patch16-224, randomly initialised, through the file that the Hub would hold."""
     transformers = import_transformers()

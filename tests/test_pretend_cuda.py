@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.kinds import each
 from tests.pretend_cuda import OnCuda, pretend_cuda, pretend_mps
 from tests.toys import network, toy
 from utils.experiments.declare import find, names
@@ -154,7 +155,7 @@ def recorded(name, tmp_path, monkeypatch, pretended, wanted):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", each(names(), keep=lambda name: name == "crossing"))
 def test_every_experiment_runs_on_a_gpu(name, tmp_path, monkeypatch):
     """With float16 and its scaled loss."""
     recorded(name, tmp_path, monkeypatch, pretend_cuda, ("cuda", "float16"))

@@ -217,7 +217,7 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
         "tests/test_bench.py::test_vision_suites_build_and_every_way_runs",
     ),
     r"python -m utils\.authoring\.bench parity": Run(r"met by all \d+"),
-    r"make (test|check)( ARGS=.*)?": Slow(
+    r"make (test|test-all|check)( ARGS=.*)?": Slow(
         "runs this test: it would never end", "tests/test_readme.py::test_every_command_is_accounted_for"
     ),
     r"make PYTHON=python3\.13 \.venv/\.test-installed": Left(

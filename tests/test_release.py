@@ -209,6 +209,7 @@ def test_it_installs_by_itself_in_codespaces(classroom):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_what_the_page_of_places_says_works_there(classroom, tmp_path):
     """Its commands, in a copy that has no answers: options that `start.py` knows, and an estimate before anything is trained."""
     for name in PLACES_PAGES:

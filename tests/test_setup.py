@@ -271,3 +271,15 @@ def test_importing_checks_needs_no_solutions():
         "import utils.checks, utils.checks.registry as r; r.all_exercises(); import utils.training, utils.plotting, utils.data"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_ci_runs_what_make_test_leaves_out():
+    """No test is left to a command that nobody runs."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"^(test|test-all|check): .*\n\t(.*)$", makefile, re.M))
+    assert recipes["test-all"] == "$(PYTEST) $(ARGS)"
+    assert "not thorough" in recipes["test"] and "not slow" not in recipes["test"]
+    assert "make test-all" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
+    assert any(step.get("run") == ".ci/run" for step in workflow["jobs"]["all"]["steps"])
+    assert "make test-all" in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()

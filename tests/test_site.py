@@ -127,6 +127,7 @@ def test_every_internal_link_leads_somewhere(site, parsed):
     assert sum(len(soup.find_all("a", href=True)) for soup in parsed.values()) > 100
 
 
+@pytest.mark.thorough
 def test_every_page_leads_to_itself_in_every_language(site):
     for path in [*site.glob("*.html"), *(site / "ko").glob("*.html")]:
         soup = BeautifulSoup(path.read_bytes(), "html.parser")
@@ -328,6 +329,7 @@ def test_menu_and_contents_open_at_a_tap(browser, address, size):
     context.close()
 
 
+@pytest.mark.thorough
 def test_on_paper_nothing_is_folded_and_nothing_dark(address, page):
     page.add_init_script("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
     page.goto(f"{address}/{FIRST}.html")
@@ -372,6 +374,7 @@ def test_an_answer_unfolds_by_keyboard(address, page):
     assert console.errors == []
 
 
+@pytest.mark.thorough
 def test_every_page_fits_phone_and_laptop_and_its_menu_opens(address, page, site):
     """Every page of every language: nothing is cut off, code wraps, and on a phone a tap on the menu shows the notebooks."""
     console = Console(page)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from utils.paths import ROOT
 
-QUICK = "not slow and not browser and not sandbox"
+QUICK = "not slow and not browser and not sandbox and not thorough"
 
 
 def wanted() -> list[str]:

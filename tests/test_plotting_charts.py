@@ -70,6 +70,18 @@ def test_ticks_of_logarithmic_axes_are_plain_numbers(values, expected):
     assert not any(label.get_text() for label in ax.get_yticklabels(minor=True))
 
 
+def test_an_interval_that_reaches_below_zero_ends_on_a_logarithmic_axis_at_the_smallest_value():
+    """Seen once: the plotting floor, a tenth of the curve's smallest value, looked like a fall of 28 decades."""
+    _, ax = plotting.figure()
+    values = [[1.0, 1e-3, 1e-9], [1.0, 2e-3, 5e-8], [1.0, 9e-2, 1e-7]]
+    plotting.lines(ax, [1, 2, 3], {"a": values}, xlabel="x", ylabel="y", logy=True)
+    band = ax.collections[0].get_paths()[0].vertices
+    for x, seeds in zip([1, 2, 3], zip(*values, strict=True), strict=True):
+        mean, half = numbers.t_interval(np.array(seeds)[:, None])
+        wanted = mean[0] - half[0] if mean[0] - half[0] > 0 else min(seeds)
+        assert np.isclose(band[band[:, 0] == x, 1].min(), wanted)
+
+
 def test_chance_is_drawn_at_its_value_and_named_apart_from_the_lines():
     fig, ax = plotting.figure()
     plotting.lines(ax, range(5), {"plain": [0.2, 0.22, 0.24, 0.26, 0.251]}, xlabel="epoch", ylabel="accuracy")

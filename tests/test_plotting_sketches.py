@@ -1,6 +1,7 @@
 """The sketches, and Hangul with and without a font; text that is neither cut off nor covered."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -144,3 +145,16 @@ def test_lstm_cell_shows_its_gates_and_states():
     said = {text.get_text() for text, _ in texts(fig)[2]}
     assert {"f: sigmoid", "i: sigmoid", "g: tanh", "o: sigmoid", "cell $c_{t-1}$", "state $h_{t-1}$"} <= said
     assert_nothing_cut_or_covered(fig)
+
+
+def test_strips_with_one_limit_can_be_compared():
+    """Equal weights have equal colours in both, and every weight its sign."""
+
+    def colours(weights, limit):
+        page = plotting.tokens(["a", "b"], weights, limit=limit).to_html()
+        return re.findall(r"background-color:(#\w+)", page)[-2:]  # the first is the strip's own
+
+    strong, weak = colours([5.94, 1.5], 6.0), colours([1.5, -1.5], 6.0)
+    assert strong[1] == weak[0] and weak[0] != weak[1]
+    assert colours([1.5, -1.5], None)[0] != weak[0], "without a limit each strip has a scale of its own"
+    assert "+1.50" in plotting.tokens(["a"], [1.5], limit=6.0).to_text()

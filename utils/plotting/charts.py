@@ -33,8 +33,9 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
 
     Args:
         x: (n,) shared by all series.
-        series: name -> (n,) values, or (seeds, n): then the mean and its 95% t-interval are drawn. A shorter one ends where its
-            values do, as that of a training which was stopped.
+        series: name -> (n,) values, or (seeds, n): then the mean and its 95% t-interval are drawn (on a logarithmic axis down to
+            the smallest value where the interval reaches below zero). A shorter one ends where its values do, as that of a
+            training which was stopped.
         xlabel, ylabel: with units.
         logx, logy: logarithmic axes.
         colors: name -> colour, or a list in the order of the series.
@@ -63,8 +64,9 @@ def lines(ax, x, series: dict, *, xlabel: str, ylabel: str, logx=False, logy=Fal
         ax.plot(x, mean, style, color=color, marker=marker, markersize=4.5, zorder=3)
         if y.shape[0] > 1:
             low = mean - half
-            if logy:  # an interval that reaches below zero has no lower end on a logarithmic axis
-                low = np.where(low > 0, low, np.nanmin(mean[mean > 0], initial=np.inf) * 1e-1)
+            if logy:  # an interval that reaches below zero has no lower end on a logarithmic axis: the smallest value stands for it
+                floor = np.nanmin(mean[mean > 0], initial=np.inf) * 1e-1
+                low = np.where(low > 0, low, np.maximum(np.nanmin(y, axis=0, initial=np.inf), floor))
             ax.fill_between(x, low, mean + half, color=color, alpha=0.18, linewidth=0, zorder=2)
         there = np.flatnonzero(np.isfinite(mean))
         if shown and len(there):

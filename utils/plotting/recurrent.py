@@ -24,16 +24,16 @@ def lstm_cell() -> Figure:
     c.path((0.95, cell), (6.45, cell), color=COLORS["orange"])
     c.note(0.88, cell, "cell $c_{t-1}$", ha="right")
     c.note(6.5, cell, "$c_t$", ha="left")
-    c.path((0.95, hidden), (1.25, hidden), (1.25, bus), (1.3, bus), color=COLORS["blue"])
+    c.ax.plot([0.95, 1.25, 1.25], [hidden, hidden, bus], color=COLORS["blue"], linewidth=1.1, zorder=2)
     c.note(0.88, hidden, "state $h_{t-1}$", ha="right")
     c.path((1.25, 0.24), (1.25, hidden), color=INK)
     c.note(1.25, 0.12, "word $x_t$")
-    c.shape(1.62, hidden, "W x + U h + b: (B, 4H), cut into four of (B, H)")
+    c.shape(1.62, hidden, "W x + U h + b: (B, 4H), cut into i, f, g, o: (B, H) each")
 
     c.ax.plot([1.25, GATES[-1][2]], [bus, bus], color=INK, linewidth=1.1, zorder=1)
     for name, kind, x in GATES:
         c.path((x, bus), (x, level))
-        c.box(x, level, f"{name}: {kind}", "attention" if kind == "tanh" else "plain", width=0.98)
+        c.box(x, level, f"{name}: {kind}", "norm" if kind == "tanh" else "plain", width=0.98)
     top = level + 0.34
 
     c.path((GATES[0][2], top), (GATES[0][2], cell - 0.17))
@@ -48,10 +48,10 @@ def lstm_cell() -> Figure:
     c.node(meet, cell, "+")
 
     c.path((out, cell), (out, 2.64))
-    c.box(out, 2.3, "tanh", "attention", width=0.7)
+    c.box(out, 2.3, "tanh", "norm", width=0.7)
     c.path((out, 2.3), (out, level + 0.34))
     c.path((GATES[-1][2] + 0.49, level + 0.17), (out - 0.17, level + 0.17))
-    c.note((GATES[-1][2] + 0.49 + out - 0.17) / 2, level + 0.29, "show", fontsize=8)
+    c.note((GATES[-1][2] + 0.49 + out - 0.17) / 2, level + 0.5, "show", fontsize=8)
     c.node(out, level + 0.17, "×")
     c.path((out, level), (out, hidden), (6.45, hidden), color=COLORS["blue"])
     c.note(6.5, hidden, "$h_t$", ha="left")

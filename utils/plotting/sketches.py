@@ -15,22 +15,27 @@ from utils.plotting.theme import BACKGROUND, COLORS, DIVERGING, INK, SEQUENTIAL,
 class TokenStrip:
     """Sentences with shaded words, as HTML: the reader's browser has the fonts that matplotlib may lack."""
 
-    def __init__(self, words, weights, *, title=None, rows=None):
+    def __init__(self, words, weights, *, title=None, rows=None, limit=None):
         self.words = [str(word) for word in words]
         self.weights = np.atleast_2d(as_array(weights).astype(float))
         if self.weights.ndim != 2 or self.weights.shape[1] != len(self.words):
             raise ValueError(f"{len(self.words)} words, and weights of shape {as_array(weights).shape}.")
-        self.title = title
+        self.title, self.limit = title, limit
         self.rows = None if rows is None else [str(row) for row in rows]
         if self.rows is not None and len(self.rows) != len(self.weights):
             raise ValueError(f"{len(self.rows)} row names for {len(self.weights)} rows of weights.")
+
+    @property
+    def signed(self) -> bool:
+        """Whether weights are written with a sign and shaded in two-sided colours."""
+        return self.limit is not None or bool((self.weights < 0).any())
 
     def to_html(self, alt: str | None = None) -> str:
         """The strip as HTML with its own (opaque, light) background; each weight stands below its word."""
         from matplotlib.colors import to_hex
 
-        signed = bool((self.weights < 0).any())
-        reach = np.nanmax(np.abs(self.weights)) or 1.0
+        signed = self.signed
+        reach = self.limit or np.nanmax(np.abs(self.weights)) or 1.0
         parts = []
         for index, row in enumerate(self.weights):
             if self.rows is not None:
@@ -57,7 +62,7 @@ class TokenStrip:
 
     def to_text(self) -> str:
         """The strip as plain text: `word (0.12)`."""
-        signed = bool((self.weights < 0).any())
+        signed = self.signed
         out = [self.title] if self.title else []
         for index, row in enumerate(self.weights):
             line = " ".join(
@@ -77,7 +82,7 @@ def _weight(weight: float, signed: bool) -> str:
     return (f"{weight:+.2f}" if signed else f"{weight:.2f}").replace("-", "\N{MINUS SIGN}")
 
 
-def tokens(words, weights, *, title: str | None = None, rows=None) -> TokenStrip:
+def tokens(words, weights, *, title: str | None = None, rows=None, limit: float | None = None) -> TokenStrip:
     """A sentence whose words are shaded by weight, each weight written below its word. Hangul-safe.
 
     Args:
@@ -85,11 +90,12 @@ def tokens(words, weights, *, title: str | None = None, rows=None) -> TokenStrip
         weights: (n,) or (rows, n), e.g. one row per head. Negative weights get two-sided colours.
         title: a line above.
         rows: a name per row.
+        limit: the colours run from -limit to limit, so that several strips can be compared; by default to the largest weight.
 
     Returns:
         An object for `show`, like a figure. It also shows itself as the last value of a cell.
     """
-    return TokenStrip(words, weights, title=title, rows=rows)
+    return TokenStrip(words, weights, title=title, rows=rows, limit=limit)
 
 
 _FONT = FontProperties(family="DejaVu Sans", size=9)

@@ -2,7 +2,7 @@
 
 A block has two MLPs. One works along the tokens and is shared by all channels, one works along the channels and is
 shared by all tokens. Nothing else: no attention, no convolution behind the patch embedding, no positions (the
-token MLP has a weight for every pair of positions, so it knows them anyway).
+token MLP has weights of its own for every position, so it knows them anyway).
 
 Parameters are named and laid out as in `timm`, so its released weights load as they are.
 
@@ -71,8 +71,8 @@ class MixerBlock(nn.Module):
         if x.shape[1:] != (self.num_tokens, self.dim):
             raise ValueError(
                 f"this block mixes {self.num_tokens} tokens of width {self.dim}, "
-                f"got {' x '.join(map(str, x.shape[1:]))}: the token MLP has one "
-                "weight per pair of positions"
+                f"got {' x '.join(map(str, x.shape[1:]))}: the token MLP has "
+                "weights of its own for each position"
             )
         ### BEGIN SOLUTION
         columns = self.norm1(x).transpose(1, 2)  # (B, D, N): a row holds one channel of all tokens

@@ -152,6 +152,7 @@ NUMBERS = {
     "two": 2,
     "three and a half": 3.5,
     "nearly three": 2.8,
+    "nearly four": 3.8,
     "nearly five": 4.7,
     "three": 3,
     "five": 5,

@@ -13,6 +13,7 @@ from utils.experiments.declare import find, names
 from utils.experiments.evidence import Evidence, provenance, recorded, written_answer
 from utils.experiments.statistics import Interval
 from utils.experiments.verdicts import Verdict, judge
+from utils.paths import ROOT
 
 
 @pytest.mark.parametrize("name", names())
@@ -160,6 +161,11 @@ def test_citations_are_counted_and_checked() -> None:
     assert said[2].startswith("0 of your own") and "M1" in said[2]
     assert "words" in evidence.complaints(TEXT + "[E1] [E2] [T1] [M1]", words=(300, 700))[0]
     assert "still empty" in evidence.complaints("*Your answer:*")[0]
+    assert evidence.complaints(TEXT + "[E1, E2; T1] [M1]") == []
+    assert evidence.complaints(TEXT + "[E1, E99] [E2] [T1] [M1]")[0].startswith("E99: no cell")
+    exactly = "word " * 30
+    for heading in ("", "*Your answer:*\n\n", "*A model answer (one of many).*\n\n"):
+        assert evidence.complaints(heading + exactly + "[E1, M1]", 2, words=(30, 30)) == []
     with pytest.raises(ValueError, match="like E1 or M2"):
         evidence.add("first", "x")
 
@@ -179,3 +185,13 @@ def test_the_saved_answer_is_read(tmp_path, monkeypatch, capsys) -> None:
     assert written_answer("team", "10_x") is None
     assert evidence.review("individual", "10_x", at_least=2)
     assert "Cited: E1, M1." in capsys.readouterr().out
+
+
+def test_the_model_answers_lack_nothing_that_their_check_looks_for() -> None:
+    notebook = json.loads((ROOT / "solutions" / "10_discussion.ipynb").read_text(encoding="utf-8"))
+    said = [
+        "".join(text for output in cell["outputs"] for text in output.get("text", []))
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and "evidence.review(" in "".join(cell["source"])
+    ]
+    assert len(said) == 2 and all("Nothing is lacking" in text for text in said), said

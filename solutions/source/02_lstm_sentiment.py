@@ -68,9 +68,9 @@ print(data)
 # Look at the training set before you trust it. SST-2's holds whole sentences *and* the phrases they are made of, so *"a gripping movie"* is
 # an example of its own. Two consequences: most training texts are short, and a random part of it would be a bad
 # test, since phrases of one sentence would stand on both sides. The validation set holds whole sentences, others than those of the
-# training set. (In the course's own reviews all texts are whole, in every part.) (The
-# learning rate, dropout and number of epochs below were chosen on sentences held out from the *training* set together with all their
-# phrases: `utils.data.text.hold_out`. The validation set was not looked at for that.)
+# training set. (In the course's own reviews all texts are whole, in every part.)
+#
+# Below, "held out" always means the validation set. Learning rate, dropout and number of epochs were not chosen on it, but on a separate part of the *training* set: some sentences with all their phrases (`utils.data.text.hold_out`).
 
 # %% fold="Drawing"
 fig, ax = plotting.figure(width=5.6)
@@ -92,8 +92,7 @@ plotting.show(fig, "02/from-words-to-numbers")
 
 # %% [markdown]
 # A network needs a number for each word, and a number for what is *no* word (padding, index 0) and for words it has
-# never seen (`<unk>`, index 1). Rare words get no index of their own: a word's row of the table is trained only by the
-# texts that hold the word, and one or two texts are few.
+# never seen (`<unk>`, index 1). Rare words get no index of their own: a word's row of the table is trained only by the texts that hold the word, and a single text teaches little.
 
 # %% [markdown] exercise="Vocabulary"
 # Two methods: `build` counts, drops rare words and sorts; `encode` looks up. `build` is a *class method*: `cls` is the class, and
@@ -105,8 +104,7 @@ plotting.show(fig, "02/from-words-to-numbers")
 # </details>
 
 # %% [markdown] predict="min-frequency"
-# Raise `min_frequency` from 1 to 2: what share of the vocabulary disappears? And what share of the words of the held-out sentences
-# becomes `<unk>` that was not before? Two numbers, please.
+# Raise `min_frequency` from 1 to 2: what share of the vocabulary disappears? And what share of the words in the held-out sentences has an index at 1 and becomes `<unk>` at 2? Two numbers, please.
 
 # %% [markdown] answer="min-frequency"
 # 3 % of the vocabulary (13,840 words become 13,396), and 0.2 % of the held-out words. In running text about half of all
@@ -209,6 +207,8 @@ if ready("Vocabulary", "collate"):
     plotting.show(fig, "02/collate", wasted["drawn at random"], wasted["of like length"])
 
 # %% [markdown]
+# Dark: words; white: padding; grey: beyond the batch. Each picture shows the first 40 sentences of one batch of 128; the percentages are those of all batches.
+#
 # Every padded position costs as much time as a word and teaches nothing. So the course's `Batches` puts sentences of *like* length
 # together (with some randomness, so that each epoch has other batches) and shuffles the batches. You wrote what happens inside a
 # batch; `Batches` decides who is in it.
@@ -607,7 +607,7 @@ if ready(*READER):
 # %% [markdown]
 # In the stored run the training loss falls in every epoch, and the held-out loss rises from the third epoch on: the model begins to memorise its
 # examples. The standard error (1.2 points) is the luck of the held-out sentences alone. The luck of the seed (initial weights, order of the batches)
-# comes on top, so the course's script made the same training with several seeds. These runs are stored with the command that repeats them:
+# comes on top, so the course's script made the same training on SST-2 with two more seeds. The line for `nsmc` is a shorter training: one seed, one epoch, words that occur at least 5 times, at most 80 tokens per text. All are stored with the command that repeats them:
 
 # %%
 for name in ("sst2", "nsmc"):
@@ -643,12 +643,14 @@ if ready(*READER):
             logits = model(tokens, lengths)
         return (logits[:, 1] - logits[:, 0]).tolist()
 
-    for text in (
+    texts = (
         "this film is good", "this film is not good", "this film is not bad at all",
         "a great cast , but the story is dull and lifeless", "it never bored me",
-    ):
+    )
+    largest = max(abs(v) for text in texts for v in verdicts(text))  # one scale for all
+    for text in texts:
         strip = plotting.tokens(
-            cut(text), verdicts(text),
+            cut(text), verdicts(text), limit=largest,
             title=f"verdict after each word: {verdicts(text)[-1]:+.1f} at the end",
         )
         plotting.show(
@@ -665,13 +667,12 @@ if ready(*READER):
 # not turn *bad* and *bored* into praise. Five sentences are few: notebook 03 tests 128 pairs.
 
 # %% [markdown] predict="gates"
-# Next: the gates themselves, in the sentence with the negation. At which words do you expect the input gate to be most open, and at which
+# Next: the gates themselves, over *the film is not a good one, but it is never boring*. At which words do you expect the input gate to be most open, and at which
 # the forget gate to be most closed: *not*, *good*, the function words, the comma?
 
 # %% [markdown] answer="gates"
 # In this run the forward direction writes most at *never* and forgets most at *but*; the backward direction, which comes from the other side,
-# writes most at *but* and forgets most at *never* (and nearly as much at *not*). These are the words that change the meaning of what stands around
-# them, not the adjectives. It is one sentence and one training: change the sentence before you believe the rule.
+# writes most at *but* and forgets most at *never* (and nearly as much at *not*). These words change the meaning of what stands around them. But the backward direction's second most open input gate is at the adjective *boring* (0.54), the first word that it reads. It is one sentence and one training: change the sentence before you believe the rule.
 
 # %%
 if ready("LSTMCell", *READER):
@@ -721,7 +722,7 @@ if ready("LSTMCell", *READER):
     plotting.show(fig, "02/gates", text)
 
 # %% [markdown]
-# Read the upper picture aloud, in the stored run. At *not* the input gate opens (0.56 on average over the units, after
+# Follow the upper picture of the stored run from left to right. At *not* the input gate opens (0.56 on average over the units, after
 # 0.44 at *is*), and the cell more than doubles (from 0.11 to 0.29). At *a good one* little is written (0.26 to 0.30)
 # and much is kept (forget gate 0.51 to 0.61): at *good* the cell still has two thirds of that size (0.20), though the
 # means do not say how much of it *not* wrote. At the comma and at *but* the forget gate falls to 0.44 and 0.31, the
@@ -729,8 +730,7 @@ if ready("LSTMCell", *READER):
 # leaves it small, and at *never* the input gate opens widest (0.61) and the cell nearly doubles (from 0.13 to 0.25).
 # These are means over 128 units, and a mean can hide what single units do.
 #
-# So here are those units of the forward direction whose *forget gate* moves most over this sentence. One row is one unit; a bright cell is a word at
-# which that unit forgets.
+# So here are those units of the forward direction whose *forget gate* moves most over this sentence. One row is one unit; a bright square is a word at which that unit forgets.
 
 # %%
 if ready("LSTMCell", *READER):
@@ -753,8 +753,7 @@ if ready("LSTMCell", *READER):
     )
 
 # %% [markdown]
-# In the stored run these units forget most at *is*, *but*, *is* and *film*, and keep most at *a good*: not only words that change a meaning close
-# their gates. A single unit has no meaning that can be read off from one sentence.
+# In the stored run these units forget most at *is*, *but*, *is* and *film*, and keep most at *a good*. So gates also close at words that do not change a meaning. A single unit has no meaning that can be read off from one sentence.
 #
 # Last, the pooling. The maximum picks, for each of the features, the word at which it is largest. Which words win?
 
@@ -788,7 +787,7 @@ if ready(*READER):
 # %% [markdown]
 # ## 9 · Other data, another language
 #
-# Set `DATASET = "nsmc"` at the top and run again: 150,000 Korean reviews, about as many positive as negative. What is a
+# Set `DATASET = "nsmc"` at the top and run again: 150,000 Korean reviews, about as many positive as negative. (The four epochs then take about 15 minutes: one of the recorded run took 192 s.) What is a
 # *word* in Korean? Between spaces stand *eojeol*, words together with their endings: 재미있다, 재미있는, 재미없어서. One stem has
 # many eojeol, so most of them are rare, and rare words become `<unk>`. Single syllables are the opposite, few and
 # frequent. Here we take **overlapping pairs of characters**, a compromise between the two that needs no morphological
@@ -810,8 +809,7 @@ for unit in ("eojeol", "syllables", "bigrams"):
 # - An evaluation counts examples, not batches, in evaluation mode, and has an error bar.
 #
 # **To think about.** (1) The LSTM reads in order, one step after the other. Which part of your `scan` can *not* run in parallel over time, and
-# what would have to be given up to make it so? (2) With max pooling the classifier never sees where in the sentence a feature was large. How can the model nevertheless
-# tell "good, not bad" from "bad, not good"? (3) Word dropout replaced 10% of the words by `<unk>`. What would you expect at 0%, and at 50%?
+# what would have to be given up to make it so? (2) With max pooling the classifier never sees where in the sentence a feature was large. How could a model nevertheless tell "good , not bad" from "bad , not good"? Does yours? (Section 8 has the tool.) (3) Word dropout replaced 10% of the words by `<unk>`. What would you expect at 0%, and at 50%?
 # Try it.
 #
 # ## Further reading

@@ -207,7 +207,7 @@ plotting.show(
 # %% [markdown] answer="three_ways"
 # On this CPU the convolution is fastest, then cut and multiply, then `F.unfold`, in the stored run. What each has to copy is a
 # possible reason: cutting copies the image once, `unfold` writes columns in an order that has to be turned for the product, and what the
-# convolution's library copies cannot be seen from here. The times are in the figure's caption. The order is measured, the reason is not.
+# convolution's library copies cannot be seen from here. The times stand beside the bars. The order is measured, the reason is not.
 
 # %%
 if ready("PatchEmbedding", "embed_by_convolution"):
@@ -247,7 +247,7 @@ if ready("PatchEmbedding", "embed_by_convolution"):
 #
 # $$z^{(0)} = [\,\text{cls};\; z_1;\; \dots;\; z_N\,] + P, \qquad P \in \mathbb{R}^{(N+1) \times D}.$$
 #
-# ViT's position embeddings are a plain table: nothing tells the model that patch 9 lies below patch 1. Section 10 shows whether it finds out.
+# ViT's position embeddings are a plain table: nothing tells the model that in section 1's picture patch 5 lies below patch 1. Section 10 shows whether it finds out.
 
 # %% [markdown] exercise="add_cls_and_positions"
 # Put CLS in front, then add the positions. A model with mean pooling has no CLS token; then `cls_token` is None.
@@ -294,9 +294,9 @@ if ready("SelfAttention"):
         )
 
         def stored(x):
-            return ours.out_proj(
-                rearrange(ours.weights(x) @ ours.split(x)[2], "b h n d -> b n (h d)")
-            )
+            q, k, v = ours.split(x)
+            weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1)
+            return ours.out_proj(rearrange(weights @ v, "b h n d -> b n (h d)"))
 
         cpu = torch.device("cpu")
         fused, slow = cost.throughput.seconds_of(
@@ -421,17 +421,16 @@ if ready("ViT"):
     )
 
 # %% [markdown]
-# One of the three differences is explained; the other two have more than one possible
-# explanation.
+# Your model's numbers differ from the table in three ways. One difference has a clear explanation, two have several possible ones.
 #
 # - **55.4 and 190.7** are what your model takes with 576 patches, *without* the CLS token. So the published counts seem to leave out the
 #   577th token, whose share is 0.2%.
-# - **86M**: your B/16 has 86.86M parameters with a head for 1,000 classes and 86.09M without one. Which of them the table means it does not say.
+# - **86M**: your B/16 has 86.86M parameters with a head for 1,000 classes and 86.09M without one. The table does not say which of the two it means.
 # - **307M** is no ViT-L/16. With a head for 1,000 classes L/16 has 304.7M at 384; it is L/32 that comes to 306.6M, because a
 #   32 x 32 patch has four times as many pixels to embed. The ViT paper's table 1 gives 307M for
-#   "ViT-Large". Whether the lecture's table has its number from there is not known.
+#   "ViT-Large". We do not know whether the lecture's table took its number from there.
 #
-# And the prediction: the linear layers grow with $N$, the attention with $N^2$, so the total grows faster than the number of tokens.
+# And the prediction: the linear layers grow with $N$, the two products of attention with $N^2$, so the total grows faster than the number of tokens.
 
 # %%
 if ready("ViT"):
@@ -450,7 +449,7 @@ if ready("ViT"):
     fig, ax = plotting.figure(height=2.8)
     series = {
         "all": [shown[s][0] for s in sides],
-        "attention alone": [shown[s][1] for s in sides],
+        "scores and weighted sum": [shown[s][1] for s in sides],
     }
     plotting.lines(
         ax, sides, series, xlabel="side of the image (pixels)", ylabel="GMACs", logx=True,
@@ -459,7 +458,8 @@ if ready("ViT"):
     ax.set_xticks(sides, sides)
     ax.minorticks_off()
     parts = [
-        f"{s}: {shown[s][0]:.0f} GMACs, {shown[s][1] / shown[s][0]:.0%} of them attention"
+        f"{s}: {shown[s][0]:.0f} GMACs, {shown[s][1] / shown[s][0]:.0%} of them scores"
+        " and weighted sum"
         for s in sides
     ]
     plotting.show(fig, "05/flops", "; ".join(parts))
@@ -481,7 +481,7 @@ if ready("ViT"):
 # on 12,000 images in under three minutes of CPU time, and will its training accuracy be far above its test accuracy?
 
 # %% [markdown] answer="accuracy"
-# 52.2 % in this run, and 55.2 % on the (shifted and mirrored) training images: a gap of three points. In six passes both accuracies still rise; the
+# 52.3 % in this run, and 54.8 % on the (shifted and mirrored) training images: 2.5 points more, measured as a mean over the last epoch. In six passes both accuracies still rise; the
 # network has not memorised its images. It is undertrained rather than overfitted.
 
 # %% seconds=180
@@ -527,12 +527,13 @@ if ready("ViT"):
 
 # %% [markdown]
 # Attention has to learn from examples what is built into a convolution: that neighbouring pixels belong together, and that a
-# cat on the left is a cat on the right. This run had few images and few steps; which of the two held it back more, it cannot tell. How much
+# cat on the left is a cat on the right. This run had few images and few steps; it cannot show which of the two held it back more. How much
 # data it takes until this no longer matters is the subject of notebook 06.
 #
+# ### The course's checkpoint
+#
 # The course ships a checkpoint of the same class, trained by `python -m utils.experiments checkpoint`. It is not this run with more time:
-# it is deeper (6 blocks), saw all 50,000 images, and was trained with another optimiser (Muon) and averaged weights. Which of these brought how much was not measured. (The optimiser was chosen between two by 200 steps each, on the same test images that its
-# accuracy is quoted on, so that figure is a little better than one of new images would be.) Its log says on what and for how long it was trained:
+# it is deeper (6 blocks), saw all 50,000 images, and was trained with another optimiser (Muon) and averaged weights. We did not measure how much each of these changes contributed. (The optimiser was chosen between two by 200 steps each, on the same test images; on new images the accuracy would probably be a little lower.) Its log says on what and for how long it was trained:
 
 # %%
 head, rows = experiments.training_log()
@@ -573,7 +574,7 @@ plotting.show(
 # | compact convolutional Transformer | 94.7 / 96.5 | 200 / 300 epochs | Hassani et al. (2021) |
 # | ViT-L/16, *pretrained* on ImageNet-21k | 99.15 | 230 TPUv3-core-days | Dosovitskiy et al. (2021) |
 #
-# What is missing: **epochs** (a notebook that trains for minutes is at the steep beginning; look at the *training* accuracy); **augmentation** beyond flips; **a little bias** (a convolutional stem in front, notebook 06); **other people's images**. A bug, too, can be the cause; but 60 to 70% after minutes is not a sign of one.
+# What is missing: **epochs** (a notebook that trains for minutes is at the steep beginning; look at the *training* accuracy); **augmentation** beyond flips; **a little bias** (a convolutional stem in front, notebook 06); **other people's images**. A bug, too, can be the cause; but about 50 % after three minutes on a CPU (this notebook's run), or about 70 % after an hour (its checkpoint), is not a sign of one.
 
 # %% [markdown]
 # ## 9 · Other sizes, other people's weights
@@ -608,11 +609,14 @@ if ready("interpolate_positions", "ViT"):
     for ax, grid in zip(axes, [(h, w), (12, 12), (24, 24)], strict=True):
         positions = interpolate_positions(model.positions.detach(), (h, w), grid)
         patches = rearrange(positions[0, 1:], "(i j) d -> i j d", i=grid[0])
-        similarity = F.cosine_similarity(patches, patches[grid[0] // 3, grid[1] // 3], dim=-1)
+        place = round(0.31 * grid[0] - 0.5)  # about the same place of the image in all grids
+        similarity = F.cosine_similarity(patches, patches[place, place], dim=-1)
         plotting.heatmap(
             ax, similarity, diverging=True, title=f"{grid[0]} x {grid[1]}", vmin=-1, vmax=1,
-            colorbar=False,
+            colorbar=ax is axes[-1], label="cosine similarity", xlabel="column of patches",
+            ylabel="row of patches" if ax is axes[0] else None,
         )
+        ax.plot(place, place, "x", color="black")
     plotting.show(fig, "05/interpolate-positions")
 
 # %% [markdown]
@@ -727,9 +731,7 @@ if ready("ViT", "load_pretrained"):
     )
 
 # %% [markdown]
-# On the course's checkpoint most of the first components are smooth (flat colours, slow gradients) and the last ones
-# look like noise: the directions in which the filters vary most are those in which smooth patches vary, although
-# nothing in the model says that images are smooth. (The 28 shown hold all of the variance, to a tenth of a
+# On the course's checkpoint the first components are mostly grey patterns of edges and spots (the very first is a dark centre with a light border). A few are flat or slowly changing colours (the second, fourth and seventh). The last ones look like noise. But they are *not* simply ordered from smooth to fine. (The 28 shown hold all of the variance, to a tenth of a
 # per cent: the other 20 of the 48 directions that a 4 x 4 patch in colour has are next to unused. Why was not tested. For the 768 numbers of a
 # 16 x 16 patch it would be more remarkable.)
 #
@@ -738,7 +740,7 @@ if ready("ViT", "load_pretrained"):
 # The cosine similarity of each position embedding to all others, one small map per position, arranged as the patches are.
 
 # %% [markdown] predict="positions"
-# The table of positions began as noise, and rows and columns were never mentioned. What will the map of a position in a corner look like? And that of one in the middle? Two tables will be drawn: in training the first model saw every second image mirrored, left and right exchanged, the other one none. What will differ?
+# The table of positions began as noise, and rows and columns were never mentioned. What will the map of a position in a corner look like? And that of one in the middle? Two tables will be drawn. The first model was trained on images of which half, chosen at random, were mirrored (left and right exchanged). The second model saw no mirrored images. What will differ?
 
 # %% [markdown] answer="positions"
 # A position in a top corner is like the top row and the edges of the image, the other corner included; one in the middle is like a small spot around itself. Direct neighbours come out high (0.74 on average for the right neighbour in the first table). One thing is hard to foresee: the position *mirrored left to right* is higher still, and without mirrored images it is as high as a neighbour. The text below the picture says where that may come from.
@@ -768,7 +770,7 @@ def by_kind(cosine: Tensor) -> dict[str, float]:
 # %%
 if ready("ViT", "load_pretrained"):
     tables = {
-        "every second image mirrored": experiments.load_model(ViT).positions,
+        "half of the images mirrored": experiments.load_model(ViT).positions,
         "no image mirrored": experiments.load_model(ViT, experiments.UNMIRRORED).positions,
     }
     if published is not None:
@@ -802,7 +804,7 @@ if ready("ViT", "load_pretrained"):
 # %% [markdown]
 # In the first table neighbours are alike, as expected, and there is a surprise: the position *mirrored left to right* is more alike still (0.84). No position is near its mirror image except in the middle, so distance is not the reason. From top to bottom nothing of the kind is seen (0.15).
 #
-# **We had put it down to the augmentation, and that is not the whole of it.** Where every second image is mirrored, a patch on the left and its mirror image on the right see the same contents. So a second checkpoint was trained, alike but for that (`--no-mirror`). In its table the mirrored position is less alike, 0.74, but still as much as a neighbour (0.73), and mirroring cannot be the reason. A likely one is in the photographs: few of them prefer left to right, nearly all have an above and a below. Their mean image hardly differs from its mirror image (0.5 grey levels), and much from itself upside down (11.9). So a symmetry of the augmentation has been written into the weights, and, it seems, one of the data, too. (One training each. With mirrored images the test accuracy was 70.9 %, without 71.7 %.)
+# **We had put it down to the augmentation, and that is not the whole of it.** Where half of the images are mirrored, a patch on the left and its mirror image on the right see the same contents. So a second checkpoint was trained, alike but for that (`--no-mirror`). In its table the mirrored position is less alike, 0.74, but still as much as a neighbour (0.73), and mirroring cannot be the reason. A likely one is in the photographs: few of them prefer left to right, nearly all have an above and a below. Their mean image hardly differs from its mirror image (0.5 grey levels), and much from itself upside down (11.9). So a symmetry of the augmentation has been written into the weights, and, it seems, one of the data, too. (One training each. With mirrored images the test accuracy was 70.9 %, without 71.7 %.)
 
 # %% [markdown]
 # ### Where do the heads look?
@@ -924,7 +926,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # %% [markdown]
 # Read the printed lines with the maps. In the stored run the sources of CLS spread over 59 of 65 tokens after all six
 # layers: rollout is then not far from an even average, and the largest weight (above each map) is two to three times
-# the even share of 1.5 %. By averaging over heads and adding the identity, rollout mixes more than the network may do.
+# the even share of 1.5 %. By averaging over heads and adding the identity, rollout probably mixes the tokens more than the network itself does.
 # So it is one way to look, and no statement about what decided the answer.
 
 # %% [markdown]
@@ -940,7 +942,7 @@ if ready("ViT", "load_pretrained", "attention_rollout"):
 # expect the same order on a GPU?
 
 # %% [markdown] answer="hardware"
-# Products take 72 % of the ViT's time, convolutions 94 % of the ResNet's. On this CPU the ResNet achieves more operations per second (179 against 133 GFLOP/s over everything), not the ViT. Its convolutions run nearly as fast as the large matrix product named in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
+# Products take 72 % of the ViT's time, convolutions 94 % of the ResNet's. On this CPU the ResNet achieves more operations per second (188 against 151 GFLOP/s over everything), not the ViT. Its convolutions run nearly as fast as the large matrix product named in the first line. (Another library computes them: oneDNN the convolutions, BLAS the product.) The lecture's claim is about GPUs, and this measurement
 # neither supports nor refutes it.
 
 # %%
@@ -980,7 +982,7 @@ if ready("ViT"):
     plotting.show(fig, "05/hardware", said)
 
 # %% [markdown]
-# Read the table in three steps.
+# Read the table in three steps. (Here one multiply-add counts as two operations, FLOP; in section 7 the papers count it as one.)
 #
 # 1. **Where are the multiply-adds?** In the ViT nearly all are in matrix products of four shapes, the same in every
 #    block; in the ResNet they are spread over convolutions whose shape changes from stage to stage.
@@ -988,8 +990,8 @@ if ready("ViT"):
 #    often a loaded number is used; where it is low, memory sets the pace.
 # 3. **What is the rest?** Norms, activations and additions have no multiply-adds worth counting and still take time.
 #
-# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 191 GFLOP/s, nearly as fast as
-# the "large matrix product" of the first line (199); the ViT's own products run at 171, and its attention at 60, in which it spends 17 % of its time. The
+# On the CPU of the stored run the ResNet is ahead (the two lines "all"), the opposite of the lecture's claim. Its convolutions run at 198 GFLOP/s, nearly as fast as
+# the "large matrix product" of the first line (204); the ViT's own products run at 184, and its attention at 70, in which it spends 17 % of its time. The
 # first line is not a ceiling of the machine: it is what the library for products (BLAS) reached at that moment, and convolutions are computed by another
 # library (oneDNN). The lecture's claim is about GPUs and TPUs, whose units are built for large matrix products. It has to be measured there:
 #

@@ -26,7 +26,7 @@
 # **You need** attention with a mask (notebook 01) and patches (notebook 05). Nothing you wrote there is called
 # here.
 #
-# **Time.** About four hours of reading, coding and writing. All cells together ran for nearly five minutes on two CPU
+# **Time.** About four hours of reading, coding and writing. All cells together ran for two minutes on two CPU
 # cores; those that train say how long they took.
 
 # %%
@@ -196,7 +196,7 @@ if ready("relative_position_index"):
 # </details>
 
 # %% [markdown]
-# With an empty table it must be ordinary attention, window by window. PyTorch's own module is the witness: same
+# With a table of zeros it must be ordinary attention, window by window. PyTorch's own module is the witness: same
 # weights, same windows.
 
 # %%
@@ -219,9 +219,7 @@ if ready("relative_position_index", "WindowAttention"):
     )
 
 # %% [markdown]
-# And with nothing *but* the table? Set q and k to zero, and the weights are the softmax of the bias alone. Below,
-# the table of a single head says "the farther, the less", measured from a place two columns to the left. One table, 49
-# queries: three of them are shown.
+# And with nothing *but* the table? Set q and k to zero, and the weights are the softmax of the bias alone. Below, the table of a single head has its largest value for the key two columns to the left of the query; the farther a key is from that place, the smaller its bias. One table, 49 queries: three of them are shown.
 
 # %%
 if ready("relative_position_index", "WindowAttention"):
@@ -312,8 +310,7 @@ if ready("msa_flops", "window_msa_flops"):
 # will the time grow, for each of the two, once maps are large? And the memory?
 
 # %% [markdown] answer="cost"
-# The multiply-adds of windows grow by 4 (as $N$), those of global attention by nearly 16 (as $N^2$, once the quadratic part dominates).
-# Memory follows: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: about 1 and 2.
+# The multiply-adds of windows grow by 4 (as $N$), those of global attention by 13 to 14 at these sizes, and towards 16 (as $N^2$) for larger maps. Memory grows by about 4 and 15: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: exponents of about 1 and 2, so factors of about 4 and 16.
 
 # %% seconds=15
 if ready(*COST):
@@ -392,8 +389,7 @@ if ready(*COST):
     print(alt)
 
 # %% [markdown]
-# The exponents are fitted to all maps, with a 95 % interval from the scatter around the line. Memory is the cleanest: it is counted to the byte, and the
-# $N \times N$ scores of global attention are nearly all of it. For time the formula is a guide and no more. The
+# The exponents are fitted to all maps, with a 95 % interval from the scatter around the line. Memory is the cleanest: it is counted to the byte, and three $N \times N$ matrices per head are nearly all of it for global attention: the scores, the bias read from the table, and their sum. (Without Swin's bias it needs less.) For time the formula is a guide and no more. The
 # quadratic part contains passes over a large matrix (bias, softmax) that count as no multiply-adds at all, yet
 # have to be read from memory and written back; the linear part consists of matrix products. In the stored run the largest map
 # costs global attention 17 times the multiply-adds of the windows, and far more than 17 times the time (the printed line): FLOPs do
@@ -443,8 +439,8 @@ if ready("cyclic_shift"):
     plotting.heatmap(right, rolled[0, :, :, 0], annotate=True, colorbar=False)
     cut_lines(left, side, side, M, s)
     cut_lines(right, side, side, M)
-    left.set_title("moved lines: nine pieces, not all of one size")
-    right.set_title("moved map: four whole windows")
+    left.set_title("moved lines: nine pieces")
+    right.set_title("moved map: four windows")
     alt = plotting.described("07/cyclic-shift")
     plotting.show(fig, alt=alt)
     ragged, whole = (56 // 7 + 1) ** 2, (56 // 7) ** 2
@@ -634,12 +630,16 @@ if ready(*BLOCK):
     stacks = {"plain": [plain], "shifted": [shifted]}
     stacks |= {"plain, plain": [plain, plain2], "plain, shifted": [plain, shifted]}
     fig, axes = plotting.figure(1, 4, height=2.5, width=8.4)
-    counts = {}
-    for ax, (name, blocks) in zip(axes, stacks.items(), strict=True):
-        seen = dependence(blocks, row, col)
-        counts[name] = int((~seen.isnan()).sum())
-        plotting.heatmap(ax, seen.log10(), colorbar=False, title=name)
-        cut_lines(ax, 16, 16, M, M // 2 if name == "shifted" else 0, color="grey")
+    maps = {name: dependence(blocks, row, col).log10() for name, blocks in stacks.items()}
+    counts = {name: int((~seen.isnan()).sum()) for name, seen in maps.items()}
+    every = torch.stack([*maps.values()]).nan_to_num(float("inf"))
+    low, high = every.min().item(), every[every.isfinite()].max().item()
+    for ax, (name, seen) in zip(axes, maps.items(), strict=True):
+        plotting.heatmap(
+            ax, seen, title=name, vmin=low, vmax=high, colorbar=ax is axes[-1],
+            label="log10 of the gradient",
+        )
+        cut_lines(ax, 16, 16, M, M // 2 if name == "shifted" else 0, color="green")
         ax.plot(
             col, row, "o", color=plotting.COLORS["orange"], markerfacecolor="none",
             markeredgewidth=2,
@@ -650,7 +650,7 @@ if ready(*BLOCK):
     print(f"Number of pixels that the marked one depends on. {said}.")
 
 # %% [markdown]
-# Grey means a gradient of exactly zero. Two plain blocks see no more than one: *depth alone does not help*. A
+# Grey means a gradient of exactly zero; the colours of all four pictures have one scale. Two plain blocks see no more than one: *depth alone does not help*. A
 # plain and a shifted one see four windows, and the marked pixel now depends on pixels that were in other windows.
 # (The colours are the logarithm of the gradient; look how much weaker the dependence by way of a second pixel
 # is.)
@@ -735,7 +735,7 @@ plotting.show(
 # Three gaps. In `__init__`: one `nn.ModuleDict` per stage, with its `"blocks"` (an `nn.Sequential`, plain and
 # shifted by half a window in turn, the first plain) and, except in the last stage, a `"downsample"`. A window
 # cannot be larger than the shorter side of its map: take the smaller of the two, and half of that as the
-# shift. In `features`: the norm of the patches, the stages, the final norm. In `forward`: the mean over all positions, and the head. (Swin has no class token.)
+# shift. After your loop `dim` must be the width of the last stage: the lines below it use it. In `features`: the norm of the patches, the stages, the final norm. In `forward`: the mean over all positions, and the head. (Swin has no class token.)
 #
 # The names are those of the authors' release, so real weights fit: `layers.0.blocks.1.attn.qkv.weight`.
 #
@@ -872,13 +872,11 @@ plotting.show(
 )
 
 # %% [markdown] predict="marks"
-# Three networks, the same data and steps: plain and shifted block; two plain blocks; two plain blocks with a
-# patch merging between them (windows of 4 on a map of 8, then on a map of 4). Which test accuracy will each
+# Three networks are trained on the same data for the same number of steps: (a) a plain and a shifted block; (b) two plain blocks; (c) a plain block, a patch merging, and another plain block. In (c) the first block has windows of 4 on an 8 x 8 map, the second one window on a 4 x 4 map. Which test accuracy will each
 # reach: 50%, 75%, 100%?
 
 # %% [markdown] answer="marks"
-# 100 % with the shift in all three runs; about 50 %, which is guessing, for two plain blocks; and about 50 % with the merging too, although there a
-# path between the two marks exists. That a network could represent the answer does not mean that training finds it.
+# 100 % with the shift in all three runs; about 50 %, which is guessing, for two plain blocks, which could have had 75; and about 50 % with the merging too, although there a path between the two marks exists. That a network could represent the answer does not mean that training finds it.
 
 
 # %% seconds=30
@@ -942,13 +940,15 @@ if ready(*NETWORK):
     plotting.show(fig, "07/marks", said)
     for name, values in scores.items():
         print(f"{name:>22}: " + ", ".join(f"{value:.3f}" for value in values))
+    parts = [two_marks(1000, 100 + seed)[1].float().mean().item() for seed in seeds]
+    print(f"{'of them equal':>22}: " + ", ".join(f"{part:.3f}" for part in parts))
 
 # %% [markdown]
-# Without a path between the windows no token depends on both marks. What is left is the mean over the windows, a sum of what
-# each says, and a sum can get three of four right. The two plain blocks did not find even that. A shift is such a path, and every stored run with it ends at 100%.
+# Without a path between the windows no token depends on both marks. What is left is the mean over the windows, a sum of what each says, and a sum can get three of four right. A shift is such a path, and every stored run with it ends at 100%.
 #
-# Now look at the third row. A merging brings both marks into one window of the next stage, so there *is* a path, and
-# still all three stored runs stayed at chance in these four epochs. Other learning rates and longer trainings are not recorded: try
+# The other two rows have the same numbers, and that is no accident: each is the share of one answer among the test images (printed below the accuracies), because in every run these two networks gave all images one answer. They learned nothing, not even the three of four. So the distance between 100 and 50 is not only the missing path; it is also a training that did not start.
+#
+# Now look at the third row. A merging brings both marks into one window of the next stage, so there *is* a path, and still all three stored runs gave one answer after these four epochs. Other learning rates and longer trainings are not recorded: try
 # them before you conclude that it cannot learn. A guess at the reason: after merging, each mark is one of four neighbours in a
 # vector that was normalised and projected, and the comparison has to be found through that.
 #
@@ -959,8 +959,7 @@ if ready(*NETWORK):
 # ## 9 · A small Swin on real images
 #
 # CIFAR-10, 32 x 32 pixels, patches of 2 x 2: three stages of 16 x 16, 8 x 8 and 4 x 4 tokens, windows of 4. A CPU
-# can train this for a few minutes on part of the data; in the stored run it reached about 46 % (guessing: 10 %). On the drawn images that take its place
-# where it can't be had guessing gives 25 %. (From random weights, with all images, 100
+# can train this for a few minutes on part of the data; in the stored run it reached about 46 % (guessing: 10 %). Where it cannot be downloaded, the course's drawn images are used; they have four classes, so guessing gives 25 %. (From random weights, with all images, 100
 # epochs and heavy augmentation, a small Swin reaches 94.5 %: reference 6.)
 
 # %%
@@ -1036,16 +1035,18 @@ if ready(*NETWORK):
         # from the query
         seen = table.view(7, 7).flip(0, 1)
         plotting.heatmap(
-            ax, seen, diverging=True, vmax=reach, xlabels=ticks, ylabels=ticks, colorbar=False
+            ax, seen, diverging=True, vmax=reach, xlabels=ticks, ylabels=ticks,
+            colorbar=number >= 6, label="bias",
         )
         ax.set_title(title, fontsize=8.5)
+    axes[1, 0].set(xlabel="columns from the query", ylabel="rows from the query")
     spread = [float(table.std()) for table in bias_tables]
     alt = plotting.described("07/learned-bias", min(spread), max(spread))
     plotting.show(fig, alt=alt)
     print(alt)
 
 # %% [markdown]
-# The query sits in the middle of each picture, blue is where the head wants to look, brown where it does not. No
+# The query sits in the middle of each picture, blue is where the head wants to look, orange to brown where it does not. No
 # position was ever given to this network as an input. What its attention knows about offsets stands in these
 # tables. (Places also enter through the order in which patches and merging put pixels side by side, and through
 # the masks at the edges.)
@@ -1147,7 +1148,7 @@ for name, row in one_k.items():
 #
 # Analyse the two tables freely. What do they say about model size and the amount of training data? About
 # architecture, at comparable cost? About resolution? About FLOPs and speed? What do they *not* allow you to
-# conclude? Use figures from the tables, and ratios computed from them, in every argument. About 300 words.
+# conclude? Use figures from the tables, and ratios computed from them, in every argument. 300 to 400 words.
 
 # %% [markdown] rubric="tables"
 # **Rubric (10 points)**
@@ -1186,7 +1187,7 @@ for name, row in one_k.items():
 #
 # **Limits.** The training recipes differ: Swin's has far more augmentation and regularisation than the ViT rows',
 # and Touvron et al. (2021) reach 83.1 with ViT-B at 384 on 1K alone by such a recipe. So much of the 5.6 points
-# is recipe, not architecture. There is one run per row and no interval, so 0.3 points mean nothing; ViT is shown
+# is recipe, not architecture. There is one run per row and no interval, so a difference of a few tenths, as between Swin's gains of 1.7 and 1.9, means nothing; ViT is shown
 # at 384 only; and the throughput is that of one V100, where other kernels or GPUs may order the rows differently.
 
 # %% [markdown]
@@ -1203,7 +1204,7 @@ for name, row in one_k.items():
 #
 # **Try next.** Load real weights: `from_hub("microsoft/swin-tiny-patch4-window7-224")` of `utils.data` gives a state dict for the function of
 # section 7 (a download of about 110 MB; the course's tests do this with random weights only). Train section 9 without the tables (freeze them at
-# zero). Let section 8's marks stand two windows apart: how many blocks does it take?
+# zero). Make section 8's images 32 pixels wide (four windows side by side), put the second mark two windows to the right of the first, and count how many blocks it takes.
 #
 # ## Further reading
 #

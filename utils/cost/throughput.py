@@ -193,8 +193,8 @@ def table(rows: dict[str, list[Share]], batch: int) -> str:
             )
         macs, seconds = sum(s.macs for s in found), sum(s.seconds for s in found)
         lines.append(
-            f"{name:<10} {'all':<18} {macs / 1e9:8.2f} {seconds * 1e3:9.2f} {2 * macs / seconds / 1e9:9.1f} "
-            f"{batch / seconds:8.0f}/s"
+            f"{name:<10} {'all':<18} {macs / 1e9:8.2f} {seconds * 1e3:9.2f} {2 * macs / seconds / 1e9:9.1f}"
+            f"   {batch / seconds:.0f} images/s"
         )
     return "\n".join(lines)
 

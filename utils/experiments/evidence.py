@@ -21,7 +21,13 @@ from typing import Any
 from utils.experiments.results import load
 from utils.paths import ROOT
 
-CITATION = re.compile(r"\[([A-Z]{1,2}\d+[a-z]?)\]")
+KEY = r"[A-Z]{1,2}\d+[a-z]?"
+CITATION = re.compile(rf"\[({KEY}(?:[,;]\s*{KEY})*)\]")  # [E4], and [E4, E5] as well
+
+
+def citations(text: str) -> list[str]:
+    """The numbers of the findings that a text cites, in its order, each as often as it is cited."""
+    return [key for listed in CITATION.findall(text) for key in re.findall(KEY, listed)]
 
 
 def recorded(name: str, *, quiet: bool = False, **only: Any) -> list[dict[str, Any]]:
@@ -74,7 +80,7 @@ class Evidence:
         Raises:
             ValueError: the number does not look like E1, M2, ...
         """
-        if not CITATION.fullmatch(f"[{key}]"):
+        if not re.fullmatch(KEY, key):
             raise ValueError(f"evidence is numbered like E1 or M2, not {key!r}")
         self.found[key] = text
         (self.own.add if own else self.own.discard)(key)
@@ -108,7 +114,7 @@ class Evidence:
             )
             return False
         said = self.complaints(text, at_least, own, words)
-        cited = [key for key in dict.fromkeys(CITATION.findall(text)) if key in self.found]
+        cited = [key for key in dict.fromkeys(citations(text)) if key in self.found]
         print(f"Cited: {', '.join(cited) or 'nothing'}.")
         print(
             "\n".join(f"- {line}" for line in said)
@@ -120,10 +126,11 @@ class Evidence:
         self, text: str, at_least: int = 4, own: int = 1, words: tuple[int, int] = (0, 10_000)
     ) -> list[str]:
         """What a text's citations lack, a sentence each."""
-        counted = Counter(CITATION.findall(text))
+        counted = Counter(citations(text))
         unknown = sorted(set(counted) - set(self.found))
         known = set(counted) & set(self.found)
-        length, said = len(re.findall(r"\w[\w'’.-]*", CITATION.sub("", text))), []
+        own_text = re.sub(r"\A\s*\*[^*\n]+\*\s*\n", "", text)  # without the line "Your answer:"
+        length, said = len(re.findall(r"\w[\w'’.-]*", CITATION.sub("", own_text))), []
         if length < 20:
             return [
                 "The answer is still empty in the saved notebook. Write it, save (Ctrl+S), and run this cell again."

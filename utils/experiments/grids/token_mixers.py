@@ -16,7 +16,7 @@ from utils.experiments.statistics import Interval, group, mean_interval, paired_
 MIXERS = ("attention", "window attention", "token MLP", "pooling", "random", "identity")
 WIDER = "wider identity"
 ARMS = (*MIXERS, WIDER)
-RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
 SETTINGS: dict[str, dict[str, Any]] = {
     "smoke": {
         "size": 64,
@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "seeds": (0, 1, 2, 3, 4),
         "common": {"steps": 2_000, "batch": 64, "test_images": None, "validation": 2_000},
         "tune_size": 8_000,
-        "tune_steps": 300,
+        "tune_steps": 2_000,
     },
     "gpu": {
         "size": 50_000,
@@ -59,7 +59,7 @@ def _cell(preset: str, mixer: str, size: int, seed: int, **more) -> Cell:
 
 
 def tuning(preset: str) -> list[Cell]:
-    """Five learning rates per mixer, scored on held-out training images."""
+    """Six learning rates per mixer, each trained for as long as the main cells are, scored on held-out training images."""
     s = SETTINGS[preset]
     how = {"stage": "tune", "steps": s.get("tune_steps", s["common"]["steps"])}
     return [_cell(preset, mixer, s["tune_size"], 100, lr=lr, **how) for lr in RATES for mixer in ARMS]

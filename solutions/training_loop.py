@@ -16,8 +16,7 @@ def train_epoch(
     scheduler: torch.optim.lr_scheduler.LRScheduler | None = None,
     max_norm: float = 1.0,
 ) -> float:
-    """One pass over the training set, in training mode (dropout on): a step of the optimizer per
-    batch.
+    """One pass over the training set, in training mode: a step of the optimizer per batch.
 
     Args:
         model: maps tokens (B, N) and lengths (B,) to logits (B, classes).

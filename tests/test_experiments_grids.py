@@ -101,7 +101,7 @@ def test_the_long_preset_goes_from_small_to_large_and_says_whether_it_was_long_e
             ]
             steps = {c["arm"]: c["steps"] for c in some}
             assert steps["half"] * 2 == steps["steps"] and steps["steps"] * 64 >= 30 * size
-    assert {c["lr"] for c in experiment.tuning("long")} == {1e-3, 3e-3, 1e-2, 3e-2}
+    assert {c["lr"] for c in experiment.tuning("long")} == {1e-3, 3e-3, 1e-2, 3e-2, 1e-1}
 
 
 def test_long_rows_are_drawn_and_judged_by_themselves():

@@ -241,8 +241,9 @@ ACCOUNTS: dict[str, Run | Slow | Left] = {
     r"pip install (pre-commit|nbdime) && .*": Left("fetches a package, and changes how git works here"),
     r"apt-get install chromium": Left("changes the machine, and needs its administrator"),
     # experiments
-    r"\S*python -m utils\.experiments list": Run(r"(?s)data-scaling.*token-mixers"),
-    r"python -m utils\.experiments list --predictions": Run(r"predicted before the first run"),
+    r"\S*python -m utils\.experiments list --predictions": Run(
+        r"(?s)data-scaling.*predicted before the first run.*token-mixers"
+    ),
     r"python -m utils\.experiments status": Run(r"data-scaling +smoke \d+/\d+, cpu \d+/\d+"),
     r"python -m utils\.experiments plot data-scaling --preset cpu --out figures": Run(
         r"figures/data-scaling-gap\.png",

@@ -27,7 +27,7 @@ REAL = re.compile(rf"\b(?:{PEOPLE}|{'|'.join(spec.name for spec in SPECS)})(?!\w
 ABOUT_RECORDS = {
     ("02_lstm_sentiment", "7-training-and-measuring-code-6"),
     ("03_transformer_sentiment", "7-a-fair-comparison-code-3"),
-    ("05_vit", "8-a-small-vit-learns-cifar-10-code-2"),
+    ("05_vit", "the-course-s-checkpoint-code-1"),
     ("05_vit", "published-weights-code-1"),
     ("05_vit", "published-weights-code-3"),
     ("05_vit", "10-looking-inside-code-2"),

@@ -96,7 +96,7 @@ print("output ", round((shares @ values).item(), 2), "(the value behind the firs
 # $$\text{Attention}(Q, K, V) = \text{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}}\right) V,
 # \qquad Q: (N, d),\quad K: (M, d),\quad V: (M, e) \;\to\; (N, e).$$
 #
-# The table $Q K^\top$ is $(N, M)$: row = query, column = key. The softmax makes each *row* sum to one. The $\sqrt d$ is explained below, after exercise 1.1.
+# The table $Q K^\top$ is $(N, M)$: row = query, column = key. The softmax makes each *row* sum to one. The $\sqrt d$ is explained below, after the next exercise.
 #
 # A **mask** says who may look at whom: a table $(N, M)$ of booleans, `True` = may attend. It hides padding, and the future.
 
@@ -630,7 +630,7 @@ def mirror_batches(part: int):
         yield tokens, tokens.flip(1)
 
 
-# %% seconds=85
+# %% seconds=30
 if ready(*ENCODER, "sinusoidal_positions"):
     losses, parts = {}, budget.pick(smoke=2, cpu=12)
     palette = dict(zip((*orders, "post-LN, warm-up"), plotting.palette(3), strict=True))
@@ -884,7 +884,7 @@ def exact(model: Seq2Seq, task: str, words: int = 1000) -> float:
     return ((written == answer) | (answer == -100)).all(dim=1).float().mean().item()
 
 
-# %% seconds=110
+# %% seconds=30
 if ready(*WHOLE):
     reverser, history = train("reverse")
     history.summary()

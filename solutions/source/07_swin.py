@@ -879,7 +879,7 @@ plotting.show(
 # 100 % with the shift in all three runs; about 50 %, which is guessing, for two plain blocks, which could have had 75; and about 50 % with the merging too, although there a path between the two marks exists. That a network could represent the answer does not mean that training finds it.
 
 
-# %% seconds=30
+# %% seconds=15
 def score(depths: tuple[int, ...], moves: bool, seed: int, count: int) -> float:
     """Test accuracy of a small Swin, trained on `count` pairs of marks."""
     seed_everything(seed)

@@ -791,17 +791,6 @@ def read_runs(rows):
     pairs += [(name, "identity") for name in NAMES if name != "identity"]
     for a, b in pairs:
         print("  " + compare(rows, a, b))
-    early = len(rows[0]["curve"]["step"]) // 6  # a sixth of the training
-    for at in (early, -1):
-        losses = {
-            name: [row["curve"]["train_loss"][at] for row in rows if row["mixer"] == name]
-            for name in NAMES
-        }
-        print(
-            f"Training loss after {rows[0]['curve']['step'][at]:,} steps: "
-            + ", ".join(f"{n} {sum(some) / len(some):.2f}" for n, some in losses.items() if some)
-            + "."
-        )
     gaps = experiments.statistics.means(short(rows), by="model", value="gap")
     print(
         "Training minus test accuracy (points): "
@@ -814,6 +803,23 @@ def read_runs(rows):
 
 if ready(*ALL) and live:
     read_runs(live)
+
+
+# %%
+def read_losses(rows):
+    """The training loss after a sixth of the steps and at the end, means of the seeds."""
+    steps = rows[0]["curve"]["step"]
+    for at in (len(steps) // 6, -1):
+        said = []
+        for name in NAMES:
+            some = [row["curve"]["train_loss"][at] for row in rows if row["mixer"] == name]
+            if some:
+                said.append(f"{name} {sum(some) / len(some):.2f}")
+        print(f"Training loss after {steps[at]:,} steps: {', '.join(said)}.")
+
+
+if ready(*ALL) and live:
+    read_losses(live)
 
 # %% [markdown]
 # ### Recorded: the same experiment, longer
@@ -845,6 +851,7 @@ for preset, rows in recorded.items():
 for preset, rows in recorded.items():
     print(f"[{preset}]")
     read_runs(rows)
+    read_losses(rows)
 
 # %%
 if recorded:

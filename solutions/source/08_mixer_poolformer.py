@@ -222,7 +222,7 @@ test = tensor_batches(data.test.images, data.test.labels, batch_size=500)
 # neighbourhood. One of the twelve filters shown has a blob, none has waves. The paper's clear patterns come from 300
 # million images.
 
-# %% seconds=40
+# %% seconds=25
 if ready("MixerBlock", "MLPMixer"):
     seed_everything(0)
     sizes = {

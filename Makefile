@@ -22,7 +22,7 @@ PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loa
 
 test test-all check test-lowest test-newest: export OMP_NUM_THREADS = 1
 
-test: $(VENV)/.test-installed lint-only  ## the tests of every kind: ten minutes on two cores
+test: $(VENV)/.test-installed lint-only  ## tests of every kind: thirteen minutes on two cores
 	$(PYTEST) -m "not thorough" $(ARGS)
 
 test-all: $(VENV)/.test-installed lint-only  ## all tests, those that repeat for every notebook and bank, too: what CI runs

@@ -161,7 +161,8 @@ def test_citations_are_counted_and_checked() -> None:
     assert said[2].startswith("0 of your own") and "M1" in said[2]
     assert "words" in evidence.complaints(TEXT + "[E1] [E2] [T1] [M1]", words=(300, 700))[0]
     assert "still empty" in evidence.complaints("*Your answer:*")[0]
-    assert evidence.complaints(TEXT + "[E1, E2; T1] [M1]") == []
+    for listed in ("[E1, E2; T1] [M1]", "[E1 and E2] [T1/M1]", "[E1,E2] [T1 & M1]"):
+        assert evidence.complaints(TEXT + listed) == [], listed
     assert evidence.complaints(TEXT + "[E1, E99] [E2] [T1] [M1]")[0].startswith("E99: no cell")
     exactly = "word " * 30
     for heading in ("", "*Your answer:*\n\n", "*A model answer (one of many).*\n\n"):

@@ -310,7 +310,7 @@ if ready("msa_flops", "window_msa_flops"):
 # will the time grow, for each of the two, once maps are large? And the memory?
 
 # %% [markdown] answer="cost"
-# The multiply-adds of windows grow by 4 (as $N$), those of global attention by 13 to 14 at these sizes, and towards 16 (as $N^2$) for larger maps. Memory grows by about 4 and 15: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: exponents of about 1 and 2, so factors of about 4 and 16.
+# The multiply-adds of windows grow by 4 (as $N$), those of global attention by 13 to 14 at these sizes, and towards 16 (as $N^2$) for larger maps. Memory grows by about 4 and 15: the exponents of $N$ are 0.99 and 1.96. Time follows roughly in the stored run: exponents of 0.96 and 2.12, so factors of about 4 and 19.
 
 # %% seconds=15
 if ready(*COST):

@@ -22,7 +22,7 @@ from utils.experiments.results import load
 from utils.paths import ROOT
 
 KEY = r"[A-Z]{1,2}\d+[a-z]?"
-CITATION = re.compile(rf"\[({KEY}(?:[,;]\s*{KEY})*)\]")  # [E4], and [E4, E5] as well
+CITATION = re.compile(rf"\[({KEY}(?:\s*(?:[,;/&]|and)\s*{KEY})*)\]")  # [E4], and [E4, E5] as well
 
 
 def citations(text: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from utils.experiments import evidence as module
 from utils.experiments.claims import Claim
 from utils.experiments.declare import find, names
-from utils.experiments.evidence import Evidence, provenance, recorded, written_answer
+from utils.experiments.evidence import Evidence, citations, provenance, recorded, written_answer
 from utils.experiments.statistics import Interval
 from utils.experiments.verdicts import Verdict, judge
 from utils.paths import ROOT
@@ -161,9 +161,17 @@ def test_citations_are_counted_and_checked() -> None:
     assert said[2].startswith("0 of your own") and "M1" in said[2]
     assert "words" in evidence.complaints(TEXT + "[E1] [E2] [T1] [M1]", words=(300, 700))[0]
     assert "still empty" in evidence.complaints("*Your answer:*")[0]
-    for listed in ("[E1, E2; T1] [M1]", "[E1 and E2] [T1/M1]", "[E1,E2] [T1 & M1]"):
+    for listed in (
+        "[E1, E2; T1] [M1]",
+        "[E1 and E2] [T1/M1]",
+        "[E1,E2] [T1 & M1]",
+        "[E1-E2; T1] [M1]",
+        "[E1 to E2] [T1–M1]",
+    ):
         assert evidence.complaints(TEXT + listed) == [], listed
     assert evidence.complaints(TEXT + "[E1, E99] [E2] [T1] [M1]")[0].startswith("E99: no cell")
+    assert citations("[E9 to E11], [E3-E1], [E1-E2a]") == ["E9", "E10", "E11", "E3", "E1", "E1", "E2a"]
+    assert len(citations("[E1-E999999999]")) == 100
     exactly = "word " * 30
     for heading in ("", "*Your answer:*\n\n", "*A model answer (one of many).*\n\n"):
         assert evidence.complaints(heading + exactly + "[E1, M1]", 2, words=(30, 30)) == []

@@ -22,12 +22,20 @@ from utils.experiments.results import load
 from utils.paths import ROOT
 
 KEY = r"[A-Z]{1,2}\d+[a-z]?"
-CITATION = re.compile(rf"\[({KEY}(?:\s*(?:[,;/&]|and)\s*{KEY})*)\]")  # [E4], and [E4, E5] as well
+CITATION = re.compile(
+    rf"\[({KEY}(?:\s*(?:[,;/&–-]|and|to)\s*{KEY})*)\]"
+)  # [E4]; [E4, E5] and [E4-E6] as well
+RANGE = re.compile(r"([A-Z]{1,2})(\d+)\s*(?:[–-]|to)\s*\1(\d+)")
 
 
 def citations(text: str) -> list[str]:
-    """The numbers of the findings that a text cites, in its order, each as often as it is cited."""
-    return [key for listed in CITATION.findall(text) for key in re.findall(KEY, listed)]
+    """The numbers of the findings that a text cites, in its order, each as often as it is cited; [E4-E6] cites three."""
+    return [key for listed in CITATION.findall(text) for key in re.findall(KEY, RANGE.sub(_each, listed))]
+
+
+def _each(found: re.Match) -> str:
+    letters, first, last = found.groups()
+    return ", ".join(f"{letters}{i}" for i in range(int(first), int(last) + 1)[:100]) or found.group()
 
 
 def recorded(name: str, *, quiet: bool = False, **only: Any) -> list[dict[str, Any]]:

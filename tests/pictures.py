@@ -17,7 +17,7 @@ def extents(fig):
 
 
 def texts(fig, kind=Text):
-    """Draws once, as `show` does: the renderer, the page, and the texts really drawn with their boxes, in pixels.
+    """Draws once, as `show` does: the renderer, the page, and the texts really drawn with their boxes (of the words alone), in pixels.
 
     (matplotlib also keeps tick labels outside the axes, which it does not draw.)
     """
@@ -33,7 +33,7 @@ def texts(fig, kind=Text):
         canvas.draw()
     renderer = canvas.get_renderer()
     found = [text for text in dict.fromkeys(drawn) if isinstance(text, kind) and text.get_text().strip()]
-    return renderer, fig.bbox, [(t, t.get_window_extent(renderer)) for t in found if t.get_visible()]
+    return renderer, fig.bbox, [(t, Text.get_window_extent(t, renderer)) for t in found if t.get_visible()]
 
 
 def overlap(first, second) -> float:

@@ -64,6 +64,25 @@ def test_no_line_runs_through_a_name() -> None:
     assert_nothing_cut_or_covered(fig, EndLabel)
 
 
+def test_a_name_that_had_to_move_far_is_joined_to_its_line() -> None:
+    """Times of notebook 09: two lines end early, where three go on."""
+    fig, ax = plotting.figure(width=7.6, height=3.3)
+    lengths, nan = [256, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144, 8_192], np.nan
+    series = {"attention": [0.66, 2.2, 4.7, 9, 22, 37, 80, 160, nan, nan]}
+    series |= {"attention, fused": [0.38, 1.3, 1.9, 3.2, 6, 10.3, 21, 35, 75, 132]}
+    series |= {"retention, parallel": [0.8, 3, 7, 13, 31, 53, 115, 228, nan, nan]}
+    series |= {"retention, recurrent": [9, 18, 27, 36, 36, 73, 105, 92, 142, 200]}
+    series |= {"retention, chunkwise": [1.25, 2.4, 3.4, 5.3, 4.5, 10, 13, 11, 16.5, 24]}
+    plotting.lines(ax, lengths, series, xlabel="N", ylabel="ms", logx=True, logy=True)
+    _, _, labels = texts(fig, EndLabel)
+    joined = {label.get_text(): bool(label.arrow_patch.get_visible()) for label, _ in labels}
+    moved = {
+        label.get_text(): bool(abs(label.get_position()[1]) > 1.2 * label.get_fontsize())
+        for label, _ in labels
+    }
+    assert joined == moved and joined["attention"] and not joined["retention, chunkwise"]
+
+
 def test_no_name_lies_on_the_ticks_below_the_axes() -> None:
     fig, ax = plotting.figure(height=3.4)
     for i in range(6):  # six lines that end together, at the bottom: the gap picture of notebook 06

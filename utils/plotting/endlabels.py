@@ -12,13 +12,17 @@ from utils.plotting.theme import text_width
 LINE_HEIGHT = 1.2  # of a line of text, in font sizes
 CLEAR = 2.5  # points between a name and a line: half a marker
 REACH = 4  # how many heights a name may be moved away from a line that crosses it
+LEADER = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)}
 
 
 class EndLabel(Annotation):
-    """A line's name at its end. All labels of one plot keep clear of each other, whatever its final size."""
+    """A line's name at its end. All labels of one plot keep clear of each other, whatever its final size.
+
+    A name that had to move by more than its own height is joined to its line by a thin stroke.
+    """
 
     def __init__(self, group: list, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, arrowprops=LEADER | {"color": kwargs.get("color")}, **kwargs)
         self.set_transform(IdentityTransform())  # as Axes.annotate does; its offset is no data coordinate
         self.set_clip_on(False)
         self.group = group
@@ -28,6 +32,9 @@ class EndLabel(Annotation):
         _ = self.axes and self.axes.viewLim  # settles a pending autoscale, on which the position depends
         self._spread()
         super().update_positions(renderer)
+        height = self.get_fontsize() * LINE_HEIGHT * (self.get_text().count("\n") + 1)
+        if self.arrow_patch is not None:
+            self.arrow_patch.set_visible(abs(self.get_position()[1]) > height)
 
     def _spread(self) -> None:
         labels = [label for label in self.group if label.axes is not None]

@@ -739,7 +739,7 @@ if ready("LSTMCell", *READER):
 
 # %% fold="Drawing"
 if ready("LSTMCell", *READER):
-    fig, ax = plotting.figure(width=6.4, height=3.6)
+    fig, ax = plotting.figure(width=4.6, height=3.6)
     plotting.heatmap(
         ax, forget[:, most_varied].T, xlabels=cut(text),
         ylabels=[f"unit {u}" for u in most_varied.tolist()], label="forget gate (1 = keep)",

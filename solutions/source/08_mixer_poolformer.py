@@ -861,30 +861,29 @@ if recorded:
 
 # %% fold="Drawing"
 if recorded:
-    fig, axes = plotting.figure(1, 2, height=3.2, width=8.6)
-    for ax, (key, unit) in zip(
-        axes,
-        [("parameters", "parameters (millions)"), ("macs", "multiply-adds (millions)")],
-        strict=True,
-    ):
-        places = {}
-        for name in NAMES:
-            some = [row for row in rows if row["mixer"] == name]
-            seen = experiments.statistics.mean_interval(
-                100 * row["test_accuracy"] for row in some
-            )
-            own = some[0][key] / 1e6
-            aside = 0.012 * (sum(abs(own - x) < 0.01 for x, _ in places.values()))
-            places[name] = own * (1 + aside), seen.mean  # equal sizes stand side by side
-            ax.errorbar(
-                *places[name], yerr=seen.half, marker="o", capsize=3,
-                color=plotting.COLORS["blue"],
-            )
-        plotting.name_points(ax, places)
-        ax.set(xlabel=unit, ylabel="test accuracy (%)")
-        ax.margins(x=0.3)
-    means = experiments.statistics.means(short(rows), by="model")
-    said = ", ".join(f"{name} {100 * means[name].mean:.1f}%" for name in NAMES)
+    seen = {
+        name: experiments.statistics.mean_interval(
+            100 * row["test_accuracy"] for row in rows if row["mixer"] == name
+        )
+        for name in NAMES
+    }
+    first = {name: next(row for row in rows if row["mixer"] == name) for name in NAMES}
+    order = sorted(NAMES, key=lambda name: seen[name].mean)
+    fig, axes = plotting.figure(1, 3, height=2.6, width=8.6)
+    for y, name in enumerate(order):
+        axes[0].errorbar(
+            seen[name].mean, y, xerr=seen[name].half, marker="o", capsize=3,
+            color=plotting.COLORS["blue"],
+        )
+    axes[0].set(xlabel="test accuracy (%)", ylim=(-0.5, len(order) - 0.5))
+    axes[0].set_yticks(range(len(order)), order)
+    for ax, key, unit in [
+        (axes[1], "parameters", "parameters (millions)"),
+        (axes[2], "macs", "multiply-adds (millions)"),
+    ]:
+        ax.barh(order, [first[name][key] / 1e6 for name in order], color="#a0a0a0")
+        ax.set(xlabel=unit, yticks=[], ylim=axes[0].get_ylim())
+    said = ", ".join(f"{name} {seen[name].mean:.1f}%" for name in reversed(order))
     plotting.show(fig, "08/recorded-the-same-experiment", preset, said)
 
 # %%

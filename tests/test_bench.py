@@ -24,6 +24,7 @@ def suite(name: str):
 
 
 @pytest.mark.parametrize("name", VISION)
+@pytest.mark.slow
 def test_vision_suites_build_and_every_way_runs(name: str) -> None:
     contests = suite(name).contests(tiny=True)
     assert len({contest.name for contest in contests}) == len(contests)

@@ -48,7 +48,7 @@ def test_many_exercises_are_used_by_others_of_their_notebook():
     assert len(BELOW) > 30 and "LSTMClassifier" in BELOW["reverse_padded"]
 
 
-@pytest.mark.parametrize("name", BELOW)
+@pytest.mark.parametrize("name", each(BELOW, keep=5, others="slow"))
 def test_only_the_wrong_answer_is_blamed_by_the_check(name, capsys):
     space = Plain(find(name).notebook).space
     # what the bank imports; its own answers to other exercises, right or wrong, are none of the notebook's

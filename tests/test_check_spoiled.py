@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.kinds import each
 from utils.checks import fixtures
 from utils.checks.engine import examine
 from utils.checks.registry import all_exercises
@@ -75,7 +76,7 @@ def spoiling(reference: Any) -> Any:
     return type(reference.__name__, (reference,), methods)
 
 
-@pytest.mark.parametrize("name", sorted(COURSE))
+@pytest.mark.parametrize("name", each(sorted(COURSE), keep=20, others="slow"))
 def test_a_case_is_the_same_after_an_answer_that_spoils_it(name):
     exercise = COURSE[name]
     fixture = fixtures.load(exercise)

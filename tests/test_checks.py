@@ -11,6 +11,7 @@ import textwrap
 import pytest
 import torch
 
+from tests.kinds import each
 from utils.authoring import expected, messages, report
 from utils.checks import fixtures
 from utils.checks.engine import examine, stand_in
@@ -33,11 +34,7 @@ def test_kill_diagnosis_and_false_reject_rates(exercise):
 
 
 # Drawing all cases again takes a minute: one exercise in five among the quick tests, all of them in the suite.
-@pytest.mark.parametrize(
-    "exercise",
-    [pytest.param(e, marks=[pytest.mark.slow] * (n % 5 > 0)) for n, e in enumerate(EXERCISES)],
-    ids=lambda e: e.name,
-)
+@pytest.mark.parametrize("exercise", each(EXERCISES, keep=8), ids=lambda e: e.name)
 def test_check_data_is_up_to_date_and_small(exercise):
     locked = re.search(r"^torch==(\S+)", (ROOT / "requirements.lock").read_text(), re.M)[1]
     if torch.__version__.partition("+")[0] != locked:
@@ -85,6 +82,7 @@ def shape_of(text: str) -> str:
 
 
 @by_name
+@pytest.mark.slow
 def test_no_answer_of_a_bank_is_another_one_renamed(exercise):
     reference, bank = answers.reference(exercise), answers.bank(exercise)
     seen = {shape_of(inspect.getsource(reference)): "the reference"}
@@ -107,6 +105,7 @@ def test_stand_ins_are_right_answers(exercise):
 
 
 @pytest.mark.parametrize("name", ["pool", "window_partition", "FeedForward"])
+@pytest.mark.slow
 def test_right_answers_pass_with_other_threads_and_in_the_other_dtype(name):
     exercise = all_exercises()[name]
     reference, module = answers.reference(exercise), answers.reference_module(exercise)

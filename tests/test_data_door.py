@@ -223,6 +223,7 @@ def test_decoding_averages_areas_and_agrees_with_pil():
     assert np.array_equal(pixels[0], pixels[1_398]) and np.array_equal(pixels[1, 0], pixels[1, 2])
 
 
+@pytest.mark.slow
 def test_without_a_network_bundled_data_and_a_visible_notice(monkeypatch, capsys):
     tried: list = []  # each retry of an unreachable Hub would take its time
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: tried.append(address))

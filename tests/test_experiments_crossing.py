@@ -35,6 +35,7 @@ def orbit(image: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 @pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.slow
 def test_a_cnn_without_a_border_gives_all_shifts_one_answer_so_its_ceiling_is_1_minus_share(seed):
     """Whatever its weights: of the 16 columns four hold exceptions, so 12 of 16 is the best that one answer per orbit can reach."""
     blind, zeros = model(crossing.BLIND, seed), model(crossing.ZEROS, seed)

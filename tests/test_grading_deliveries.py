@@ -280,6 +280,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.slow
 def test_no_archive_stops_the_others_or_takes_memory(kind, tmp_path):
     """Whatever Python's readers raise or would read whole, it is that student's file, and the neighbour's is graded."""
     import tracemalloc
@@ -296,6 +297,7 @@ def test_no_archive_stops_the_others_or_takes_memory(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+@pytest.mark.slow
 def test_what_packs_badly_is_read_all_the_same(kind, tmp_path):
     """Bytes that no compressor makes less come before the notebook and behind it; what is fed and what comes out are of a size."""
     noise = os.urandom(5 * 2**20)
@@ -412,6 +414,7 @@ def _budget_of_thirty(plain):
     return lambda self, left, above=None, files=30, told=False: plain(self, left, above, files, told)
 
 
+@pytest.mark.slow
 def test_a_platforms_archive_of_any_number_of_files_loses_nobody(tmp_path):
     files = {f"Ann_1_assignsubmission_file_/p/{n}.txt": b"x" for n in range(arrivals.MEMBERS + 10)}
     handed, _ = read(

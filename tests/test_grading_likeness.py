@@ -141,6 +141,7 @@ def test_code_in_a_text_is_marked(source, tmp_path):
 
 
 @pytest.mark.parametrize("notebook", BOOKS)
+@pytest.mark.slow
 def test_no_honest_class_is_marked(notebook):
     """As many students as the banks have right answers, no two with the same one; all pairs, and each against official answers and stand-ins."""
     most = max(len(answers.bank(exercise).rights) for exercise in exercises_of(notebook))

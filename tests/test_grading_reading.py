@@ -283,6 +283,7 @@ def _with(tmp_path: Path, *sources: str, behind: str = "") -> Path:
     ],
     ids=["blanks", "one name", "many trials"],
 )
+@pytest.mark.slow
 def test_the_time_to_read_a_cell_does_not_grow_with_its_square(source, tmp_path):
     """Seconds of the processor."""
     path = _with(tmp_path, source)

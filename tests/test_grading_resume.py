@@ -136,6 +136,7 @@ def test_killed_at_random_moments_it_comes_to_the_same_grades(submissions, whole
     print(f"killed at (workers, lines, processes): {moments}")
 
 
+@pytest.mark.thorough
 def test_a_cut_line_costs_one_regrade_and_no_more(submissions, whole, tmp_path):
     graded, entries = whole
     out = shutil.copytree(graded, tmp_path / "out")

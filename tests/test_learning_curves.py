@@ -25,6 +25,7 @@ ROWS = [row(m, s, seed) for m in ("CNN", "ViT") for s in (500, 2000) for seed in
 ROWS += [row("Swin", 500, 0), row("CNN", 500, 0, augment=True)]
 
 
+@pytest.mark.slow
 def test_every_choice_has_a_picture_and_words() -> None:
     curves = LearningCurves(ROWS)
     assert curves.choices == {
@@ -63,6 +64,7 @@ def test_rows_without_a_known_way_are_refused() -> None:
         LearningCurves([row("CNN", 500, 0, arm="one pass")])
 
 
+@pytest.mark.slow
 def test_a_control_draws_the_recorded_trainings_again(monkeypatch) -> None:
     monkeypatch.setattr(controls, "in_jupyter", lambda: True)
     curves = LearningCurves(load("data-scaling", preset="cpu", stage="main"))

@@ -88,6 +88,7 @@ print(outside, inside, max(faults() for _ in range(3)))
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+@pytest.mark.slow
 def test_the_allocator_keeps_large_blocks_while_calls_are_timed():
     """Counted are the pages that the kernel hands out for one call on a tensor of 64 MiB (16,384 pages).
 

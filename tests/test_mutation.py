@@ -99,6 +99,7 @@ SAMPLE = [
 
 
 @pytest.mark.parametrize("name", SAMPLE)
+@pytest.mark.slow
 def test_no_mutant_that_differs_survives(name):
     row = measure.measure(find(name))
     assert not measure.unexplained([row]), measure.page([row])

@@ -175,6 +175,7 @@ def test_layout_and_training_mode_change_nothing():
 
 
 @pytest.mark.parametrize("name", list(PoolFormer.CONFIGS))
+@pytest.mark.slow
 def test_named_sizes(timm_metaformer, name):
     """Names, shapes and cost of the published sizes are those of timm's, on tensors without data."""
     with torch.device("meta"):

@@ -87,6 +87,7 @@ def test_answers_cannot_be_imported_and_checks_can(classroom):
     assert where.startswith(str(classroom)) and int(count) > 20
 
 
+@pytest.mark.slow
 def test_every_module_and_every_notebooks_imports_work_in_it(classroom):
     """So that nothing which is needed was forgotten in the list."""
     notebooks = sorted((classroom / "notebooks").glob("*.ipynb"))

@@ -177,6 +177,7 @@ def test_a_draft_builds_with_a_warning_and_broken_edits_are_named_together(cours
     assert _build(course).returncode == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_an_inserted_exercise_moves_numbers_and_nothing_else(course):
     source = course / "solutions" / "source" / "90_trivial.py"

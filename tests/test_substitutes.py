@@ -12,6 +12,7 @@ import tomllib
 import nbformat
 import pytest
 
+from tests.kinds import each
 from utils import experiments
 from utils.authoring import build, claims
 from utils.data.catalog import IMAGES, TEXTS
@@ -118,6 +119,7 @@ def test_a_training_says_how_many_classes_it_had():
     assert rows[0]["classes"] == 10 and rows[0]["data_used"] == "digits"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_only_what_speaks_of_records_names_a_real_data_set(executed):
     named = {
@@ -130,7 +132,7 @@ def test_only_what_speaks_of_records_names_a_real_data_set(executed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", each(NAMES, ("04_attention_in_vision", "05_vit").__contains__))
 def test_a_number_that_only_the_stored_run_shows_is_said_to_be_its(name, executed, tmp_path):
     """Where the output differs from a number in the text, the text says of which run it speaks."""
     notebook = executed(name, True)

@@ -42,6 +42,7 @@ def test_residual_network_is_the_hand_written_resnet() -> None:
 
 
 @pytest.mark.parametrize("train", [True, False])
+@pytest.mark.slow
 def test_resnet_is_timms_up_to_the_stem(train: bool) -> None:
     timm = import_timm()
     theirs = timm.create_model("resnet18", num_classes=7).double()
@@ -63,6 +64,7 @@ def test_resnet_is_timms_up_to_the_stem(train: bool) -> None:
     torch.testing.assert_close(ours.conv1.weight.grad, theirs.conv1.weight.grad, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--model", "solutions.vit:ViT", "--batch", "2", "--width", "8", "--device", "cpu"])
     printed = capsys.readouterr().out

@@ -332,6 +332,7 @@ def test_bar_on_a_terminal_shows_loss_and_accuracy(monkeypatch, capsys):
     assert Progress(history, 10, show=False, live=False).bar is None
 
 
+@pytest.mark.slow
 def test_live_plot_updates_one_output_in_jupyter(tmp_path):
     """In a real kernel: the cell ends with one picture, not one per epoch, and with lines that can be stored."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
@@ -406,6 +407,7 @@ def in_a_kernel(presses):
     return notebook
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_keeps_its_model():
     """One press of the stop button: the step ends, one line is printed, the cell and those below run on."""
     notebook = in_a_kernel(presses=1)
@@ -426,6 +428,7 @@ def test_a_loop_until_the_stop_button_knows_its_length_and_goes_through_twice():
         assert len(batches) == 3 and list(batches) == list(batches) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_second_press_stops_at_once():
     notebook = in_a_kernel(presses=2)
     (error,) = [o for o in notebook.cells[0].outputs if o.output_type == "error"]

@@ -44,6 +44,7 @@ def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path, killed_i
     assert len(history.seconds) == 5
 
 
+@pytest.mark.slow
 def test_run_killed_by_the_system_resumes_bit_for_bit(tmp_path):
     """SIGKILL in the middle of epoch 2, in a process of its own: nothing can be tidied up."""
     path = tmp_path / "run.pt"

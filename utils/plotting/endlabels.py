@@ -22,7 +22,8 @@ class EndLabel(Annotation):
     """
 
     def __init__(self, group: list, *args, **kwargs):
-        super().__init__(*args, arrowprops=LEADER | {"color": kwargs.get("color")}, **kwargs)
+        kwargs["arrowprops"] = LEADER | {"color": kwargs.get("color")}
+        super().__init__(*args, **kwargs)
         self.set_transform(IdentityTransform())  # as Axes.annotate does; its offset is no data coordinate
         self.set_clip_on(False)
         self.group = group
@@ -32,7 +33,7 @@ class EndLabel(Annotation):
         _ = self.axes and self.axes.viewLim  # settles a pending autoscale, on which the position depends
         self._spread()
         super().update_positions(renderer)
-        height = self.get_fontsize() * LINE_HEIGHT * (self.get_text().count("\n") + 1)
+        height = _height(self)
         if self.arrow_patch is not None:
             self.arrow_patch.set_visible(abs(self.get_position()[1]) > height)
 
@@ -44,9 +45,7 @@ class EndLabel(Annotation):
         anchors = np.array([label.axes.transData.transform(label.xy) for label in labels]) * points
         left = anchors[:, 0] + [label.get_position()[0] for label in labels]
         right = left + [_width(label.get_text(), label.get_fontsize()) for label in labels]
-        heights = np.array(
-            [label.get_fontsize() * LINE_HEIGHT * (label.get_text().count("\n") + 1) for label in labels]
-        )
+        heights = np.array([_height(label) for label in labels])
         low, high = self.axes.bbox.y0 * points, self.axes.bbox.y1 * points
         placed = anchors[:, 1].copy()
         for column in columns(left, right):  # names that lie beside each other need no room from each other
@@ -61,6 +60,11 @@ class EndLabel(Annotation):
             )
         for label, old, new in zip(labels, anchors[:, 1], placed, strict=True):
             label.set_position((label.get_position()[0], new - old))
+
+
+def _height(label: Annotation) -> float:
+    """In points."""
+    return float(label.get_fontsize()) * LINE_HEIGHT * (label.get_text().count("\n") + 1)
 
 
 @lru_cache(maxsize=512)  # asked for every label whenever one of them is drawn

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiment_toys import MANY, ME, cell, experiment, run, sizes
+from tests.experiment_toys import MANY, ME, cell, experiment, run, sizes, tune
 from utils.experiments.__main__ import main
 from utils.experiments.declare import Experiment, cell_id
 from utils.experiments.results import load, path_of
+from utils.experiments.tuning import tuning_of
 from utils.experiments.workers import Clock, duration
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +140,18 @@ def test_learning_rates_come_from_the_tuning_cells(tmp_path):
     assert outcome.recorded == 5
     assert [row["lr"] for row in load("toy", tmp_path, stage="main")] == [0.01, 0.01]
     assert all("test_accuracy" not in row for row in load("toy", tmp_path, stage="tune"))
+
+
+def test_of_rates_that_are_equally_good_the_middle_one_is_taken():
+    rates = (0.001, 0.003, 0.01, 0.03)
+    plan = experiment([cell(1, lr=None)], lambda preset: [tune(lr) for lr in (0.3, *rates)])
+    cells = [HERE | one for one in plan.tuning_cells("smoke")]
+    for best, chosen in ((rates, 0.003), (rates[:3], 0.003), (rates[1:], 0.01), ((0.3,), 0.3)):
+        rows = [
+            one | {"cell": cell_id(one), "validation_accuracy": float(one["lr"] in best)} for one in cells
+        ]
+        (rate,) = tuning_of(plan, "smoke", rows, HERE).rates.values()
+        assert rate.lr == chosen and len(rate.tuned_on) == 5
 
 
 def test_tuning_that_was_cut_short_is_no_failure(tmp_path):

@@ -1,7 +1,8 @@
 """Learning rates from recorded tuning cells; none from tuning that is not finished.
 
 Cells of stage "tune" share a *key* (the values of `Experiment.tuned_by`, the model by default). A key has a rate when each of its
-declared tuning cells is recorded: the rate with the best mean validation accuracy. A main row names the tuning rows that its
+declared tuning cells is recorded: the rate with the best mean validation accuracy, of several equally good ones (all at 100 %, say)
+the middle one, which is far from failing at either end. A main row names the tuning rows that its
 rate rests on (`tuned_on`), so that an audit can choose again and compare.
 """
 
@@ -80,5 +81,6 @@ def tuning_of(
             lr: mean_interval(row["validation_accuracy"] for row in of).mean
             for lr, of in group(found, "lr").items()
         }
-        rates[key] = Rate(max(scores, key=lambda lr: scores[lr]), [row["cell"] for row in found])
+        best = sorted(lr for lr in scores if scores[lr] == max(scores.values()))
+        rates[key] = Rate(best[(len(best) - 1) // 2], [row["cell"] for row in found])
     return Tuning(tuned_by, rates, missing)

@@ -571,8 +571,8 @@ for rule in ("position", "position, rolled"):
         print(f"{rule:<17} {name:<14} {said}")
 
 # %% [markdown]
-# The last four lines are a warning that cost us a prediction. The label there is the quarter of the picture in which a target lies. A CNN without a border gives an image and the same image moved by half a frame one answer, so we predicted chance, 25%. It reached 77.6 ± 5.1%. The proof has no gap; the pictures have *edges*. The background does
-# not go on where the frame wraps round, so the moved image has a seam in its middle, and such an image never occurs. On pictures rolled over their edges, where it does occur, the network is at chance, 24.5 ± 3.7%, as it must be.
+# The last four lines are a warning that cost us a prediction. The label there is the quarter of the picture in which a target lies. A CNN without a border gives an image and the same image moved by half a frame one answer, so we predicted chance, 25%. It reached 78.4 ± 7.6%. The proof has no gap; the pictures have *edges*. The background does
+# not go on where the frame wraps round, so the moved image has a seam in its middle, and such an image never occurs. On pictures rolled over their edges, where it does occur, the network is at chance, 24.5 ± 2.0%, as it must be.
 #
 # **A symmetry of the model takes an answer away only if the data share the symmetry.** "This architecture cannot" is a claim about the images as well.
 

@@ -498,6 +498,33 @@ class DecoderLayer(nn.Module):
         return wrap(x, self.norm3, self.feed_forward)
 
 
+PRE, POST = "x = x + self.dropout(move(norm(x)))", "x = norm(x + self.dropout(move(x)))"
+
+decoder.wrong(
+    "dropout on the residual path",
+    "Your dropout also hits the residual path: it is applied to the sum. It belongs on what a move adds, before the sum.",
+    edits={PRE: "x = self.dropout(x + move(norm(x)))", POST: "x = norm(self.dropout(x + move(x)))"},
+)
+
+decoder.wrong(
+    "dropout at the end",
+    "Your dropout acts on what the layer hands on, behind the sum. It belongs on what a move adds, before the sum.",
+    edits={PRE: "x = self.dropout(x + move(norm(x)))", POST: "x = self.dropout(norm(x + move(x)))"},
+)
+
+decoder.wrong(
+    "post-LN normalises before the sum",
+    "In your post-LN, the norm is applied to the move's result alone, before the sum: x + LN(f(x)). The paper's is LN(x + f(x)).",
+    edits={POST: "x = x + norm(self.dropout(move(x)))"},
+)
+
+decoder.wrong(
+    "no residual connections in post-LN",
+    "In your post-LN the residual connections are missing: the norm is applied to the sum of a move's input and its result.",
+    edits={POST: "x = norm(self.dropout(move(x)))"},
+)
+
+
 greedy = Bank("greedy_decode")
 
 TOKEN = "token = model(source, target)[:, -1].argmax(dim=-1)"

@@ -787,3 +787,20 @@ class LSTMClassifier(nn.Module):
         return F.linear(drop(vector), self.head.weight, self.head.bias)
 
 
+classifier.wrong(
+    "whole words dropped",
+    "Your dropout on the embeddings drops whole words. It should act on each number by itself: `self.dropout` of the embeddings.",
+    edits={
+        "embedded = self.dropout(self.embedding(tokens))": "embedded = self.embedding(tokens)\n"
+        "        embedded = embedded * self.dropout(torch.ones_like(embedded[..., 0]))[..., None]"
+    },
+)
+
+classifier.wrong(
+    "a probability of its own",
+    "Your dropout has a probability of its own, whatever the constructor was asked for. Use `self.dropout`.",
+    edits={
+        "self.dropout(self.embedding(tokens))": "F.dropout(self.embedding(tokens), 0.4, self.training)",
+        "self.head(self.dropout(pooled))": "self.head(F.dropout(pooled, 0.4, self.training))",
+    },
+)

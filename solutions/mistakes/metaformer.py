@@ -287,6 +287,22 @@ class MetaFormerBlock(nn.Module):
         return x
 
 
+block.wrong(
+    "scales that cannot be trained",
+    "Your layer scales cannot be trained: without `requires_grad=False` an `nn.Parameter` learns, and these should.",
+    edits={
+        "self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale))": "self.layer_scale_1 = nn.Parameter(torch.full((dim,), layer_scale), requires_grad=False)",
+        "self.layer_scale_2 = nn.Parameter(torch.full((dim,), layer_scale))": "self.layer_scale_2 = nn.Parameter(torch.full((dim,), layer_scale), requires_grad=False)",
+    },
+)
+
+block.wrong(
+    "scales detached",
+    "You detach a layer scale, so no gradient reaches it and it stays where it started.",
+    edits={"self.layer_scale_2[:, None, None]": "self.layer_scale_2.detach()[:, None, None]"},
+)
+
+
 former = Bank("PoolFormer")
 
 _EMBED = "self.patch_embeddings.append(nn.Conv2d(channels, dim, kernel, stride, padding))"

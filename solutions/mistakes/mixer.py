@@ -206,6 +206,14 @@ mixer.wrong(
 
 
 mixer.wrong(
+    "tanh GELU in the token MLP",
+    "Your GELU is the tanh approximation. `mlp` is given: use it as it is.",
+    edits={
+        "self.mlp_channels = mlp(dim, channel_hidden)": "self.mlp_channels = mlp(dim, channel_hidden)\n        self.mlp_tokens.act = nn.GELU(approximate='tanh')"
+    },
+)
+
+mixer.wrong(
     'tanh GELU',
     'Your GELU is the tanh approximation. `mlp` is given: use it as it is.',
     edits={

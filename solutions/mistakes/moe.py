@@ -105,8 +105,14 @@ layer.wrong(
     },
 )
 
-layer.right(
+DENSE = (
+    "The values may be right, but your experts answer for tokens that did not choose them. Then the work per token grows with the number of "
+    "experts, and what the layer is for is lost: give each expert its own tokens only."
+)
+
+layer.wrong(
     "all experts on all tokens, then selected",
+    DENSE,
     edits={
         LOOP: """        every = torch.stack([expert(tokens) for expert in self.experts], dim=1)  # (T, E, D)
         gates = torch.zeros_like(logits).scatter(1, chosen, weights * kept)  # (T, E)
@@ -130,8 +136,9 @@ layer.right(
     },
 )
 
-layer.right(
+layer.wrong(
     "a mask over all tokens per choice",
+    DENSE,
     edits={
         LOOP: """        output = torch.zeros_like(tokens)
         for c in range(self.k):
@@ -343,7 +350,7 @@ layer.right(
 )
 
 
-@layer.right('dense sum')
+@layer.wrong('dense sum', DENSE)
 class MoELayer(nn.Module):
 
     def __init__(self, dim, hidden_dim, num_experts, k=1, capacity_factor=1.25, renormalize=False):
@@ -378,5 +385,45 @@ layer.wrong(
     "You hand probabilities to `load_balancing_loss`, which takes the softmax itself. Give it the router's logits.",
     edits={
         'load_balancing_loss(logits, chosen)': 'load_balancing_loss(logits.softmax(-1), chosen)',
+    },
+)
+
+layer.right(
+    "choice by choice, expert by expert",
+    edits={
+        LOOP: """        output = torch.zeros_like(tokens)
+        for c in range(self.k):
+            for number, expert in enumerate(self.experts):
+                rows = torch.where((chosen[:, c] == number) & kept[:, c])[0]
+                output = output.index_add(0, rows, expert(tokens[rows]) * weights[rows, c].unsqueeze(1))
+"""
+    },
+)
+
+layer.right(
+    "as many slots as places, empty ones filled with zeros",
+    edits={
+        LOOP: """        output, places = torch.zeros_like(tokens), self.capacity(len(tokens))
+        for number, expert in enumerate(self.experts):
+            token, choice = ((chosen == number) & kept).nonzero(as_tuple=True)
+            empty = tokens.new_zeros(max(places - len(token), 0), tokens.shape[1])
+            answers = expert(torch.cat([tokens[token], empty]))[: len(token)]
+            output = output.index_add(0, token, weights[token, choice, None] * answers)
+"""
+    },
+)
+
+layer.right(
+    "a table of gates, rows by a boolean mask",
+    edits={
+        LOOP: """        gates = torch.zeros_like(logits).scatter(1, chosen, weights * kept)  # (T, E)
+        served = torch.zeros_like(logits, dtype=torch.bool).scatter(1, chosen, kept)
+        output = torch.zeros_like(tokens)
+        for number, expert in enumerate(self.experts):
+            rows = served[:, number]
+            part = torch.zeros_like(tokens)
+            part[rows] = gates[rows, number].unsqueeze(1) * expert(tokens[rows])
+            output = output + part
+"""
     },
 )

@@ -44,6 +44,28 @@ cross.wrong(
     edits={NORM: "", PARTS: PARTS.replace("self.key(inputs)", "self.key(self.norm_input(inputs))")},
 )
 
+cross.wrong(
+    "keys of raw inputs",
+    "Your values come from the normalised inputs and your keys from the raw ones. Both are made from the normalised inputs.",
+    edits={NORM: "", PARTS: PARTS.replace("self.value(inputs)", "self.value(self.norm_input(inputs))")},
+)
+
+cross.wrong(
+    "hidden scores are -100",
+    "A hidden score is a moderate number in yours. Where the scores that count lie further below, it is attended to all the same: hidden means a "
+    "weight of zero, whatever the other scores are.",
+    edits={SDPA: "(lambda s: (s if mask is None else s.masked_fill(~mask, -100.0)).softmax(-1) @ v)(q @ k.mT / k.shape[-1] ** 0.5)"},
+)
+
+cross.wrong(
+    "keys reshaped",
+    "You reshape the keys from (N, d) to (d, N), and the numbers stay in the order in which they lie. A transposition moves them: "
+    "`k.transpose(-2, -1)`.",
+    edits={
+        SDPA: "(lambda s: (s if mask is None else s.masked_fill(~mask, float('-inf'))).softmax(-1) @ v)(q @ k.reshape(*k.shape[:2], k.shape[3], k.shape[2]) / k.shape[-1] ** 0.5)"
+    },
+)
+
 MASK = "mask = mask[:, None, None, :]"
 
 cross.wrong(

@@ -311,3 +311,32 @@ def retention_parallel(query, key, value, decay):
     return torch.einsum('bhnd,bhmd,hnm,bhme->bhne', query, key, D, value)
 
 
+MIXED = "(scores * decay_matrix(decay, query.shape[2])) @ value"
+
+parallel.wrong(
+    "a softmax of the faded scores",
+    "You take a softmax. Retention has none: that is what lets it be written with a state. Multiply the scores by the decay matrix as they are.",
+    edits={MIXED: "(scores * decay_matrix(decay, query.shape[2])).softmax(-1) @ value"},
+)
+
+parallel.wrong(
+    "a softmax, then the decay",
+    "You take a softmax. Retention has none: that is what lets it be written with a state. Multiply the scores by the decay matrix as they are.",
+    edits={MIXED: "(scores.softmax(-1) * decay_matrix(decay, query.shape[2])) @ value"},
+)
+
+parallel.wrong(
+    "a softmax over the past, then the decay",
+    "You take a softmax. Retention has none: that is what lets it be written with a state. Multiply the scores by the decay matrix as they are.",
+    edits={
+        MIXED: "(scores.masked_fill(decay_matrix(decay, query.shape[2]) == 0, float('-inf')).softmax(-1) * decay_matrix(decay, query.shape[2])) @ value"
+    },
+)
+
+parallel.wrong(
+    "a softmax over the past of the faded scores",
+    "You take a softmax. Retention has none: that is what lets it be written with a state. Multiply the scores by the decay matrix as they are.",
+    edits={
+        MIXED: "(scores * decay_matrix(decay, query.shape[2])).masked_fill(decay_matrix(decay, query.shape[2]) == 0, float('-inf')).softmax(-1) @ value"
+    },
+)

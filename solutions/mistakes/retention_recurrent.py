@@ -493,3 +493,36 @@ recurrent.wrong(
         '        outputs.append(query[:, :, row] @ state)': '        outputs.append(query[:, :, row] @ state)\n        state = gamma * state',
     },
 )
+
+
+recurrent.wrong(
+    "the given state does not fade at first",
+    "In the first step the given state does not fade in yours. It is one step old by then: multiply it by gamma before the first new entry, too.",
+    edits={UPDATE: "state = (gamma if n else 1) * state + key[:, :, row].transpose(-2, -1) @ value[:, :, row]"},
+)
+
+chunks.wrong(
+    "the state fades one step too much",
+    "Inside a chunk you let the state fade by gamma^(i + 1), with i from 1. The first position is one step away from it: gamma^i.",
+    edits={BEFORE: "before = gamma ** (i + 1) * (q @ state)"},
+)
+
+chunks.wrong(
+    "the state fades from the wrong end",
+    "Inside a chunk you let the state fade by gamma^(C - i), so that the last position sees it freshest. It fades as the chunk goes on: gamma^i.",
+    edits={BEFORE: "before = gamma ** (length - i) * (q @ state)"},
+)
+
+chunks.wrong(
+    "one step too few from chunk to chunk",
+    "From chunk to chunk your state fades by gamma^(C - 1). A chunk is C steps: gamma^C.",
+    edits={STATE: "state = gamma ** (length - 1) * state + gathered"},
+)
+
+NUMBER = "Your values are right, and your pieces are not chunks of C positions. `split(C)` takes their length; `chunk(C)` takes their number."
+
+SPLIT = "x.split(chunk_size, dim=2)"
+
+chunks.wrong("chunk for split", NUMBER, edits={SPLIT: "x.chunk(chunk_size, dim=2)"})
+
+chunks.wrong("a single chunk", NUMBER, edits={SPLIT: "x.split(max(x.shape[2], 1), dim=2)"})

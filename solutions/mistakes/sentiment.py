@@ -296,7 +296,20 @@ class TransformerEncoder(nn.Module):
         return self.norm(reduce(lambda tokens, layer: layer(tokens, mask=mask), self.layers, x))
 
 
+encoder_bank.wrong(
+    "layers always pre-LN",
+    "Your layers are always pre-LN, whatever the encoder was asked for: hand `norm_first` on.",
+    edits={"EncoderLayer(dim, num_heads, hidden_dim, norm_first, dropout, activation)": "EncoderLayer(dim, num_heads, hidden_dim, True, dropout, activation)"},
+)
+
+
 classifier_bank = Bank("TransformerClassifier")
+
+classifier_bank.wrong(
+    "dropout on the logits",
+    "Your dropout acts on the logits, behind the head. It belongs on the pooled vector, in front of it.",
+    edits={"self.head(self.dropout(pooled))": "self.dropout(self.head(pooled))"},
+)
 
 SCALE = " * math.sqrt(self.embedding.embedding_dim)"
 

@@ -360,3 +360,34 @@ def shifted_window_mask(height, width, window_size, shift_size):
         return f.unsqueeze(2) == f.unsqueeze(1)
 
     return alike(wrapped_row) & alike(wrapped_column)
+
+
+mask.wrong(
+    "one row and column too few",
+    "You separate one row and one column too few: s of each have wrapped round, those from `height - s` and `width - s` on.",
+    edits={
+        "torch.arange(height) >= height - shift_size": "torch.arange(height) > height - shift_size",
+        "torch.arange(width) >= width - shift_size": "torch.arange(width) > width - shift_size",
+    },
+)
+
+mask.wrong(
+    "one row too few",
+    "You separate one row too few: s of them have wrapped round, those from `height - s` on.",
+    edits={"torch.arange(height) >= height - shift_size": "torch.arange(height) > height - shift_size"},
+)
+
+mask.wrong(
+    "one column too few",
+    "You separate one column too few: s of them have wrapped round, those from `width - s` on.",
+    edits={"torch.arange(width) >= width - shift_size": "torch.arange(width) > width - shift_size"},
+)
+
+mask.wrong(
+    "one row and column too many",
+    "You separate one row and one column too many: s of each have wrapped round, those from `height - s` and `width - s` on.",
+    edits={
+        "torch.arange(height) >= height - shift_size": "torch.arange(height) >= height - shift_size - (shift_size > 0)",
+        "torch.arange(width) >= width - shift_size": "torch.arange(width) >= width - shift_size - (shift_size > 0)",
+    },
+)

@@ -308,3 +308,48 @@ model.wrong(
         'self.head(self.features(images).mean(dim=(1, 2)))': 'self.head(self.norm(self.features(images).mean(dim=(1, 2))))',
     },
 )
+
+
+LOGITS = "self.head(self.features(images).mean(dim=(1, 2)))"
+
+model.wrong(
+    "final norm in forward",
+    "Your logits are right, and `features` leaves out the final norm, which `forward` applies. It should return the map behind that norm.",
+    edits={"return self.norm(x)": "return x", LOGITS: "self.head(self.norm(self.features(images)).mean(dim=(1, 2)))"},
+)
+
+model.wrong(
+    "features averaged",
+    "Your `features` returns the mean of the tokens. It should return the last map, (B, h, w, D), behind the final norm; `forward` takes the mean.",
+    edits={"return self.norm(x)": "return self.norm(x).mean(dim=(1, 2))", LOGITS: "self.head(self.features(images))"},
+)
+
+model.wrong(
+    "features as a sequence",
+    "Your `features` returns a sequence of tokens. It should return the last map, (B, h, w, D): rows and columns are two axes.",
+    edits={"return self.norm(x)": "return self.norm(x).flatten(1, 2)", LOGITS: "self.head(self.features(images).mean(dim=1))"},
+)
+
+model.wrong(
+    "features with channels in front",
+    "Your `features` returns (B, D, h, w). In this model channels stand last: (B, h, w, D).",
+    edits={
+        "return self.norm(x)": "return self.norm(x).permute(0, 3, 1, 2)",
+        LOGITS: "self.head(self.features(images).mean(dim=(2, 3)))",
+    },
+)
+
+model.wrong(
+    "features turned",
+    "Your `features` returns the map with height and width exchanged: (B, h, w, D), rows first.",
+    edits={"return self.norm(x)": "return self.norm(x).transpose(1, 2)"},
+)
+
+model.wrong(
+    "blocks in a module list",
+    "The `blocks` of a stage should be an `nn.Sequential`, so that they can be called as a whole; an `nn.ModuleList` cannot.",
+    edits={
+        "nn.Sequential(*blocks)": "nn.ModuleList(blocks)",
+        'x = layer["blocks"](x)\n': 'for block in layer["blocks"]:\n                x = block(x)\n',
+    },
+)

@@ -429,3 +429,17 @@ vocabulary.wrong(
         'self.index.get(word, unknown)': 'self.index.get(word) or unknown',
     },
 )
+
+
+SORTED = "kept.sort(key=lambda word: (-counts[word], word))"
+ORDER = "The words are the right ones, in another order: the most frequent first, words of equal frequency in alphabetical order."
+
+vocabulary.wrong("equals by their first letter", ORDER, edits={SORTED: "kept.sort(key=lambda word: (-counts[word], word[:1]))"})
+
+vocabulary.wrong("equals by length", ORDER, edits={SORTED: "kept.sort(key=lambda word: (-counts[word], len(word)))"})
+
+vocabulary.wrong("equals by length, then alphabetically", ORDER, edits={SORTED: "kept.sort(key=lambda word: (-counts[word], len(word), word))"})
+
+vocabulary.wrong("equals from behind", ORDER, edits={SORTED: "kept.sort(key=lambda word: (-counts[word], word[::-1]))"})
+
+vocabulary.wrong("equals by their last appearance", ORDER, edits={SORTED: "kept = sorted(reversed(kept), key=lambda word: -counts[word])"})

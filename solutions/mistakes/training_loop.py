@@ -563,3 +563,16 @@ train.wrong(
         'seen += len(labels)': 'seen += tokens.numel()',
     },
 )
+
+
+train.wrong(
+    "only the model's own flag",
+    "You set the `training` flag of the model alone, and its parts keep theirs: a dropout inside stays off. `model.train()` reaches all of them.",
+    edits={"model.train()": "model.training = True"},
+)
+
+measure.wrong(
+    "only the model's own flag",
+    "You set the `training` flag of the model alone, and its parts keep theirs: a dropout inside stays on. `model.eval()` reaches all of them.",
+    edits={"model.eval()": "model.training = False"},
+)

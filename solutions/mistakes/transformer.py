@@ -366,6 +366,27 @@ encoder.wrong(
 )
 
 
+encoder.wrong(
+    "no residual connections",
+    "Your residual connections are missing: each move's result is added to its input, not put in its place.",
+    edits={old: old.replace("x + ", "") for old in (PRE1, PRE2, POST1, POST2)},
+)
+
+encoder.wrong(
+    "no residual connections in post-LN",
+    "In your post-LN the residual connections are missing: the norm is applied to the sum of a move's input and its result.",
+    edits={old: old.replace("x + ", "") for old in (POST1, POST2)},
+)
+
+encoder.wrong(
+    "dropout at the end",
+    "Your dropout acts on what the layer hands on, behind the sum. It belongs on what a move adds, before the sum.",
+    edits={
+        old: f"x = self.dropout({old.removeprefix('x = ').replace('self.dropout', '')})" for old in (PRE1, PRE2, POST1, POST2)
+    },
+)
+
+
 @encoder.right("a function for the residual connection")
 class EncoderLayer(nn.Module):
     def __init__(self, dim, num_heads, hidden_dim, norm_first=False, dropout=0.0, activation="relu"):

@@ -504,3 +504,26 @@ attention.wrong(
         'bias = bias.masked_fill(~mask[:, None], float("-inf"))  # (nW, h, N, N)': "bias = bias - 100.0 * ~mask[:, None]"
     },
 )
+
+
+HIDDEN = 'bias = bias.masked_fill(~mask[:, None], float("-inf"))  # (nW, h, N, N)'
+ADDED = "scores = scores + bias\n"
+
+attention.wrong(
+    "hidden scores are -20",
+    "A hidden score is a moderate number in yours. Where the scores that count lie further below, it is attended to all the same: hidden means a "
+    "weight of zero, whatever the other scores are.",
+    edits={
+        HIDDEN: "hidden = ~mask[:, None]",
+        ADDED: "scores = scores + bias\n        scores = scores if mask is None else scores.masked_fill(hidden, -20.0)\n",
+    },
+)
+
+attention.wrong(
+    "hidden scores are zero",
+    "Your hidden scores are 0, and exp(0) = 1: they keep a weight. Set them to minus infinity before the softmax.",
+    edits={
+        HIDDEN: "hidden = ~mask[:, None]",
+        ADDED: "scores = scores + bias\n        scores = scores if mask is None else scores.masked_fill(hidden, 0.0)\n",
+    },
+)

@@ -177,6 +177,8 @@ def _without_influence(
             everywhere = [
                 n for n in dead if _is_dead_elsewhere(fixture, attempt, outcomes, index, n, findings)
             ]
+            if not everywhere and case.init.get("dropout") == 1.0:
+                continue  # what comes behind a dropout that takes everything is dead: a consequence, not the fault
             return _no_influence(everywhere or dead, "" if everywhere else case.name)
         given = case.args if finding.kind == "value" else {}
         zero = [name for name in silent if name in given and f"grad:{name}" in seen]

@@ -127,12 +127,13 @@ def dropouts(got: Watched, right: Watched) -> str:
     numbers = [sum(map(math.prod, one.dropped)) for one in (got, right)]
     if numbers[0] == numbers[1]:  # the same numbers, in several calls or in one
         return ""
-    if mine == wanted == 1:
+    if mine == wanted:
+        one, other = next(pair for pair in zip(got.dropped, right.dropped, strict=True) if pair[0] != pair[1])
         return later(
             "In evaluation mode all is right. In training mode dropout acts on shape {got} in yours, and on shape {wanted} in the "
             "course's own version.",
-            got=got.dropped[0],
-            wanted=right.dropped[0],
+            got=one,
+            wanted=other,
         )
     return later(
         "In evaluation mode all is right. In training mode the number of places where dropout acts is {got} in yours, and {wanted} in "

@@ -35,8 +35,8 @@ NOTES = {
         "Your code changes PyTorch's default dtype and leaves it so. Give the dtype where a tensor is made."
     ),
     "written:input": later(
-        "You write into an input in place and put its numbers back. With one that is expanded, or that somebody else reads meanwhile, "
-        "that goes wrong. Make a new tensor."
+        "You write into an input in place, even if its numbers are the same afterwards here. With one that is expanded, that somebody else reads "
+        "meanwhile, or with other numbers, that goes wrong. Make a new tensor."
     ),
     "new:output": later(
         "Your result shares its memory with an input: changing one changes the other. Return a new tensor."

@@ -112,8 +112,8 @@ def _table(rows: Any, names: list[str]) -> Tensor:
         if row["model"] not in names:
             stop(
                 later(
-                    "A row's 'model' should be a name from `factories`, and yours holds a {kind}.",
-                    kind=type(row["model"]).__name__,
+                    "A row's 'model' should be a name from `factories`, and yours holds {value}, which is none of them.",
+                    value=repr(row["model"])[:40],
                 )
             )
     values = [[float(names.index(row["model"])), *(float(row[key]) for key in KEYS[1:])] for row in rows]

@@ -94,6 +94,8 @@ def _learns(block: nn.Module, x: Tensor) -> bool:
     if not output.requires_grad:
         return False
     scales = [block.layer_scale_1, block.layer_scale_2]
+    if not all(scale.requires_grad for scale in scales):
+        return False
     found = torch.autograd.grad(
         (output * torch.linspace(-1, 1, output.numel()).view_as(x)).sum(), scales, allow_unused=True
     )

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from utils.checks.building import build_module
+from utils.checks.observe import observe_default
 from utils.checks.properties import same
 from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
@@ -38,6 +40,32 @@ def moe_cases(draw: Draw) -> list[Case]:
     ]
 
 
+def observe_moe(attempt: Any, case: Case) -> Seen:
+    """The usual, and whether the experts answer for more tokens than chose them, or than they have places."""
+    seen = observe_default(attempt, case)
+    layer, rows = build_module(attempt, case), []
+
+    def count(module: Any, given: tuple[Tensor, ...], answer: Tensor) -> None:
+        rows.append(answer.numel() // answer.shape[-1])
+
+    for expert in layer.experts:
+        expert.register_forward_hook(count)
+    with torch.no_grad():
+        layer(case.args["x"])
+    tokens = case.args["x"].flatten(0, 1)
+    chosen = (tokens @ layer.router.weight.T.to(tokens)).topk(case.init["k"], dim=1).indices.flatten()
+    asked = chosen.bincount(minlength=len(layer.experts)).clamp(min=places(case))
+    seen["experts see their own tokens only"] = torch.tensor(sum(rows) <= int(asked.sum()))
+    return seen
+
+
+def places(case: Case) -> int:
+    """Of an expert: its capacity."""
+    tokens, (number, k) = case.args["x"].shape[:2].numel(), (case.init["num_experts"], case.init["k"])
+    factor = case.init["capacity_factor"]
+    return tokens if factor is None else math.ceil(round(factor * k * tokens / number, 6))
+
+
 def one_is_that_expert(case: Case, seen: Seen) -> bool:
     if case.init["num_experts"] > 1:
         return True
@@ -51,10 +79,7 @@ def unserved(case: Case) -> Tensor:
     x, number, k = case.args["x"], case.init["num_experts"], case.init["k"]
     tokens = x.flatten(0, 1)
     chosen = (tokens @ case.weights["router.weight"].T).topk(k, dim=1).indices.tolist()
-    factor = case.init["capacity_factor"]
-    free = [
-        len(tokens) if factor is None else math.ceil(round(factor * k * len(tokens) / number, 6))
-    ] * number
+    free = [places(case)] * number
     alone = torch.ones(len(tokens), dtype=torch.bool)
     for choice in range(k):
         for token, experts in enumerate(chosen):
@@ -78,6 +103,7 @@ MO_E_LAYER = Exercise(
     reference="solutions.moe:MoELayer",
     outputs=("output", "loss"),
     cases=moe_cases,
+    observe=observe_moe,
     refuses=lambda draw: [
         Case(
             "more experts per token than there are",
@@ -94,6 +120,12 @@ MO_E_LAYER = Exercise(
             "one expert is that expert",
             "With a single expert and room for all, the layer should give exactly what this expert gives, and yours does not.",
             one_is_that_expert,
+        ),
+        Property(
+            "experts see their own tokens only",
+            "The values may be right, but your experts answer for tokens that did not choose them. Then the work per token grows with the number of "
+            "experts, and what the layer is for is lost: give each expert its own tokens only.",
+            lambda case, seen: seen["experts see their own tokens only"],
         ),
         Property(
             "dropped tokens are zero",

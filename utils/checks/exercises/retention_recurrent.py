@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from utils.checks.exercises.retention import NO_FUTURE, observe_retention, retention_arguments
 from utils.checks.properties import same
@@ -55,6 +57,37 @@ RETENTION_RECURRENT = Exercise(
 )
 
 
+class _Squares(TorchFunctionMode):
+    """Notes the sizes of which a tensor within has two axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: set[int] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            shape = list(result.shape)
+            self.sizes |= {size for size in shape if shape.count(size) > 1}
+        return result
+
+
+def observe_chunks(attempt: Any, case: Case) -> Seen:
+    """The usual, and whether a matrix is larger than a chunk: its values would be the same."""
+    seen = observe_retention(attempt, case)
+    length, chunk = case.args["query"].shape[2], case.args["chunk_size"]
+    pieces = -(-length // chunk)
+    if len({length, chunk, pieces, *case.args["query"].shape, *case.args["value"].shape}) < 7:
+        return seen  # a size that says two things says nothing
+    with torch.no_grad(), _Squares() as squares:
+        attempt(*case.args.values())
+    # Matrices between all pieces are fine beside those inside them: a way to compute all states at once.
+    seen["cut into chunks"] = torch.tensor(
+        length not in squares.sizes and (pieces not in squares.sizes or chunk in squares.sizes)
+    )
+    return seen
+
+
 def chunk_cases(draw: Draw) -> list[Case]:
     def case(name: str, sizes: tuple[int, ...], chunk_size: int, continues: bool, **kind: Any) -> Case:
         args = retention_arguments(draw, sizes, **kind)
@@ -71,6 +104,7 @@ def chunk_cases(draw: Draw) -> list[Case]:
         case(FORGOTTEN, (1, 1, 96, 2, 2), 48, False),
         case("a chunk longer than the sequence", (2, 2, 3, 2, 3), 5, True),
         case("a sequence that goes on, float64", (2, 2, 7, 2, 3), 3, True, dtype=torch.float64),
+        case("many chunks", (1, 2, 17, 4, 5), 3, True),
     ]
 
 
@@ -89,7 +123,15 @@ RETENTION_CHUNKWISE = Exercise(
             args={**retention_arguments(draw, (1, 2, 4, 3, 2)), "chunk_size": 0, "state": None},
         )
     ],
-    observe=observe_retention,
+    observe=observe_chunks,
     uses=("retention_parallel",),
-    properties=(NO_FUTURE, GOES_ON),
+    properties=(
+        NO_FUTURE,
+        GOES_ON,
+        Property(
+            "cut into chunks",
+            "Your values are right, and your pieces are not chunks of C positions. `split(C)` takes their length; `chunk(C)` takes their number.",
+            lambda case, seen: seen.get("cut into chunks", True),
+        ),
+    ),
 )

@@ -54,7 +54,11 @@ def _observe_block(attempt: Any, case: Case) -> Seen:
         x[:, row, col] *= -1
         seen[name] = block(x)  # with a graph, as above: kernels for inference round in another way
     x = torch.cat([case.args["x"], case.args["x"].flip(1)], dim=1)  # twice as high
-    seen["output for a map of another size"] = block(torch.cat([x, x.flip(2)], dim=2))
+    large = torch.cat([x, x.flip(2)], dim=2)
+    seen["output for a map of another size"] = block(large)
+    seen["output for that map turned"] = block(
+        large.transpose(1, 2)
+    )  # as many positions: nothing may be kept by their number
     return seen
 
 

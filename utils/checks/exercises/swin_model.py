@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
 
-from utils.checks.spec import Case, Draw, Exercise
+import torch
+from torch import nn
+
+from utils.checks.building import build_module
+from utils.checks.observe import observe_default
+from utils.checks.spec import Case, Draw, Exercise, Property, Seen
 
 
 def _model_cases(draw: Draw) -> list[Case]:
@@ -40,6 +45,17 @@ def _model_cases(draw: Draw) -> list[Case]:
     ]
 
 
+def observe_swin(attempt: Any, case: Case) -> Seen:
+    """Adds the map of `features`, which the logits alone do not show, and whether a stage's blocks can be called as a whole."""
+    seen = observe_default(attempt, case)
+    model = build_module(attempt, case)
+    with torch.no_grad():
+        seen["features"] = model.features(case.args["images"])
+    blocks = [stage["blocks"] for stage in model.layers]
+    seen["blocks are sequences"] = torch.tensor(all(isinstance(some, nn.Sequential) for some in blocks))
+    return seen
+
+
 SWIN_TRANSFORMER = Exercise(
     name="SwinTransformer",
     notebook="07_swin",
@@ -49,5 +65,13 @@ SWIN_TRANSFORMER = Exercise(
     kind="module",
     reference="solutions.swin_model:SwinTransformer",
     cases=_model_cases,
+    observe=observe_swin,
     uses=("SwinBlock", "PatchMerging"),
+    properties=(
+        Property(
+            "blocks are sequences",
+            "The `blocks` of a stage should be an `nn.Sequential`, so that they can be called as a whole; an `nn.ModuleList` cannot.",
+            lambda case, seen: seen["blocks are sequences"],
+        ),
+    ),
 )

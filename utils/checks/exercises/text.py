@@ -25,6 +25,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
         list(
             draw.choice([["pear", "Fig", "apple"], ["Fig", "pear", "apple"]])
         ),  # capitals come first in Python
+        ["peach", "peat"][:: draw.choice([1, -1])] + ["applet", "appeal"],  # alike in front; short and long
         ["kiwi", "kiwi"],
         ["kiwi"],
     ]
@@ -41,7 +42,7 @@ def _vocabulary_cases(draw: Draw) -> list[Case]:
         ),
         Case(
             "words of equal frequency",
-            args={"sentences": ties, "words": ["apple", "Fig", "pear", "kiwi", "never"]},
+            args={"sentences": ties, "words": ["apple", "Fig", "pear", "kiwi", "peach", "appeal", "never"]},
             kwargs={"min_frequency": 1},
         ),
         Case(

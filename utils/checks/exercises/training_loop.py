@@ -118,13 +118,19 @@ class Probe(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
         self.head = nn.Linear(dim, num_classes)
-        self.modes: list[bool] = []  # was the model in training mode?
+        self.dropout = nn.Dropout(
+            0.0
+        )  # takes nothing; a mode reaches a model's parts only through `train()` and `eval()`
+        self.trained: list[bool] = []  # were the model and its parts in training mode?
+        self.evaluated: list[bool] = []  # ... in evaluation mode?
         self.recorded: list[bool] = []  # was a gradient being recorded?
         self.graphs: list[weakref.ref[_Graph]] = []  # of the calls so far
         self.most_graphs = 0  # kept at the same time, when another call begins
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        self.modes.append(self.training)
+        modes = [module.training for module in self.modules()]
+        self.trained.append(all(modes))
+        self.evaluated.append(not any(modes))
         self.most_graphs = max(self.most_graphs, sum(graph() is not None for graph in self.graphs))
         embedded = self.embedding(tokens).sum(dim=1) / lengths[:, None]  # (B, dim)
         logits = self.head(embedded) * (1.0 if self.training else 0.8)
@@ -172,7 +178,7 @@ def _observe_train(attempt: Any, case: Case) -> Seen:
         raise ObservationError(Problem("type", sentence))
     seen = name_outputs(loss, case.exercise)
     seen["loss"] = seen["loss"].double()
-    seen["in training mode"] = torch.tensor(_in_each(case, probe.modes))
+    seen["in training mode"] = torch.tensor(_in_each(case, probe.trained))
     seen["graphs kept"] = torch.tensor(probe.most_graphs > 1)
     seen["steps of the optimizer"] = torch.tensor(optimizer.steps)
     seen["learning rate afterwards"] = torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64)
@@ -230,7 +236,7 @@ def _observe_evaluate(attempt: Any, case: Case) -> Seen:
     as_promised(attempt, result, case.exercise)
     seen = name_outputs(result, case.exercise)
     seen = {name: value.double() for name, value in seen.items()}
-    seen["in evaluation mode"] = torch.tensor(_in_each(case, [not mode for mode in probe.modes]))
+    seen["in evaluation mode"] = torch.tensor(_in_each(case, probe.evaluated))
     seen["without gradient"] = torch.tensor(_in_each(case, [not recorded for recorded in probe.recorded]))
     seen["can still be trained"] = torch.tensor(probe.trainable())
     same = [torch.equal(value, case.args["weights"][name]) for name, value in probe.named_parameters()]

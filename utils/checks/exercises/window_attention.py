@@ -105,10 +105,13 @@ def _attention_cases(draw: Draw) -> list[Case]:
 
 
 def _hidden_above_all(draw: Draw, init: dict[str, int]) -> Case:
-    """All scores lie near 1000, those of one offset near 20000; the mask hides these, and some others."""
+    """All scores lie near -1000, those of one offset near 20000; the mask hides these, and some others.
+
+    So a number in place of a hidden score, or taken from it, is seen through: it lies above the others.
+    """
     weights = {"qkv.weight": draw.normal(12, 4, scale=0.5), "qkv.bias": draw.normal(12, scale=0.3)}
     weights |= {"proj.weight": draw.normal(4, 4, scale=0.5), "proj.bias": draw.normal(4, scale=0.3)}
-    table = draw.normal(25, 2, shift=1000)
+    table = draw.normal(25, 2, shift=-1000)
     table[13] = 20_000  # an offset of one column: 2 (2 M - 1) + 3
     weights["relative_position_bias_table"] = table
     place = torch.arange(9)  # `_offsets` is withheld where a sandbox draws this

@@ -26,6 +26,7 @@ def box():
 
 
 @pytest.mark.parametrize("notebook", each(agreement.released()))
+@pytest.mark.thorough
 def test_every_nth_honest_answer(notebook, box, capsys):
     count = agreement.measure(notebook, box, EVERY, offset=int(notebook[:2]) % EVERY)
     with capsys.disabled():

@@ -50,6 +50,7 @@ def upload(autograder, name, content):
     return json.loads((autograder / "results" / "results.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.thorough
 def test_gradescopes_bundle_grades_in_an_empty_folder(autograder):
     result = upload(autograder, "solution.ipynb", right())
     assert result["score"] == sum(POINTS.values()) == sum(test["max_score"] for test in result["tests"])

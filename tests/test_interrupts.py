@@ -28,6 +28,7 @@ ONE_LINE = ("Training was interrupted", "Stopped: ", "Stopped before a training 
         keep=lambda case: case == ("02_lstm_sentiment", "cuda"),
     ),
 )
+@pytest.mark.thorough
 def test_a_stopped_training_leaves_a_notebook_that_runs_on(name, device):
     """Pressed in the first epoch of each long cell's first training, and of its second; at smoke size, without a kernel.
 

@@ -309,6 +309,7 @@ def test_every_notebook_has_metadata_that_nbgrader_accepts(classroom):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_nbgraders_validator_accepts_a_solved_notebook(executed):
     from nbgrader.validator import Validator
 

@@ -156,6 +156,7 @@ def _build(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_draft_builds_with_a_warning_and_broken_edits_are_named_together(course):
     bank = course / "solutions" / "mistakes" / "trivial.py"
     text = bank.read_text(encoding="utf-8")

@@ -132,7 +132,7 @@ def test_only_what_speaks_of_records_names_a_real_data_set(executed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", each(NAMES, ("04_attention_in_vision", "05_vit").__contains__))
+@pytest.mark.parametrize("name", each(NAMES, "05_vit".__eq__))
 def test_a_number_that_only_the_stored_run_shows_is_said_to_be_its(name, executed, tmp_path):
     """Where the output differs from a number in the text, the text says of which run it speaks."""
     notebook = executed(name, True)
@@ -149,6 +149,7 @@ def test_a_number_that_only_the_stored_run_shows_is_said_to_be_its(name, execute
     assert left == []
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_attention_is_ahead_of_the_best_kernel_on_drawn_images(executed):
     """04 says so, beside what photographs show."""

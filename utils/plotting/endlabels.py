@@ -51,7 +51,9 @@ class EndLabel(Annotation):
         for column in columns(left, right):  # names that lie beside each other need no room from each other
             placed[column] = spread(anchors[column, 1], heights[column], low, high)
         curves = [curve * points for curve in _curves(self.axes)]
-        for i in range(len(labels)):
+        for i in np.argsort(
+            -anchors[:, 1], kind="stable"
+        ):  # the highest chooses first, so names keep the order of their lines
             crossed = [across(curve, left[i], right[i]) for curve in curves]
             others = np.flatnonzero((left < right[i]) & (right > left[i]) & (np.arange(len(labels)) != i))
             taken = [(placed[j] - heights[j] / 2, placed[j] + heights[j] / 2) for j in others]

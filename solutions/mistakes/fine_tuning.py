@@ -376,3 +376,8 @@ def fine_tune(model, layers, num_classes, learning_rate, decay, head='head'):
     return groups
 
 
+tuning.wrong(
+    "the head's group a generator",
+    "Your groups hold generators, which are empty once they have been read. `params` should be a list.",
+    edits={"list(new_head.parameters())": "new_head.parameters()"},
+)

@@ -221,6 +221,13 @@ def interpolate_positions(positions, old_grid, new_grid):
     return patches if not extra else torch.cat((positions[:, :1], patches), dim=1)
 
 
+positions_bank.wrong(
+    "a factor in place of a size",
+    "You give `F.interpolate` a factor. Old size times factor is rounded down, and for some grids a row or a column is missing then: give the size.",
+    edits={"size=new_grid": "scale_factor=(new_grid[0] / old_grid[0], new_grid[1] / old_grid[1])"},
+)
+
+
 loading = Bank("load_pretrained")
 
 loading.wrong(

@@ -135,6 +135,11 @@ def dropouts(got: Watched, right: Watched) -> str:
             got=one,
             wanted=other,
         )
+    if not mine:
+        return later(
+            "In evaluation mode all is right. In training mode no dropout is seen in yours. Is it missing? If you draw zeros by hand (`torch.rand`, "
+            "`bernoulli`), use `self.dropout` or `F.dropout`: those the check can follow."
+        )
     return later(
         "In evaluation mode all is right. In training mode the number of places where dropout acts is {got} in yours, and {wanted} in "
         "the course's own version.",

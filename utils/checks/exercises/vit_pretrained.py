@@ -26,6 +26,7 @@ def position_cases(draw: Draw) -> list[Case]:
         case("the grid stays as it is", (3, 2), (3, 2), 5),
         case("as many positions on another grid", (2, 6), (4, 3), 2),
         case("double precision, taller and narrower", (3, 5), (6, 4), 3, dtype=DOUBLE),
+        case("a grid whose factor no float holds", (11, 2), (15, 3), 2),  # 11 * (15 / 11) is below 15
     ]
 
 

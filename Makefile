@@ -22,13 +22,13 @@ PYTEST := $(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loa
 
 test test-all check test-lowest test-newest: export OMP_NUM_THREADS = 1
 
-test: $(VENV)/.test-installed lint-only  ## tests of every kind: thirteen minutes on two cores
+test: $(VENV)/.test-installed lint-only  ## tests of every kind: ten to twelve minutes on two cores
 	$(PYTEST) -m "not thorough" $(ARGS)
 
 test-all: $(VENV)/.test-installed lint-only  ## all tests, those that repeat for every notebook and bank, too: what CI runs
 	$(PYTEST) $(ARGS)
 
-check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: three minutes on two cores
+check: $(VENV)/.test-installed lint-only  ## lint, types, and the tests that are quick: two minutes on two cores
 	$(PYTEST) -m "not slow and not browser and not sandbox and not thorough" $(ARGS)
 
 test-lowest: $(VENV)/.installed  ## the quick tests with the lowest versions that pyproject allows; needs uv
